@@ -1,0 +1,25 @@
+# Everything runs in .venv, which is made from python3 (3.10 to 3.13) if it is not there.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint install
+
+demo: install
+	$(BIN)/python examples/drawn_scenes.py --out demo
+	$(BIN)/gmmseg-anomaly eval --ckpt demo/drawn.pth --dataset examples/drawn.yaml --data-root demo/data \
+		--fit-dataset examples/drawn_train.yaml --heatmaps 3 --out demo/results --overwrite
+
+test: install
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
+
+install: .venv/installed
+
+.venv/installed: pyproject.toml
+	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --editable ".[dev]"
+	touch $@

@@ -1,0 +1,1 @@
+"""The evaluation harness of gmmseg-anomaly. Importing it loads nothing heavy."""

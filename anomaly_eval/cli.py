@@ -1,0 +1,207 @@
+"""The command `gmmseg-anomaly`: words to calls, nothing else. Heavy imports wait until a command needs them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from anomaly_eval.errors import InputError
+from anomaly_eval.processor import keep_freed_memory, prefer_fast_sort
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Anomaly segmentation: exact AUROC, AP and FPR95 of any mmsegmentation checkpoint, with named conventions.",
+)
+datasets_app = typer.Typer(help="List the datasets and what is found of them; check one in detail.")
+app.add_typer(datasets_app, name="datasets")
+
+LIST_OPTIONS = frozenset({"--dataset", "--scores", "--sml-without"})
+
+
+class Device(str, Enum):
+    """Where the network runs."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+Checkpoint = Annotated[Path, typer.Option("--ckpt", help="Checkpoint (.pth) of an mmsegmentation network.")]
+Config = Annotated[
+    str | None,
+    typer.Option(help="Config: a .py file or mmseg::NAME. Default: the one inside the checkpoint, never executed."),
+]
+DataRoot = Annotated[
+    Path | None,
+    typer.Option(help="Folder with the datasets. Default: $GMMSEG_ANOMALY_DATA, else ./datasets."),
+]
+Resize = Annotated[
+    str | None,
+    typer.Option(help="Resize images for the network: 0.5x, 512 (short side) or 1024x512. Default: native."),
+]
+DeviceOption = Annotated[Device, typer.Option(help="Where the network runs.")]
+WindowBatch = Annotated[int, typer.Option(min=1, help="Sliding windows that run at once.")]
+
+
+@app.command(name="eval")
+def evaluate(
+    context: typer.Context,
+    ckpt: Checkpoint,
+    dataset: Annotated[
+        list[str], typer.Option(help="One or more datasets: names, NAME:VARIANT, or card files (.yaml).")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("out"),
+    data_root: DataRoot = None,
+    config: Config = None,
+    scores: Annotated[list[str] | None, typer.Option(help="Scores. Default: all that the network allows.")] = None,
+    fit_dataset: Annotated[
+        str | None, typer.Option(help="Fit sml and mahalanobis on this closed-set dataset first.")
+    ] = None,
+    stats: Annotated[Path | None, typer.Option(help="Statistics written by `gmmseg-anomaly fit`.")] = None,
+    sml_without: Annotated[
+        list[str] | None,
+        typer.Option(help="Switch off steps of SML: standardisation, suppression, smoothing."),
+    ] = None,
+    resize: Resize = None,
+    device: DeviceOption = Device.auto,
+    window_batch: WindowBatch = 4,
+    heatmaps: Annotated[
+        str, typer.Option(help="How many images of each dataset get heatmaps: a number, or all.")
+    ] = "0",
+    with_published: Annotated[
+        bool, typer.Option("--with-published", help="Add the published rows to the tables.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier results in --out.")] = False,
+) -> None:
+    """Evaluate a checkpoint: scores x datasets to tables, heatmaps and a record of where the numbers come from."""
+    from anomaly_eval.evaluation import EvaluationRequest, run_evaluation
+    from anomaly_eval.network import NetworkRequest
+    from anomaly_eval.reports.tables import print_results
+
+    request = EvaluationRequest(
+        network=NetworkRequest(ckpt, config, device.value, resize, window_batch),
+        datasets=dataset,
+        out=out,
+        data_root=data_root,
+        scores=scores,
+        fit_dataset=fit_dataset,
+        statistics=stats,
+        sml_without=sml_without or (),
+        heatmaps=_heatmap_count(heatmaps),
+        with_published=with_published,
+        overwrite=overwrite,
+        command=context.obj,
+    )
+    results = run_evaluation(request, Console(stderr=True))
+    print_results(Console(), results, with_published)
+    Console().print(f"Results: {out}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def fit(
+    ckpt: Checkpoint,
+    dataset: Annotated[str, typer.Option(help="A closed-set dataset, as the network was trained on.")],
+    out: Annotated[Path, typer.Option(help="The statistics file to write (.safetensors).")],
+    data_root: DataRoot = None,
+    config: Config = None,
+    scores: Annotated[list[str] | None, typer.Option(help="Scores to fit. Default: sml and mahalanobis.")] = None,
+    resize: Resize = None,
+    device: DeviceOption = Device.auto,
+    window_batch: WindowBatch = 4,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+) -> None:
+    """Learn the statistics of SML and Mahalanobis on in-distribution images."""
+    from anomaly_eval.fitting import FitRequest, run_fit
+    from anomaly_eval.network import NetworkRequest
+
+    request = FitRequest(
+        NetworkRequest(ckpt, config, device.value, resize, window_batch),
+        dataset,
+        out,
+        data_root,
+        scores,
+        overwrite,
+    )
+    records = run_fit(request, Console(stderr=True))
+    for name, record in records.items():
+        Console().print(
+            f"{name}: {record.n_images} images of {record.dataset}", *record.notes, sep="; ", soft_wrap=True
+        )
+    Console().print(f"Statistics: {out}", highlight=False, soft_wrap=True)
+
+
+@datasets_app.callback(invoke_without_command=True)
+def list_datasets(context: typer.Context, data_root: DataRoot = None) -> None:
+    """List every dataset with what is found of it under the data root."""
+    if context.invoked_subcommand is None:
+        from anomaly_eval.listing import print_datasets
+
+        print_datasets(Console(), data_root)
+
+
+@datasets_app.command(name="check")
+def check_dataset(
+    name: Annotated[str, typer.Argument(help="Name, NAME:VARIANT, or card file.")], data_root: DataRoot = None
+) -> None:
+    """Verify counts, pairs, sizes, label values and the share of anomaly pixels; name each file that is wrong."""
+    from anomaly_eval.listing import print_check
+
+    if not print_check(Console(), Console(stderr=True), name, data_root):
+        raise typer.Exit(2)
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
+) -> None:
+    """Evaluate anomaly segmentation."""
+    if version:
+        from importlib.metadata import version as installed
+
+        Console().print(installed("gmmseg-anomaly"), highlight=False)
+        raise typer.Exit
+
+
+def spread_lists(arguments: Sequence[str], options: frozenset[str] = LIST_OPTIONS) -> list[str]:
+    """Write `--dataset a b` as `--dataset a --dataset b`: the parser takes one value after each option."""
+    spread: list[str] = []
+    current: str | None = None
+    for argument in arguments:
+        if argument.startswith("-"):
+            current = argument if argument in options else None
+        elif current is not None and spread[-1] != current:
+            spread.append(current)
+        spread.append(argument)
+    return spread
+
+
+def _heatmap_count(text: str) -> int | None:
+    if text == "all":
+        return None
+    if not text.isdecimal():
+        raise InputError(f"--heatmaps {text!r} is not understood; give a number or all.")
+    return int(text)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 2 for bad input, which is told in one sentence."""
+    prefer_fast_sort()
+    keep_freed_memory()
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        app(spread_lists(words), prog_name="gmmseg-anomaly", obj=["gmmseg-anomaly", *words])
+    except InputError as error:
+        Console(stderr=True).print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        return 2
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(bool(stop.code))
+    return 0

@@ -1,0 +1,220 @@
+"""One run of `gmmseg-anomaly eval`: from a checkpoint and datasets on disk to a folder of results."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from anomaly_eval.benchmark import Observer, evaluate_dataset
+from anomaly_eval.clock import Clock, peak_memory_mb
+from anomaly_eval.errors import InputError
+from anomaly_eval.fitting import fit_scores, load_statistics
+from anomaly_eval.network import NetworkRequest
+from anomaly_eval.outputs import prepare_output
+from anomaly_eval.prediction import Segmenter
+from anomaly_eval.progress import progress_bar
+from anomaly_eval.reports.heatmaps import HeatmapStore, choose_evenly
+from anomaly_eval.reports.methods import method_name
+from anomaly_eval.reports.tables import results_csv, results_latex, results_markdown
+from anomaly_eval.results import Conventions, DatasetRecord, FitRecord, Provenance, Results, Row, Timing
+from anomaly_eval.samples import Sample, SampleSet, find_dataset
+from anomaly_eval.scores import FittedScore, Score, choose_scores
+from anomaly_eval.scores.sml import SML
+
+
+@dataclass(frozen=True)
+class EvaluationRequest:
+    """All that one evaluation depends on."""
+
+    network: NetworkRequest
+    datasets: Sequence[str]
+    out: Path
+    data_root: Path | None = None
+    scores: Sequence[str] | None = None
+    fit_dataset: str | None = None
+    statistics: Path | None = None
+    sml_without: Sequence[str] = ()
+    heatmaps: int | None = 0
+    """How many images of each dataset get heatmaps; None is all."""
+    with_published: bool = False
+    overwrite: bool = False
+    command: Sequence[str] = ()
+
+
+def run_evaluation(request: EvaluationRequest, console: Console) -> Results:
+    """Evaluate, write the result folder, and return the results.
+
+    Cheap checks come first, so that a mistake is told before the network runs.
+    """
+    clock = Clock()
+    started = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    with clock.section("input"):
+        datasets = [find_dataset(reference, request.data_root) for reference in dict.fromkeys(request.datasets)]
+        fit_set = find_dataset(request.fit_dataset, request.data_root) if request.fit_dataset else None
+        choose_scores(request.scores, frozenset({"logits", "features", "log_density"}))
+    with prepare_output(request.out, request.overwrite) as output:
+        with clock.section("load"):
+            segmenter = request.network.load()
+        scores = [
+            _configured(score, request.sml_without) for score in choose_scores(request.scores, segmenter.provides)
+        ]
+        fits = _fit(scores, segmenter, fit_set, request.statistics, console, clock)
+        scores, warnings = _drop_unfitted(scores, required=request.scores is not None)
+        warnings += [f"{samples.spec}: {_incomplete(samples)}" for samples in datasets if not samples.complete]
+        for warning in warnings:
+            console.print(f"[yellow]warning:[/] {warning}", highlight=False)
+        rows: list[Row] = []
+        records: list[DatasetRecord] = []
+        with HeatmapStore(output.path) as store:
+            observer = _heatmap_observer(store, datasets, request.heatmaps)
+            for samples in datasets:
+                found, record = evaluate_dataset(segmenter, samples, scores, console, clock, observer)
+                rows += found
+                records.append(record)
+            with clock.section("output"):
+                _draw_heatmaps(store, output.path, console, records, scores)
+        results = Results(
+            rows=rows,
+            datasets=records,
+            conventions=Conventions(),
+            provenance=Provenance(
+                command=shlex.join(request.command),
+                started=started,
+                versions=_versions(),
+                platform=platform.platform(),
+                model=segmenter.describe(),
+                fits=fits,
+            ),
+            timing=_timing(clock),
+            warnings=warnings,
+        )
+        _write(results, output.path, request.with_published)
+    return results
+
+
+def _configured(score: Score, sml_without: Sequence[str]) -> Score:
+    if not isinstance(score, SML):
+        return score
+    steps = {"standardisation", "suppression", "smoothing"}
+    if unknown := set(sml_without) - steps:
+        raise InputError(f"SML has no step {sorted(unknown)[0]!r}; --sml-without takes {', '.join(sorted(steps))}.")
+    return SML(
+        standardise="standardisation" not in sml_without,
+        suppress="suppression" not in sml_without,
+        smoothing="smoothing" not in sml_without,
+    )
+
+
+def _fit(
+    scores: Sequence[Score],
+    segmenter: Segmenter,
+    fit_set: SampleSet | None,
+    statistics: Path | None,
+    console: Console,
+    clock: Clock,
+) -> dict[str, FitRecord]:
+    """Give the scores that learn their statistics, from a file or by fitting; a file comes first."""
+    unfitted = [score for score in scores if isinstance(score, FittedScore) and not score.fitted]
+    records: dict[str, FitRecord] = {}
+    if statistics is not None:
+        records |= load_statistics(statistics, segmenter.describe(), unfitted)
+        unfitted = [score for score in unfitted if not score.fitted]
+    if fit_set is not None and unfitted:
+        records |= fit_scores(segmenter, fit_set, unfitted, console, clock)
+    return records
+
+
+def _drop_unfitted(scores: Sequence[Score], required: bool) -> tuple[list[Score], list[str]]:
+    """Leave out scores without statistics, with a warning, or refuse where the user asked for them by name."""
+    missing = [score.name for score in scores if isinstance(score, FittedScore) and not score.fitted]
+    remedy = "give --fit-dataset NAME, or --stats FILE as written by `gmmseg-anomaly fit`"
+    if missing and required:
+        raise InputError(f"the score {missing[0]} needs statistics of the training data: {remedy}.")
+    kept = [score for score in scores if score.name not in missing]
+    return kept, [f"left out for want of statistics: {', '.join(missing)} ({remedy})"] if missing else []
+
+
+def _incomplete(samples: SampleSet) -> str:
+    found, expected = len(samples.samples), samples.expected_images
+    return f"only {found} of {expected} images found; its numbers are not those of the whole set"
+
+
+def _heatmap_observer(store: HeatmapStore, datasets: Sequence[SampleSet], count: int | None) -> Observer | None:
+    if count == 0:
+        return None
+    chosen = {
+        samples.spec: set(choose_evenly([sample.id for sample in samples.samples], count or len(samples.samples)))
+        for samples in datasets
+    }
+
+    def keep(
+        samples: SampleSet,
+        sample: Sample,
+        image: NDArray[np.uint8],
+        label: NDArray[np.uint8],
+        maps: Mapping[str, NDArray[np.float32]],
+    ) -> None:
+        if sample.id in chosen[samples.spec]:
+            for method, values in maps.items():
+                store.add(samples.spec, method, sample.id, image, label, values)
+
+    return keep
+
+
+def _draw_heatmaps(
+    store: HeatmapStore, folder: Path, console: Console, records: Sequence[DatasetRecord], scores: Sequence[Score]
+) -> None:
+    names = {score.name: method_name(score.name) for score in scores}
+    titles = {record.name: record.title for record in records}
+    with progress_bar(console, "heatmaps", store.count) as advance:
+        store.draw(folder, names, titles, lambda done, total: advance())
+
+
+def _timing(clock: Clock) -> Timing:
+    spent = clock.seconds
+    return Timing(
+        load=spent["load"],
+        input=spent["input"],
+        fit=spent["fit"],
+        forward=spent["forward"],
+        scores=spent["scores"],
+        metrics=spent["metrics"],
+        output=spent["output"],
+        total=clock.total,
+        peak_memory_mb=peak_memory_mb(),
+    )
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in (
+        "gmmseg-anomaly",
+        "torch",
+        "numpy",
+        "mmsegmentation",
+        "mmengine",
+        "mmcv",
+        "mmcv-lite",
+        "pillow",
+    ):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _write(results: Results, folder: Path, with_published: bool) -> None:
+    (folder / "results.csv").write_text(results_csv(results), encoding="utf-8")
+    (folder / "results.json").write_text(results.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    (folder / "results.tex").write_text(results_latex(results, with_published), encoding="utf-8")
+    (folder / "results.md").write_text(results_markdown(results, with_published), encoding="utf-8")

@@ -1,0 +1,184 @@
+"""Fitting scores on in-distribution images, and the file that keeps what they learnt."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from anomaly_eval.clock import Clock
+from anomaly_eval.errors import InputError
+from anomaly_eval.network import NetworkRequest
+from anomaly_eval.outputs import write_atomically
+from anomaly_eval.prediction import Segmenter
+from anomaly_eval.progress import progress_bar
+from anomaly_eval.reading import read_ahead
+from anomaly_eval.results import FitRecord, ModelRecord
+from anomaly_eval.samples import SampleSet, find_dataset
+from anomaly_eval.scores import SCORES, FittedScore, choose_scores
+
+_FORMAT = "gmmseg-anomaly statistics 1"
+
+
+@dataclass(frozen=True)
+class FitRequest:
+    """All that one run of `gmmseg-anomaly fit` depends on."""
+
+    network: NetworkRequest
+    dataset: str
+    out: Path
+    data_root: Path | None = None
+    scores: Sequence[str] | None = None
+    overwrite: bool = False
+
+
+def run_fit(request: FitRequest, console: Console) -> dict[str, FitRecord]:
+    """Fit, write the statistics file, and return what each score learnt from."""
+    if request.out.exists() and not request.overwrite:
+        raise InputError(f"{request.out} exists already; choose another --out or pass --overwrite.")
+    samples = find_dataset(request.dataset, request.data_root)
+    segmenter = request.network.load()
+    learners = [name for name, kind in SCORES.items() if issubclass(kind, FittedScore)]
+    names = (
+        request.scores
+        if request.scores is not None
+        else [name for name in learners if SCORES[name].source in segmenter.provides]
+    )
+    scores = []
+    for score in choose_scores(names, segmenter.provides):
+        if not isinstance(score, FittedScore):
+            raise InputError(f"the score {score.name} learns nothing; only {' and '.join(learners)} can be fitted.")
+        scores.append(score)
+    records = fit_scores(segmenter, samples, scores, console, Clock())
+    save_statistics(request.out, segmenter.describe(), scores, records)
+    return records
+
+
+def fit_scores(
+    segmenter: Segmenter,
+    samples: SampleSet,
+    scores: Sequence[FittedScore],
+    console: Console,
+    clock: Clock,
+) -> dict[str, FitRecord]:
+    """Fit the scores in one pass over a closed-set dataset; return what each learnt from, by score name."""
+    classes = samples.card.classes
+    if classes is None:
+        raise InputError(
+            f"{samples.spec} has no class labels, so nothing can be fitted on it; fit on the training set of the "
+            f"network, e.g. cityscapes."
+        )
+    if len(classes) != len(segmenter.classes):
+        raise InputError(
+            f"{samples.spec} has {len(classes)} classes, the network {len(segmenter.classes)}; fit on the dataset that "
+            f"the network was trained on."
+        )
+    with clock.section("fit"), torch.inference_mode():
+        with progress_bar(console, f"fitting on {samples.spec}", len(samples.samples)) as advance:
+            for sample, image, label in read_ahead(samples, Clock()):
+                prediction = segmenter(image)
+                if torch.isnan(prediction.logits.values).any():
+                    raise InputError(f"the network gave NaN logits for {sample.image}; check its weights.")
+                for score in scores:
+                    score.observe(prediction, label)
+                advance()
+        return _records(segmenter, samples, scores, classes)
+
+
+def _records(
+    segmenter: Segmenter, samples: SampleSet, scores: Sequence[FittedScore], classes: Sequence[str]
+) -> dict[str, FitRecord]:
+    """Finish the scores and say what they learnt from."""
+    files = samples.files_sha256()
+    records = {}
+    for score in scores:
+        try:
+            notes = score.finish(segmenter.classes)
+        except ValueError as error:
+            raise InputError(f"{score.name} cannot be fitted on {samples.spec}: {error}.") from error
+        records[score.name] = FitRecord(
+            dataset=samples.spec,
+            n_images=len(samples.samples),
+            expected_images=samples.expected_images,
+            files_sha256=files,
+            notes=notes + _class_name_notes(classes, segmenter.classes),
+        )
+    return records
+
+
+def save_statistics(
+    path: Path, model: ModelRecord, scores: Sequence[FittedScore], records: Mapping[str, FitRecord]
+) -> None:
+    """Write the statistics of fitted scores and the fingerprint of the network as one safetensors file."""
+    tensors = {f"{score.name}.{name}": value.contiguous() for score in scores for name, value in score.state().items()}
+    metadata = {
+        "format": _FORMAT,
+        "model": model.model_dump_json(),
+        "fits": json.dumps({name: record.model_dump() for name, record in records.items()}),
+    }
+    write_atomically(path, save(tensors, metadata=metadata))
+
+
+def load_statistics(path: Path, model: ModelRecord, scores: Sequence[FittedScore]) -> dict[str, FitRecord]:
+    """Load statistics into the scores that the file has; return what they were learnt from, by score name.
+
+    Raises InputError for a file that is none of ours and for statistics of another network or resolution.
+    """
+    if not path.is_file():
+        raise InputError(f"there is no statistics file {path}; make one with `gmmseg-anomaly fit`.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if metadata.get("format") != _FORMAT:
+            raise ValueError("another format")
+        fitted_model = ModelRecord.model_validate_json(metadata["model"])
+        fits: dict[str, Any] = json.loads(metadata["fits"])
+        records = {name: FitRecord.model_validate(record) for name, record in fits.items()}
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path} is no statistics file of `gmmseg-anomaly fit`, or is damaged; fit again.") from error
+    _check_same_model(path, fitted_model, model)
+    loaded = {}
+    for score in scores:
+        prefix = f"{type(score).name}."
+        state = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+        if state and type(score).name in records:
+            score.load_state(state)
+            loaded[score.name] = records[type(score).name]
+    return loaded
+
+
+def _check_same_model(path: Path, fitted: ModelRecord, model: ModelRecord) -> None:
+    for field, meaning in (
+        ("checkpoint_sha256", "checkpoint"),
+        ("config_sha256", "config"),
+        ("resize", "--resize"),
+        ("inference", "inference mode"),
+    ):
+        if getattr(fitted, field) != getattr(model, field):
+            raise InputError(
+                f"the statistics in {path} were fitted with another {meaning} ({_short(getattr(fitted, field))}, now "
+                f"{_short(getattr(model, field))}); fit again with this one."
+            )
+
+
+def _short(value: str) -> str:
+    return value[:12] if len(value) == 64 else value
+
+
+def _class_name_notes(of_dataset: Sequence[str], of_network: Sequence[str]) -> list[str]:
+    """Note where the class names of the fitting set and the network differ, as order cannot be checked then."""
+    differing = [
+        f"{theirs}/{ours}"
+        for theirs, ours in zip(of_dataset, of_network, strict=True)
+        if theirs.casefold().replace("_", " ") != ours.casefold().replace("_", " ") and not ours.startswith("class ")
+    ]
+    return [f"class names of dataset and network differ: {', '.join(differing)}"] if differing else []

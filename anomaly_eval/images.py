@@ -1,0 +1,86 @@
+"""Reading images and masks, by what the bytes say and not by the suffix of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from anomaly_eval.errors import InputError
+
+_COLOUR_MODES = ("RGB", "RGBA", "RGBX", "LA", "La", "RGBa")
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """Return an image as RGB, shape (height, width, 3), turned upright if its EXIF data ask for it.
+
+    Gray, palette, CMYK and transparent images are converted, and 16-bit gray is reduced to 8 bit. Raises InputError
+    for a missing or damaged file and for pixel formats without a known range.
+    """
+    with _opened(path) as image:
+        ImageOps.exif_transpose(image, in_place=True)
+        if image.mode == "RGB":
+            return np.array(image)
+        if image.mode.startswith("I"):
+            return _reduce_to_8_bit(np.array(image), path)
+        if image.mode == "F":
+            raise InputError(f"the image {path} holds floating-point pixels; save it with 8 bits per channel.")
+        # Pillow wants palettes with transparency to pass through RGBA.
+        opaque = image.convert("RGBA") if "transparency" in image.info else image
+        return np.array(opaque.convert("RGB"))
+
+
+def read_mask(path: Path) -> NDArray[np.integer[Any]]:
+    """Return the values of a mask, shape (height, width): gray levels, palette indices, or 0 and 1.
+
+    A colour file is accepted if its channels are equal. Raises InputError for a missing or damaged file and for a
+    mask in colours.
+    """
+    with _opened(path) as image:
+        if image.mode in ("L", "P"):
+            return np.array(image)
+        values = np.array(image)
+        if image.mode == "1":
+            return values.astype(np.uint8)
+        if image.mode.startswith("I"):
+            return values
+        if image.mode not in _COLOUR_MODES:
+            raise InputError(f"the mask {path} has the pixel format {image.mode}; save it as an 8-bit gray PNG.")
+        colours = values[..., :1] if image.mode in ("LA", "La") else values[..., :3]
+        if (colours != colours[..., :1]).any():
+            raise InputError(
+                f"the mask {path} is a colour picture; give the mask that holds one label value per pixel."
+            )
+        return np.ascontiguousarray(colours[..., 0])
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """Open and decode an image file, and tell what is wrong with it in one sentence."""
+    try:
+        with Image.open(path) as image:
+            image.load()
+            yield image
+    except InputError:
+        raise
+    except FileNotFoundError as error:
+        raise InputError(f"there is no file {path}; check the dataset with `gmmseg-anomaly datasets check`.") from error
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{path} claims to have far too many pixels; it is damaged, replace it.") from error
+    except UnidentifiedImageError as error:
+        kind = "is empty" if path.stat().st_size == 0 else "is not an image"
+        raise InputError(f"{path} {kind}; replace the file.") from error
+    except Exception as error:  # decoders raise errors of many kinds on damaged bytes
+        raise InputError(f"{path} cannot be read ({error}); replace the file.") from error
+
+
+def _reduce_to_8_bit(values: NDArray[np.integer[Any]], path: Path) -> NDArray[np.uint8]:
+    if values.min() < 0 or values.max() > 65535:
+        raise InputError(f"the image {path} holds values beyond 16 bits; save it with 8 bits per channel.")
+    gray = (values >> 8).astype(np.uint8)
+    return np.repeat(gray[..., np.newaxis], 3, axis=2)

@@ -1,0 +1,204 @@
+"""How the files of a dataset are found: templates such as `{folder}/images/{id}.*`, matched level by level."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from anomaly_eval.errors import InputError
+
+GRAMMAR = "{folder}, {variant}, {id}, {id:PATTERN}, {number}, * and a final .*"
+
+_TOKEN = re.compile(r"\{[^{}]*\}|[{}*]|[^{}*]+")
+_SYSTEM_FILES = frozenset({"Thumbs.db", "desktop.ini"})
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One level of a template: a literal name, or a regular expression and the shell pattern of its id."""
+
+    literal: str | None
+    expression: re.Pattern[str] | None = None
+    id_pattern: str = "*"
+
+    def match(self, name: str) -> tuple[bool, str | None]:
+        """Return whether a file or folder name fits, and the id it holds, if this level has one."""
+        found = self.expression.fullmatch(name) if self.expression is not None else None
+        if found is None:
+            return False, None
+        captured = found.groupdict().get("id")
+        return captured is None or fnmatchcase(captured, self.id_pattern), captured
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """Images and masks of one layout in one folder, by id in natural order."""
+
+    images: Mapping[str, Path]
+    masks: Mapping[str, Path]
+    duplicates: tuple[tuple[Path, Path], ...]
+    """Two files that claim the same id."""
+
+    @property
+    def pairs(self) -> list[str]:
+        """Ids that have an image and a mask."""
+        return [id for id in self.images if id in self.masks]
+
+    @property
+    def images_alone(self) -> list[str]:
+        """Ids that have an image but no mask."""
+        return [id for id in self.images if id not in self.masks]
+
+    @property
+    def masks_alone(self) -> list[str]:
+        """Ids that have a mask but no image."""
+        return [id for id in self.masks if id not in self.images]
+
+
+def natural_key(text: str) -> tuple[list[str | int], str]:
+    """Return a sort key that orders runs of digits as numbers: 0, 4, 12."""
+    parts = re.split(r"([0-9]+)", text)
+    return [int(part) if index % 2 else part for index, part in enumerate(parts)], text
+
+
+def parse_template(template: str, folder: str = "folder", variant: str = "variant") -> list[Segment]:
+    """Split a template into levels, with folder and variant filled in.
+
+    Raises ValueError for a template that leaves the data root, has an empty level or an unknown placeholder, or
+    does not hold exactly one {id}.
+    """
+    filled = template.replace("{folder}", folder).replace("{variant}", variant)
+    check_relative(filled)
+    if len(re.findall(r"\{id(?::[^{}]*)?\}", filled)) != 1:
+        raise ValueError(f"the template {template!r} must hold {{id}} exactly once")
+    levels = filled.split("/")
+    return [_parse_segment(level, template, last=index == len(levels) - 1) for index, level in enumerate(levels)]
+
+
+def check_relative(path: str) -> None:
+    """Raise ValueError unless a path consists of plain names, so that it stays below the data root."""
+    if "\\" in path or re.match(r"[A-Za-z]:", path):
+        raise ValueError(f"{path!r} must be relative to the data root, with / between names")
+    if any(level in ("", ".", "..") for level in path.split("/")):
+        raise ValueError(f"{path!r} must be relative to the data root, without empty names, . or ..")
+
+
+def fill_template(template: str, folder: str, variant: str, id: str = "*") -> str:
+    """Return the template with its placeholders filled in, to tell a user where a file is expected."""
+    filled = template.replace("{folder}", folder).replace("{variant}", variant).replace("{number}", "*")
+    return re.sub(r"\{id(?::[^{}]*)?\}", lambda _: id, filled)
+
+
+def find_files(root: Path, template: str, folder: str, variant: str) -> dict[str, list[Path]]:
+    """Return the files below `root` that fit a template, by id.
+
+    Goes exactly as deep as the template, so loops of links cannot trap it; hidden files are passed over. Raises
+    InputError for a folder that may not be read.
+    """
+    reached: list[tuple[Path, str | None]] = [(root, None)]
+    *folders, last = parse_template(template, folder, variant)
+    for level in folders:
+        reached = [step for path, id in reached for step in _enter(path, id, level, files=False)]
+    found: dict[str, list[Path]] = {}
+    for path, id in reached:
+        for file, captured in _enter(path, id, last, files=True):
+            if captured:
+                found.setdefault(captured, []).append(file)
+    return found
+
+
+def pair_files(
+    root: Path,
+    images: Sequence[str],
+    masks: Sequence[str],
+    folder: str,
+    variant: str,
+    exclude: Sequence[str] = (),
+) -> Pairing:
+    """Pair the files of alternative image and mask templates by id, without the ids that fit a pattern of `exclude`."""
+    found_images = _find_any(root, images, folder, variant, exclude)
+    found_masks = _find_any(root, masks, folder, variant, exclude)
+    # Copies of an image that no mask belongs to do no harm where such images are ignored.
+    relevant = [files for id, files in found_images.items() if id in found_masks]
+    return Pairing(
+        images={id: files[0] for id, files in found_images.items()},
+        masks={id: files[0] for id, files in found_masks.items()},
+        duplicates=tuple(_duplicates([*relevant, *found_masks.values()])),
+    )
+
+
+def _parse_segment(level: str, template: str, last: bool) -> Segment:
+    suffix = last and level.endswith(".*")
+    tokens = _TOKEN.findall(level.removesuffix(".*") if suffix else level)
+    if not suffix and all(token[0] not in "{}*" for token in tokens):
+        return Segment(literal=level)
+    expression, id_pattern = "", "*"
+    for token in tokens:
+        if token == "*":
+            expression += ".*"
+        elif token == "{number}":
+            expression += "[0-9]+"
+        elif token == "{id}" or token.startswith("{id:"):
+            expression += "(?P<id>.+)"
+            id_pattern = token[4:-1] if token.startswith("{id:") else "*"
+        elif token[0] in "{}":
+            raise ValueError(f"the template {template!r} holds {token!r}, but only {GRAMMAR} are known")
+        else:
+            expression += re.escape(token)
+    return Segment(None, re.compile(expression + (r"\.[^.]+" if suffix else ""), re.DOTALL), id_pattern)
+
+
+def _enter(path: Path, id: str | None, level: Segment, files: bool) -> Iterator[tuple[Path, str | None]]:
+    """Yield what lies one level below a folder and fits, with the id known so far."""
+    if level.literal is not None:
+        below = path / level.literal
+        # A literal folder that is missing shows when it is listed.
+        if not files or below.is_file():
+            yield below, id
+        return
+    for entry in _list_folder(path):
+        fits, captured = level.match(entry.name)
+        if fits and _is_kind(entry, files):
+            yield path / entry.name, captured or id
+
+
+def _is_kind(entry: os.DirEntry[str], files: bool) -> bool:
+    try:
+        return entry.is_file() if files else entry.is_dir()
+    except OSError:  # a link that leads back to itself
+        return False
+
+
+def _list_folder(path: Path) -> list[os.DirEntry[str]]:
+    """Return the visible entries of a folder by name; none if there is no such folder."""
+    try:
+        with os.scandir(path) as entries:
+            visible = [entry for entry in entries if entry.name[0] != "." and entry.name not in _SYSTEM_FILES]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise InputError(f"the folder {path} cannot be read ({error.strerror}); check its permissions.") from error
+    return sorted(visible, key=lambda entry: entry.name)
+
+
+def _find_any(
+    root: Path, templates: Sequence[str], folder: str, variant: str, exclude: Sequence[str]
+) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
+    for template in templates:
+        for id, files in find_files(root, template, folder, variant).items():
+            if not any(fnmatchcase(id, pattern) for pattern in exclude):
+                found.setdefault(id, []).extend(files)
+    return {id: found[id] for id in sorted(found, key=natural_key)}
+
+
+def _duplicates(groups: Iterable[Sequence[Path]]) -> Iterator[tuple[Path, Path]]:
+    for first, *others in groups:
+        for other in others:
+            # One file under two spellings, on disks that ignore case, is no duplicate.
+            if not os.path.samefile(first, other):
+                yield first, other

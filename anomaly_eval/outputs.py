@@ -1,0 +1,187 @@
+"""Results appear whole or not at all: an output folder, and single files, that take their name at the end."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import secrets
+import shutil
+from pathlib import Path
+from types import TracebackType
+
+from anomaly_eval.errors import InputError
+
+RESULTS_FILE = "results.json"
+_KEYS_OF_RESULTS = {"format_version", "rows", "provenance"}
+# These can only come from writing, wherever they are raised; the others may be about a file that was read.
+_ERRORS_OF_WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
+
+
+class OutputFolder:
+    """A folder that is filled under a temporary name and takes its own name when all went well.
+
+    Made by `prepare_output`. Use it as a context manager and write into `path`. When the block ends, the
+    temporary folder is renamed to `folder`, in the place of the results that were there before. When the
+    block raises, whatever it raises, the temporary folder is removed and earlier results stay as they were.
+    """
+
+    def __init__(self, folder: Path, overwrite: bool) -> None:
+        """Take the final path; nothing is checked or written yet."""
+        self.folder = folder
+        self.overwrite = overwrite
+        # A symbolic link stays a link: what it points to is replaced.
+        self._target = Path(os.path.realpath(folder))
+        self.path = _sibling(self._target, "partial")
+        self._new_parents: list[Path] = []
+
+    def __enter__(self) -> OutputFolder:
+        """Make the temporary folder, and the parents that are missing.
+
+        Raises InputError where it cannot be made.
+        """
+        self._new_parents = [parent for parent in self._target.parents if not os.path.lexists(parent)]
+        try:
+            self.path.mkdir(parents=True)
+        except OSError as error:
+            self._remove()
+            raise _cannot_write(self.folder, error) from error
+        except BaseException:
+            self._remove()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Rename the temporary folder, or remove it where the block raised.
+
+        Raises InputError where the block failed because the disk could not take the results, and where the
+        finished folder cannot be renamed; then, and only then, it stays under its temporary name.
+        """
+        if error is None:
+            self._publish()
+            return
+        self._remove()
+        if isinstance(error, OSError) and self._is_about_writing(error):
+            raise _cannot_write(self.folder, error) from error
+
+    def _publish(self) -> None:
+        """Give the finished folder its name; earlier results are deleted once the new ones are in place."""
+        try:
+            # Hours may have passed since the first check, and another run may have taken the name.
+            check_output(self.folder, self.overwrite)
+            _replace_folder(self.path, self._target)
+        except (OSError, InputError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            raise InputError(
+                f"the results are complete but could not be named {self.folder} ({reason}); "
+                f"they are in {self.path}: move them where you want them."
+            ) from error
+
+    def _remove(self) -> None:
+        """Delete the temporary folder and the parents that were made for it and are empty."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        for parent in self._new_parents:
+            try:
+                parent.rmdir()
+            except OSError:
+                return
+
+    def _is_about_writing(self, error: OSError) -> bool:
+        """Whether an error says that results cannot be written, rather than that something cannot be read."""
+        name = error.filename
+        ours = isinstance(name, str | os.PathLike) and self.path in Path(name).parents
+        return ours or error.errno in _ERRORS_OF_WRITING
+
+
+def prepare_output(folder: Path, overwrite: bool) -> OutputFolder:
+    """Check that results may be put at `folder`, before anything is computed; enter the answer to write.
+
+    With `overwrite`, the whole folder will be replaced, and only if an earlier run wrote it. Raises
+    InputError where the path is a file, a folder that is not empty, a folder to replace that holds no
+    `results.json` of ours, or a mount point.
+    """
+    check_output(folder, overwrite)
+    return OutputFolder(folder, overwrite)
+
+
+def check_output(folder: Path, overwrite: bool) -> None:
+    """Raise InputError where results must not be put at `folder`, as described at `prepare_output`."""
+    try:
+        if not folder.exists():
+            return
+        if not folder.is_dir():
+            raise InputError(f"{folder} is a file; choose another --out.")
+        empty = next(folder.iterdir(), None) is None
+        mounted = os.path.ismount(folder)
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+    if not empty and not overwrite:
+        raise InputError(f"{folder} exists and is not empty; choose another --out, or add --overwrite.")
+    if not empty and not _holds_results(folder):
+        raise InputError(
+            f"{folder} holds no {RESULTS_FILE} written by this tool, so --overwrite will not delete it; "
+            f"choose another --out."
+        )
+    if mounted:
+        raise InputError(
+            f"{folder} is a mount point, which cannot be replaced as a whole; "
+            f"choose a folder inside it, such as --out {folder / 'results'}."
+        )
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file such that, whatever happens, `path` holds the old content or all of the new.
+
+    Raises InputError where the file cannot be written.
+    """
+    partial = _sibling(path, "partial")
+    try:
+        try:
+            with partial.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
+def _sibling(path: Path, word: str) -> Path:
+    """Return a hidden name beside `path` that nothing has yet."""
+    return path.parent / f".{path.name}.{word}-{secrets.token_hex(4)}"
+
+
+def _replace_folder(new: Path, target: Path) -> None:
+    """Rename `new` to `target`, whose folder, if any, is put back on failure and deleted on success."""
+    if not target.exists():
+        new.rename(target)
+        return
+    old = _sibling(target, "replaced")
+    target.rename(old)
+    try:
+        new.rename(target)
+    except BaseException:
+        if not target.exists():
+            old.rename(target)
+        raise
+    # The results are in place: a file of the old ones that cannot be deleted is no reason to fail.
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _holds_results(folder: Path) -> bool:
+    """Whether the folder has a `results.json` with the keys that ours has in every version."""
+    try:
+        content = json.loads((folder / RESULTS_FILE).read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and content.keys() >= _KEYS_OF_RESULTS
+
+
+def _cannot_write(path: Path, error: OSError) -> InputError:
+    """Say in one sentence why the results cannot be written."""
+    return InputError(f"cannot write {path}: {error.strerror or error}; choose a place that can be written.")

@@ -1,0 +1,49 @@
+"""What a segmenter says of one image: the only thing that scores know of models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly_eval.resizing import CoarseMaps
+from anomaly_eval.results import ModelRecord
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The output of a segmenter for one image; all maps stand for the same image size.
+
+    logits: (classes, h, w) float32, before any softmax. features: (dimensions, h, w) float32, the input of the last
+    linear classifier, or None where the network has none. log_density: (classes, h, w) float32, log p(x|c) of a
+    generative classifier before any normalisation over classes (GMMSeg, section 3.3), else None.
+    """
+
+    logits: CoarseMaps
+    features: CoarseMaps | None = None
+    log_density: CoarseMaps | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the image in pixels."""
+        return self.logits.size
+
+
+class Segmenter(Protocol):
+    """Anything that turns an image into a `Prediction`."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the known classes, in the order of the logits."""
+
+    @property
+    def provides(self) -> frozenset[str]:
+        """Which fields of `Prediction` are filled: `logits`, `features`, `log_density`."""
+
+    def __call__(self, image: NDArray[np.uint8]) -> Prediction:
+        """Segment an RGB image (height, width, 3), uint8."""
+
+    def describe(self) -> ModelRecord:
+        """Say which network this is, with which weights and at which resolution."""

@@ -1,0 +1,164 @@
+"""The table that every rendering shows: which methods and datasets, in which order, and the best of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from anomaly_eval.reports.methods import dataset_title, method_name
+from anomaly_eval.reports.notes import DAGGER, Note, fit_marks, notes_of
+from anomaly_eval.reports.published import PublishedRow, Rates
+from anomaly_eval.results import Results
+
+METRICS = ("AUROC ↑", "AP ↑", "FPR95 ↓")
+HIGHER_IS_BETTER = (True, True, False)
+UNKNOWN = "--"
+
+
+class Rank(Enum):
+    """What a cell is among the comparable cells of its column."""
+
+    BEST = "best"
+    SECOND = "second"
+    OTHER = "other"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A percentage, None where the method was not measured on the dataset, and its rank."""
+
+    value: float | None
+    rank: Rank
+
+    @property
+    def text(self) -> str:
+        """Two decimals, or `--` where there is no value."""
+        return UNKNOWN if self.value is None else f"{self.value:.2f}"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One method.
+
+    mark: the footnote that says what a fitted score was fitted on; empty for the others. settings: the texts
+    under `ComparisonTable.settings`. cells: for each dataset one cell per metric.
+    """
+
+    name: str
+    mark: str
+    settings: tuple[str, ...]
+    cells: tuple[tuple[Cell, ...], ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    """Lines that are ranked among themselves; the title is empty where there is only one section."""
+
+    title: str
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class ComparisonTable:
+    """All that a rendering needs.
+
+    datasets: titles, with a dagger at the end where images are missing. settings: headers of the columns
+    between the methods and the numbers; published lines fill them, and without those there are none.
+    """
+
+    datasets: tuple[str, ...]
+    settings: tuple[str, ...]
+    sections: tuple[Section, ...]
+    notes: tuple[Note, ...]
+    warnings: tuple[str, ...]
+
+
+def compare(results: Results, published: Sequence[PublishedRow] = ()) -> ComparisonTable:
+    """Arrange measured rows, and above them the published rows that have a value for one of the datasets."""
+    names = _datasets(results)
+    incomplete = {record.name for record in results.datasets if not record.complete}
+    shown = [row for row in published if any(name in row.rates for name in names)]
+    settings = ("Resyn.", "OOD data", "mIoU") if shown else ()
+    measured = _measured(results, names, settings)
+    sections = (
+        (Section("Published", _published(shown, names)), Section("Measured", measured))
+        if shown
+        else (Section("", measured),)
+    )
+    titles = (dataset_title(name, results.datasets) + (DAGGER if name in incomplete else "") for name in names)
+    return ComparisonTable(
+        datasets=tuple(titles),
+        settings=settings,
+        sections=sections,
+        notes=notes_of(results, with_published=bool(shown)),
+        warnings=tuple(results.warnings),
+    )
+
+
+def ranks(values: Sequence[float | None], higher_is_better: bool) -> list[Rank]:
+    """Rank the values of a column: the best and the second-best distinct finite value.
+
+    Equal values share a rank. A lone value is not ranked.
+    """
+    finite = [value for value in values if value is not None and math.isfinite(value)]
+    if len(finite) < 2:
+        return [Rank.OTHER] * len(values)
+    order = sorted(set(finite), reverse=higher_is_better)
+    rank_of: dict[float | None, Rank] = dict(zip(order, (Rank.BEST, Rank.SECOND), strict=False))
+    return [rank_of.get(value, Rank.OTHER) for value in values]
+
+
+def _datasets(results: Results) -> list[str]:
+    """Return the canonical names of the datasets in the order of their records."""
+    names = [record.name for record in results.datasets] + [row.dataset for row in results.rows]
+    return list(dict.fromkeys(names))
+
+
+def _measured(results: Results, names: Sequence[str], settings: Sequence[str]) -> tuple[Line, ...]:
+    """Return the measured lines in the order of the rows of the first dataset, then of the others."""
+    rates = {(row.method, row.dataset): Rates(row.auroc, row.ap, row.fpr95) for row in results.rows}
+    rows = sorted(results.rows, key=lambda row: names.index(row.dataset))
+    methods = list(dict.fromkeys(row.method for row in rows))
+    marks = fit_marks(results)
+    unknown = (UNKNOWN,) * len(settings)
+    cells = _cells([[rates.get((method, name)) for name in names] for method in methods])
+    return tuple(
+        Line(method_name(method), marks.get(method, ""), unknown, line)
+        for method, line in zip(methods, cells, strict=True)
+    )
+
+
+def _published(rows: Sequence[PublishedRow], names: Sequence[str]) -> tuple[Line, ...]:
+    """Return the published lines in the order of the paper."""
+    tick = {True: "✓", False: "✗"}
+    cells = _cells([[row.rates.get(name) for name in names] for row in rows])
+    return tuple(
+        Line(
+            name=row.method,
+            mark="",
+            settings=(
+                tick[row.resynthesis],
+                tick[row.ood_data],
+                UNKNOWN if row.miou is None else f"{row.miou:.1f}",
+            ),
+            cells=line,
+        )
+        for row, line in zip(rows, cells, strict=True)
+    )
+
+
+def _cells(rates: Sequence[Sequence[Rates | None]]) -> list[tuple[tuple[Cell, ...], ...]]:
+    """Rank the rates of [method][dataset] column by column."""
+    datasets = [_dataset_cells(dataset) for dataset in zip(*rates, strict=True)]
+    return [tuple(cells[method] for cells in datasets) for method in range(len(rates))]
+
+
+def _dataset_cells(rates: Sequence[Rates | None]) -> list[tuple[Cell, ...]]:
+    """Return for each method its cells on one dataset."""
+    columns = []
+    for metric, higher_is_better in enumerate(HIGHER_IS_BETTER):
+        values = [None if rate is None else rate[metric] for rate in rates]
+        columns.append(list(map(Cell, values, ranks(values, higher_is_better))))
+    return list(zip(*columns, strict=True))

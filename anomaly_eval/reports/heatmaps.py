@@ -1,0 +1,163 @@
+"""Heatmaps of chosen images: kept on disk while the images pass by, drawn at the end on a common scale."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly_eval.errors import InputError
+from anomaly_eval.outputs import write_atomically
+from anomaly_eval.reports.file_names import file_names
+from anomaly_eval.reports.heatmap_figure import VOID, Sample, Scale, draw_heatmap
+from anomaly_eval.reports.percentiles import percentiles
+
+LIMITS = (1.0, 99.0)
+
+
+class HeatmapStore:
+    """Score maps of the chosen images, in a temporary folder that is deleted at the end.
+
+    Use it as a context manager. Only one image and one score map are in memory at a time.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Make the temporary folder inside `folder`, which exists.
+
+        A 2048 x 1024 image takes 8 MB, and 8 MB more for each method. Raises InputError where the folder
+        cannot be written.
+        """
+        try:
+            self._temporary = tempfile.TemporaryDirectory(prefix=".heatmaps-", dir=folder)
+        except OSError as error:
+            raise _cannot_keep(folder, error) from error
+        self._folder = Path(self._temporary.name)
+        self._scores: dict[tuple[str, str], dict[str, Path]] = {}
+        self._samples: dict[tuple[str, str], Path] = {}
+
+    def __enter__(self) -> HeatmapStore:
+        """Return the store itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Delete the temporary folder."""
+        self._temporary.cleanup()
+
+    def add(
+        self,
+        dataset: str,
+        method: str,
+        sample_id: str,
+        image: NDArray[np.uint8],
+        label: NDArray[np.uint8],
+        score: NDArray[np.float32],
+    ) -> None:
+        """Keep one score map; the image and label of a sample are kept once for all methods.
+
+        image: uint8 (H, W, 3) RGB. label: uint8 (H, W), 0 inlier, 1 anomaly, 255 void. score: float32 (H, W),
+        may hold infinities and NaN. Raises ValueError where the shapes differ or the score map was added
+        before, and InputError where the disk is full.
+        """
+        if image.shape != (*label.shape, 3) or score.shape != label.shape:
+            shapes = f"{image.shape}, {label.shape}, {score.shape}"
+            raise ValueError(f"expected the shapes (H, W, 3), (H, W), (H, W); got {shapes}")
+        known = self._scores.setdefault((dataset, method), {})
+        if sample_id in known:
+            raise ValueError(f"there is a score map for {dataset}, {method}, {sample_id!r} already")
+        path = self._folder / f"score-{sum(map(len, self._scores.values()))}.npy"
+        stem = self._samples.get((dataset, sample_id), self._folder / f"sample-{len(self._samples)}")
+        try:
+            np.save(path, score.astype(np.float32, copy=False))
+            if (dataset, sample_id) not in self._samples:
+                np.save(stem.with_suffix(".image.npy"), image)
+                np.save(stem.with_suffix(".label.npy"), label)
+        except OSError as error:
+            raise _cannot_keep(self._folder.parent, error) from error
+        known[sample_id], self._samples[dataset, sample_id] = path, stem
+
+    @property
+    def count(self) -> int:
+        """How many figures there are to draw."""
+        return sum(map(len, self._scores.values()))
+
+    def scales(self) -> dict[tuple[str, str], Scale]:
+        """Return one scale for each (dataset, method): percentiles over all finite values outside void."""
+        return {key: self._scale(*key) for key in self._scores}
+
+    def draw(
+        self,
+        folder: Path,
+        method_names: Mapping[str, str],
+        dataset_titles: Mapping[str, str],
+        progress: Callable[[int, int], None] | None = None,
+    ) -> list[Path]:
+        """Write `heatmaps/DATASET/METHOD/ID.png` inside `folder` and return the paths.
+
+        method_names, dataset_titles: what readers see; a name that is missing is shown as it is. progress:
+        called after each figure with the number of figures drawn and to draw. Raises InputError where a file
+        cannot be written.
+        """
+        folders = file_names(dataset for dataset, _ in self._scores)
+        methods = file_names(method for _, method in self._scores)
+        ids = {
+            dataset: file_names(sample_id for owner, sample_id in self._samples if owner == dataset)
+            for dataset in folders
+        }
+        paths: list[Path] = []
+        for (dataset, method), scale in self.scales().items():
+            target = folder / "heatmaps" / folders[dataset] / methods[method]
+            name = method_names.get(method, method)
+            try:
+                target.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise _cannot_keep(target, error) from error
+            for sample_id in self._scores[dataset, method]:
+                title = f"{dataset_titles.get(dataset, dataset)}  ·  {name}  ·  {sample_id}"
+                figure = draw_heatmap(self._sample(dataset, method, sample_id), scale, name, title)
+                paths.append(target / f"{ids[dataset][sample_id]}.png")
+                write_atomically(paths[-1], figure)
+                if progress is not None:
+                    progress(len(paths), self.count)
+        return paths
+
+    def _sample(self, dataset: str, method: str, sample_id: str) -> Sample:
+        """Read back what `add` kept."""
+        stem = self._samples[dataset, sample_id]
+        return Sample(
+            image=np.load(stem.with_suffix(".image.npy")),
+            label=np.load(stem.with_suffix(".label.npy")),
+            score=np.load(self._scores[dataset, method][sample_id]),
+        )
+
+    def _scale(self, dataset: str, method: str) -> Scale:
+        """Return the limits of one method on one dataset, some distance apart even for constant scores."""
+
+        def read() -> Iterator[NDArray[np.float32]]:
+            for sample_id, path in self._scores[dataset, method].items():
+                label = np.load(self._samples[dataset, sample_id].with_suffix(".label.npy"))
+                yield np.load(path)[label != VOID]
+
+        low, high = percentiles(read, LIMITS) or (0.0, 1.0)
+        # Colours need a range that float32 can tell apart.
+        if high - low <= 1e-6 * max(abs(low), abs(high)):
+            low, high = low - max(1.0, abs(low)) * 0.5, high + max(1.0, abs(high)) * 0.5
+        return Scale(low, high, len(self._scores[dataset, method]))
+
+
+def choose_evenly(ids: Sequence[str], count: int) -> list[str]:
+    """Return `count` of the ids, evenly spaced from the first to the last part; all where there are fewer."""
+    count = max(0, min(count, len(ids)))
+    return [ids[(2 * index + 1) * len(ids) // (2 * count)] for index in range(count)]
+
+
+def _cannot_keep(folder: Path, error: OSError) -> InputError:
+    """Say in one sentence why heatmaps cannot be kept or written."""
+    return InputError(
+        f"cannot write heatmaps into {folder}: {error.strerror or error}; make room or leave out --heatmaps."
+    )

@@ -1,0 +1,115 @@
+"""The comparison as a LaTeX table in the layout of the paper's Table 2."""
+
+from __future__ import annotations
+
+from anomaly_eval.reports.comparison import METRICS, Cell, ComparisonTable, Line, Rank
+from anomaly_eval.reports.notes import DAGGER
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"$<$",
+    ">": r"$>$",
+    "|": r"$|$",
+    "\n": " ",
+    DAGGER: r"$^\dagger$",
+    "✓": r"$\checkmark$",
+    "✗": r"$\times$",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+}
+_WRAP = {Rank.BEST: r"\textbf{%s}", Rank.SECOND: r"\underline{%s}", Rank.OTHER: "%s"}
+# Shrinks a table that is wider than the text and leaves others as they are.
+_FIT_WIDTH = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+
+
+def escape(text: str) -> str:
+    """Return the text such that LaTeX prints it as it is."""
+    return "".join(_SPECIAL.get(character, character) for character in text)
+
+
+def latex_table(table: ComparisonTable) -> str:
+    """Return a `table` environment, after a comment that names the packages it needs."""
+    packages = ["booktabs", "graphicx", *(["amssymb"] if table.settings else [])]
+    preamble = " ".join(rf"\usepackage{{{package}}}" for package in packages)
+    columns = "l" + "c" * (len(table.settings) + len(METRICS) * len(table.datasets))
+    titles = ", ".join(escape(title.removesuffix(DAGGER)) for title in table.datasets)
+    return "\n".join(
+        [
+            f"% Needs in the preamble: {preamble}",
+            *(f"% Warning: {' '.join(warning.split())}" for warning in table.warnings),
+            r"\begin{table}[t]",
+            r"\centering",
+            rf"\caption{{Anomaly segmentation ({titles}). All numbers in percent.}}",
+            r"\label{tab:anomaly-segmentation}",
+            r"\smallskip",
+            _FIT_WIDTH,
+            rf"\begin{{tabular}}{{{columns}}}",
+            r"\toprule",
+            *_header(table),
+            *_body(table, len(columns)),
+            r"\bottomrule",
+            r"\end{tabular}}",
+            r"\par\smallskip",
+            r"\begin{minipage}{\linewidth}\footnotesize\raggedright",
+            *(rf"{_mark(note.mark)}{escape(note.text)}\par" for note in table.notes),
+            r"\end{minipage}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def _header(table: ComparisonTable) -> list[str]:
+    """Return the line of datasets, the rules below it, and the line of metrics."""
+    width, before = len(METRICS), 1 + len(table.settings)
+    groups, rules = [""] * before, []
+    for index, title in enumerate(table.datasets):
+        start = before + 1 + index * width
+        groups.append(rf"\multicolumn{{{width}}}{{c}}{{{escape(title)}}}")
+        rules.append(rf"\cmidrule(lr){{{start}-{start + width - 1}}}")
+    names = ["Method", *table.settings, *METRICS * len(table.datasets)]
+    return [_row(groups), "".join(rules), _row([escape(name) for name in names]), r"\midrule"]
+
+
+def _body(table: ComparisonTable, n_columns: int) -> list[str]:
+    """Return the lines of all sections, with a rule between two sections."""
+    lines: list[str] = []
+    for index, section in enumerate(table.sections):
+        if index:
+            lines.append(r"\midrule")
+        if section.title:
+            lines.append(rf"\multicolumn{{{n_columns}}}{{l}}{{\emph{{{escape(section.title)}}}}} \\")
+        lines += map(_line, section.lines)
+    return lines
+
+
+def _line(line: Line) -> str:
+    """Return the row of one method."""
+    cells = [_cell(cell) for cells in line.cells for cell in cells]
+    return _row([escape(line.name) + _mark(line.mark), *map(escape, line.settings), *cells])
+
+
+def _cell(cell: Cell) -> str:
+    """Return the number, bold where it is the best and underlined where it is the second."""
+    return _WRAP[cell.rank] % cell.text
+
+
+def _mark(mark: str) -> str:
+    """Return the raised mark of a footnote, or nothing where there is none."""
+    if not mark:
+        return ""
+    return escape(mark) if mark == DAGGER else f"$^{{{mark}}}$"
+
+
+def _row(cells: list[str]) -> str:
+    """Join the cells of one row."""
+    return rf"{' & '.join(cells)} \\"

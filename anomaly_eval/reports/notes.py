@@ -1,0 +1,84 @@
+"""Footnotes of a table: what a reader must know before comparing its numbers with others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from anomaly_eval.reports.methods import method_name
+from anomaly_eval.reports.published import SOURCE
+from anomaly_eval.results import DatasetRecord, FitRecord, ModelRecord, Results
+
+DAGGER = "†"
+_HASH_DIGITS = 12
+
+
+@dataclass(frozen=True)
+class Note:
+    """One footnote. `mark` is the dagger, a number, or empty for a note on the whole table."""
+
+    mark: str
+    text: str
+
+
+def fit_marks(results: Results) -> dict[str, str]:
+    """Number what the scores were fitted on; scores that were fitted alike share a number."""
+    return {method: str(1 + index) for index, (_, methods) in enumerate(_fits(results)) for method in methods}
+
+
+def notes_of(results: Results, with_published: bool) -> tuple[Note, ...]:
+    """Return the daggers, the fits, then the notes on the whole table."""
+    notes = [Note(DAGGER, _count_text(record, with_published)) for record in results.datasets if not record.complete]
+    notes += [Note(str(1 + index), _fit_text(fit, methods)) for index, (fit, methods) in enumerate(_fits(results))]
+    conventions = results.conventions
+    notes += [
+        Note("", f"Pooling: {conventions.pooling}. Positives: {conventions.positives}."),
+        Note("", f"AUROC: {conventions.auroc}. AP: {conventions.ap}. FPR95: {conventions.fpr95}."),
+        Note("", f"Class maps: {conventions.class_maps}."),
+        Note("", _model_text(results.provenance.model)),
+    ]
+    if with_published:
+        notes.append(Note("", f"Published rows are copied from {SOURCE}; other networks, so they are ranked apart."))
+    return tuple(notes)
+
+
+def _count_text(record: DatasetRecord, with_published: bool) -> str:
+    """Say how much of a dataset was evaluated; part of it cannot be compared with published numbers."""
+    caution = ", not comparable with the published rows" if with_published else ""
+    return f"{record.title}: {record.n_images} of {record.expected_images} images{caution}."
+
+
+def _fits(results: Results) -> list[tuple[FitRecord, list[str]]]:
+    """Group the fitted scores by what they were fitted on, in the order in which they were fitted."""
+    groups: list[tuple[FitRecord, list[str]]] = []
+    for method, fit in results.provenance.fits.items():
+        for known, methods in groups:
+            if known == fit:
+                methods.append(method)
+                break
+        else:
+            groups.append((fit, [method]))
+    return groups
+
+
+def _fit_text(fit: FitRecord, methods: list[str]) -> str:
+    """Say what scores were fitted on, and what to know about it."""
+    count = f"{fit.n_images} images"
+    if fit.expected_images is not None:
+        count = f"{fit.n_images} of {fit.expected_images} images"
+    names = ", ".join(method_name(method) for method in methods)
+    return " ".join([f"{names}: fitted on {fit.dataset}, {count}.", *map(_sentence, fit.notes)])
+
+
+def _sentence(text: str) -> str:
+    """Begin a text with a capital and end it with a full stop."""
+    return f"{text[:1].upper()}{text[1:].removesuffix('.')}."
+
+
+def _model_text(model: ModelRecord) -> str:
+    """Name the network, its weights and its resolution, without the folders they lay in."""
+    return (
+        f"Model: {PurePath(model.config).name}, checkpoint {PurePath(model.checkpoint).name} "
+        f"(sha256 {model.checkpoint_sha256[:_HASH_DIGITS]}). "
+        f"Resolution: {model.resize}, inference: {model.inference}."
+    )

@@ -1,0 +1,59 @@
+"""The numbers of the paper's Table 2, to set beside measured ones."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from anomaly_eval.shipped import shipped_folder
+
+SOURCE = "GMMSeg, NeurIPS 2022, Table 2"
+# Prefix of the columns of a dataset in the file, and the dataset's canonical name.
+_DATASETS = {"fs_laf": "fishyscapes_lostandfound", "road_anomaly": "road_anomaly"}
+
+
+class Rates(NamedTuple):
+    """Three metrics on one dataset, in percent."""
+
+    auroc: float
+    ap: float
+    fpr95: float
+
+
+@dataclass(frozen=True)
+class PublishedRow:
+    """One method of the published table."""
+
+    method: str
+    resynthesis: bool
+    """Whether the method uses an extra network that synthesises the image again."""
+    ood_data: bool
+    """Whether the method was trained with out-of-distribution data."""
+    miou: float | None
+    """Closed-set mean intersection over union on Cityscapes val in percent; None where not published."""
+    rates: dict[str, Rates]
+    """By the canonical name of the dataset."""
+
+
+def read_published() -> list[PublishedRow]:
+    """Read the table that ships with the project, in the order of the paper."""
+    path = shipped_folder("reports") / "published" / "table2_anomaly.csv"
+    return parse_published(path.read_text(encoding="utf-8"))
+
+
+def parse_published(text: str) -> list[PublishedRow]:
+    """Turn the content of `table2_anomaly.csv` into rows."""
+    return [
+        PublishedRow(
+            method=line["method"],
+            resynthesis=line["resynthesis"] == "yes",
+            ood_data=line["ood_data"] == "yes",
+            miou=float(line["cityscapes_miou"]) if line["cityscapes_miou"] else None,
+            rates={
+                dataset: Rates(*(float(line[f"{prefix}_{metric}"]) for metric in Rates._fields))
+                for prefix, dataset in _DATASETS.items()
+            },
+        )
+        for line in csv.DictReader(text.splitlines())
+    ]

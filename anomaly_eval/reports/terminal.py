@@ -1,0 +1,85 @@
+"""The comparison in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from anomaly_eval.reports.comparison import METRICS, Cell, ComparisonTable, Line, Rank
+
+_STYLE = {Rank.BEST: "bold", Rank.SECOND: "underline", Rank.OTHER: ""}
+_SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+# Room for "100.00" or "FPR95 ↓", and a space.
+_CELL_WIDTH = 8
+_METRICS = "".join(metric.rjust(_CELL_WIDTH) for metric in METRICS)
+
+
+def print_comparison(console: Console, table: ComparisonTable) -> None:
+    """Print the table, its footnotes and its warnings.
+
+    Datasets that do not fit beside each other are printed below each other, so that no number is ever cut.
+    """
+    for part in _parts(table, console.width):
+        # A console narrower than one dataset wraps the lines itself.
+        console.print(terminal_table(table, part), soft_wrap=True)
+    for note in table.notes:
+        mark = f"{note.mark.translate(_SUPERSCRIPT)} " if note.mark else ""
+        console.print(Text(f"{mark}{note.text}"), style="dim")
+    for warning in table.warnings:
+        console.print(Text.assemble(("Warning: ", "yellow"), warning))
+
+
+def terminal_table(table: ComparisonTable, datasets: Sequence[int]) -> Table:
+    """Return a table of the datasets with these indices; one column per dataset holds its three metrics."""
+    drawn = Table(box=box.SIMPLE_HEAD, header_style="", padding=(0, 1))
+    drawn.add_column("\nMethod", no_wrap=True)
+    for setting in table.settings:
+        drawn.add_column(f"\n{setting}", justify="right", no_wrap=True)
+    for index in datasets:
+        header = Text(f"{table.datasets[index].center(len(_METRICS))}\n{_METRICS}")
+        drawn.add_column(header, justify="right", no_wrap=True)
+    for section in table.sections:
+        drawn.add_section()
+        if section.title:
+            drawn.add_row(Text(section.title, style="italic"))
+        for line in section.lines:
+            drawn.add_row(*_line(line, datasets))
+    drawn.width = _width(drawn)
+    return drawn
+
+
+def _width(drawn: Table) -> int:
+    """Return the width in characters at which no cell is cut, whatever the width of the console."""
+    return Console(width=10_000).measure(drawn).maximum
+
+
+def _parts(table: ComparisonTable, width: int) -> list[list[int]]:
+    """Divide the datasets, in their order, into as few tables as the width in characters allows."""
+    parts: list[list[int]] = [[]]
+    for index in range(len(table.datasets)):
+        longer = [*parts[-1], index]
+        if parts[-1] and _width(terminal_table(table, longer)) > width:
+            parts.append([index])
+        else:
+            parts[-1] = longer
+    return parts
+
+
+def _line(line: Line, datasets: Sequence[int]) -> list[Text]:
+    """Return the row of one method."""
+    name = Text(line.name + line.mark.translate(_SUPERSCRIPT))
+    settings = [Text(setting) for setting in line.settings]
+    return [name, *settings, *(_cells(line.cells[index]) for index in datasets)]
+
+
+def _cells(cells: Sequence[Cell]) -> Text:
+    """Return the numbers side by side, the best bold and the second underlined."""
+    text = Text()
+    for cell in cells:
+        text.append(" " * (_CELL_WIDTH - len(cell.text)))
+        text.append(cell.text, style=_STYLE[cell.rank])
+    return text

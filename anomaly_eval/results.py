@@ -1,0 +1,123 @@
+"""What an evaluation found and where it came from, as typed models: the content of `results.json`."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Record(BaseModel):
+    """Base of all records: immutable, no unknown fields, infinities and NaN survive JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+
+class Row(Record):
+    """One line of `results.csv`. Rates are percentages at full precision."""
+
+    dataset: str
+    method: str
+    auroc: float
+    ap: float
+    fpr95: float
+    n_images: int
+    n_anomaly_pixels: int
+    n_inlier_pixels: int
+
+
+class DatasetRecord(Record):
+    """Which images stood behind the rows of one dataset."""
+
+    name: str
+    """Canonical name, with the variant where it is not the card's default: `fishyscapes_static:v2`."""
+    title: str
+    layout: str
+    n_images: int
+    expected_images: int | None
+    n_images_without_anomaly: int
+    n_void_pixels: int
+    image_sizes: list[tuple[int, int]]
+    """Distinct (width, height) in pixels."""
+    card_sha256: str
+    files_sha256: str
+    """Hash over the sorted (id, image bytes, label bytes) of all samples."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether as many images were evaluated as the card expects."""
+        return self.expected_images is None or self.n_images >= self.expected_images
+
+
+class Conventions(Record):
+    """The choices that every number depends on, in words."""
+
+    positives: str = "anomaly pixels; a higher score means more anomalous; void pixels are dropped"
+    pooling: str = "all pixels of the set are pooled; images without an anomaly pixel stay in the pool"
+    auroc: str = "ties count one half"
+    ap: str = "step-wise sum over distinct thresholds (no interpolation)"
+    fpr95: str = "first_geq: false-positive rate at the first threshold with a true-positive rate >= 0.95"
+    class_maps: str = "resized to the label (bilinear, once), then reduced over classes"
+
+
+class Timing(Record):
+    """Wall time in seconds, split by what it was spent on, and the peak resident memory of the process."""
+
+    load: float
+    input: float
+    forward: float
+    scores: float
+    metrics: float
+    output: float
+    fit: float
+    total: float
+    peak_memory_mb: float
+
+
+class FitRecord(Record):
+    """What the fitted scores learned from."""
+
+    dataset: str
+    n_images: int
+    expected_images: int | None
+    files_sha256: str
+    notes: list[str]
+    """What a reader must know, e.g. classes that had no pixel."""
+
+
+class ModelRecord(Record):
+    """Which network, with which weights, at which resolution."""
+
+    checkpoint: str
+    checkpoint_sha256: str
+    config: str
+    """Where the config came from: the checkpoint's own meta, a file, or a name."""
+    config_sha256: str
+    classes: list[str]
+    inference: str
+    """`whole` or `slide`, with crop and stride."""
+    resize: str
+    """`native`, or what the images were resized to before the network."""
+    device: str
+
+
+class Provenance(Record):
+    """How to get the same numbers again."""
+
+    command: str
+    started: str
+    versions: dict[str, str]
+    platform: str
+    model: ModelRecord
+    fits: dict[str, FitRecord]
+    """By the name of the score that was fitted."""
+
+
+class Results(Record):
+    """All that one run of `eval` found."""
+
+    format_version: int = 1
+    rows: list[Row]
+    datasets: list[DatasetRecord]
+    conventions: Conventions
+    provenance: Provenance
+    timing: Timing
+    warnings: list[str]

@@ -1,0 +1,45 @@
+"""Anomaly scores by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from anomaly_eval.errors import InputError
+from anomaly_eval.scores.base import FittedScore, Score, score_maps
+from anomaly_eval.scores.density import Density
+from anomaly_eval.scores.energy import Energy
+from anomaly_eval.scores.entropy import Entropy
+from anomaly_eval.scores.mahalanobis import Mahalanobis
+from anomaly_eval.scores.max_logit import MaxLogit
+from anomaly_eval.scores.msp import MSP
+from anomaly_eval.scores.sml import SML
+
+SCORES: dict[str, type[Score]] = {
+    kind.name: kind for kind in (MSP, Entropy, MaxLogit, Energy, SML, Mahalanobis, Density)
+}
+
+__all__ = ["SCORES", "FittedScore", "Score", "choose_scores", "score_maps"]
+
+
+def choose_scores(names: Iterable[str] | None, provides: frozenset[str]) -> list[Score]:
+    """Build the named scores, or all that the segmenter's outputs allow where `names` is None.
+
+    Raises InputError for an unknown name and for a score whose input the segmenter does not provide.
+    """
+    if names is None:
+        return [kind() for kind in SCORES.values() if kind.source in provides]
+    chosen: list[Score] = []
+    for name in dict.fromkeys(names):
+        kind = SCORES.get(name)
+        if kind is None:
+            close = get_close_matches(name, SCORES, n=1)
+            hint = f"did you mean {close[0]!r}? " if close else ""
+            raise InputError(f"there is no score {name!r}; {hint}the scores are {', '.join(SCORES)}.")
+        if kind.source not in provides:
+            raise InputError(
+                f"the score {name!r} needs {kind.source.replace('_', ' ')}, which this network does not provide; "
+                f"leave it out of --scores."
+            )
+        chosen.append(kind())
+    return chosen

@@ -1,0 +1,138 @@
+"""What a score is, and what scores over the same class maps share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from anomaly_eval.prediction import Prediction
+from anomaly_eval.resizing import CoarseMaps
+
+
+class ClassStatistics:
+    """Reductions over the classes of (classes, …) values, each computed once and only when asked for."""
+
+    def __init__(self, values: Tensor) -> None:
+        self.values = values
+
+    @classmethod
+    def of(cls, values: Tensor | ClassStatistics) -> ClassStatistics:
+        """Wrap values, or return statistics that exist already."""
+        return values if isinstance(values, ClassStatistics) else cls(values)
+
+    @cached_property
+    def max(self) -> Tensor:
+        """Largest value over the classes."""
+        return self.values.amax(dim=0)
+
+    @cached_property
+    def argmax(self) -> Tensor:
+        """Index of the largest value, int64: the predicted class; the first one of a tie."""
+        classes = len(self.values)
+        # Comparing with the maximum takes a fifth of the time of torch's own argmax over the first dimension.
+        kind = torch.uint8 if classes <= 255 else torch.int16
+        rank = torch.arange(classes, 0, -1, dtype=kind, device=self.values.device)
+        rank = rank.reshape(-1, *[1] * (self.values.dim() - 1))
+        return classes - ((self.values == self.max).to(kind) * rank).amax(dim=0).long()
+
+    @cached_property
+    def shifted(self) -> Tensor:
+        """Values minus their maximum, so that exp cannot overflow.
+
+        Cut at -10,000, where exp is 0 in any case, so that 0 log 0 is 0 for a value of minus infinity.
+        """
+        return (self.values - self.max).clamp_(min=-1e4)
+
+    @cached_property
+    def exponentials(self) -> Tensor:
+        """exp of the shifted values, in (0, 1]."""
+        return self.shifted.exp()
+
+    @cached_property
+    def partition(self) -> Tensor:
+        """Sum of the exponentials, in [1, classes]."""
+        return self.exponentials.sum(dim=0)
+
+    @cached_property
+    def log_partition(self) -> Tensor:
+        """Logarithm of the partition; add the maximum to get the log-sum-exp of the values."""
+        return self.partition.log()
+
+
+class Score(ABC):
+    """One anomaly score: a reduction of class maps to one map, higher meaning more anomalous."""
+
+    name: str
+    source: ClassVar[str] = "logits"
+    """The field of `Prediction` that the score reads."""
+    needs_predicted_classes: bool = False
+    """Whether `refine` reads the predicted classes."""
+
+    def class_maps(self, prediction: Prediction) -> CoarseMaps:
+        """Return the maps (classes, h, w) that are resized to the image and then reduced."""
+        maps: CoarseMaps | None = getattr(prediction, self.source)
+        if maps is None:
+            raise ValueError(f"the prediction holds no {self.source}, which {self.name} needs")
+        return maps
+
+    @abstractmethod
+    def reduce(self, statistics: ClassStatistics) -> Tensor:
+        """Reduce class maps (classes, rows, width) to the score (rows, width)."""
+
+    def refine(self, score: Tensor, predicted: Tensor | None) -> Tensor:
+        """Work on the whole score map (height, width); `predicted` holds the class indices if asked for."""
+        return score
+
+
+class FittedScore(Score):
+    """A score with statistics learnt on in-distribution images, one image at a time."""
+
+    @property
+    @abstractmethod
+    def fitted(self) -> bool:
+        """Whether the statistics are there."""
+
+    @abstractmethod
+    def observe(self, prediction: Prediction, label: NDArray[np.uint8]) -> None:
+        """Take in one image; `label` (height, width) holds class indices, 255 where unlabelled."""
+
+    @abstractmethod
+    def finish(self, classes: Sequence[str]) -> list[str]:
+        """Turn what was observed into statistics; return notes that a reader of the numbers needs."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Tensor]:
+        """Return the statistics as tensors, to be written to a file."""
+
+    @abstractmethod
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take statistics that `state` returned."""
+
+
+def score_maps(prediction: Prediction, scores: Sequence[Score]) -> dict[str, Tensor]:
+    """Return the score map (height, width) float32 of every score, sharing what scores of one source share."""
+    results: dict[str, Tensor] = {}
+    predicted: Tensor | None = None
+    if any(score.needs_predicted_classes for score in scores):
+        predicted = torch.empty(prediction.size, dtype=torch.int16, device=prediction.logits.values.device)
+    groups: dict[int, tuple[CoarseMaps, list[Score]]] = {}
+    for score in scores:
+        maps = score.class_maps(prediction)
+        groups.setdefault(id(maps), (maps, []))[1].append(score)
+        results[score.name] = torch.empty(prediction.size, dtype=torch.float32, device=maps.values.device)
+    for maps, members in groups.values():
+        fills_predicted = predicted is not None and maps is prediction.logits
+        for rows, values in maps.bands():
+            statistics = ClassStatistics(values)
+            if fills_predicted and predicted is not None:
+                predicted[rows] = statistics.argmax
+            for score in members:
+                results[score.name][rows] = score.reduce(statistics)
+    return {score.name: score.refine(results[score.name], predicted) for score in scores}

@@ -1,0 +1,160 @@
+"""Mahalanobis distance to the nearest class (Lee et al., NeurIPS 2018), densely over pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from anomaly_eval.labels import VOID
+from anomaly_eval.prediction import Prediction
+from anomaly_eval.resizing import CoarseMaps
+from anomaly_eval.scores.base import ClassStatistics, FittedScore
+
+
+def class_distances(features: Tensor, means: Tensor, whitening: Tensor) -> Tensor:
+    """Return the squared Mahalanobis distances (classes, pixels) of features to class means, float64.
+
+    features: (dimensions, pixels). means: (classes, dimensions). whitening: (rank, dimensions), float64. Distances are
+    taken about the mean of the class means, where the expanded square does not cancel.
+    """
+    centre = means.mean(dim=0)
+    whitened = torch.addmm(-(whitening @ centre)[:, None], whitening, features.double())
+    centres = whitening @ (means - centre).T
+    squares = whitened.square().sum(dim=0) + centres.square().sum(dim=0)[:, None]
+    return torch.addmm(squares, centres.T, whitened, alpha=-2.0).clamp_(min=0.0)
+
+
+def whitening_of(covariance: Tensor) -> Tensor:
+    """Return W (rank, dimensions) such that the squared norm of W d is the squared Mahalanobis norm of d.
+
+    For a regular covariance (dimensions, dimensions), float64, this is the inverse of its lower Cholesky factor.
+    Directions without variance, such as a channel that is always zero, carry no distance: they are left out, which is
+    the pseudo-inverse that Lee et al. use (scikit-learn's EmpiricalCovariance).
+    """
+    values, vectors = torch.linalg.eigh(covariance)
+    varies = values > values[-1] * len(values) * torch.finfo(values.dtype).eps
+    if varies.all():
+        identity = torch.eye(len(values), dtype=values.dtype)
+        factor = torch.linalg.cholesky(covariance)
+        inverse: Tensor = torch.linalg.solve_triangular(factor, identity, upper=False)
+        return inverse
+    kept: Tensor = vectors[:, varies].T / values[varies].sqrt()[:, None]
+    return kept
+
+
+class Mahalanobis(FittedScore):
+    """Squared Mahalanobis distance to the nearest class mean, with one covariance tied over the classes.
+
+    Learns means_ (classes seen, dimensions) and whitening_ (rank, dimensions), float64, on the labelled pixels of the
+    fitting set at the resolution of the features, labels sampled at the cell centres. At test time the class distances
+    are resized to the image before the minimum is taken.
+    """
+
+    name = "mahalanobis"
+    source = "features"
+
+    def __init__(self) -> None:
+        self.means_: Tensor | None = None
+        self.whitening_: Tensor | None = None
+        self._moments: _FeatureMoments | None = None
+
+    @property
+    def fitted(self) -> bool:
+        return self.means_ is not None
+
+    def class_maps(self, prediction: Prediction) -> CoarseMaps:
+        maps = super().class_maps(prediction)
+        if self.means_ is None or self.whitening_ is None:
+            raise ValueError("mahalanobis has no statistics: fit it or load them first")
+        device = maps.values.device
+        distances = class_distances(maps.values.flatten(1), self.means_.to(device), self.whitening_.to(device))
+        return maps.like(distances.float().reshape(-1, *maps.values.shape[1:]))
+
+    def reduce(self, statistics: ClassStatistics) -> Tensor:
+        return statistics.values.amin(dim=0)
+
+    def observe(self, prediction: Prediction, label: NDArray[np.uint8]) -> None:
+        maps = super().class_maps(prediction)
+        coarse = torch.from_numpy(sample_label(label, maps)).to(maps.values.device).flatten()
+        kept = coarse != VOID
+        features = maps.values.flatten(1)[:, kept].double()
+        if self._moments is None:
+            self._moments = _FeatureMoments(prediction.logits.values.shape[0], features.shape[0])
+        self._moments.add(features, coarse[kept].long())
+
+    def finish(self, classes: Sequence[str]) -> list[str]:
+        if self._moments is None:
+            raise ValueError("mahalanobis has observed no image")
+        count, means, covariance = self._moments.result()
+        seen = count > 0
+        self.means_ = means[seen]
+        self.whitening_ = whitening_of(covariance)
+        self._moments = None
+        notes = []
+        if not seen.all():
+            names = ", ".join(name for name, there in zip(classes, seen.tolist(), strict=True) if not there)
+            notes.append(f"no labelled pixel in the fitting set, class left out: {names}")
+        rank, dimensions = self.whitening_.shape
+        if rank < dimensions:
+            notes.append(f"{dimensions - rank} of {dimensions} feature directions do not vary and were left out")
+        return notes
+
+    def state(self) -> dict[str, Tensor]:
+        if self.means_ is None or self.whitening_ is None:
+            raise ValueError("mahalanobis has no statistics to save")
+        return {"means": self.means_, "whitening": self.whitening_}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        self.means_, self.whitening_ = state["means"], state["whitening"]
+
+
+class _FeatureMoments:
+    """Streaming counts, sums and outer products in float64, about the first image's mean against cancellation."""
+
+    def __init__(self, classes: int, dimensions: int) -> None:
+        self.count = torch.zeros(classes, dtype=torch.float64)
+        self.total = torch.zeros(classes, dimensions, dtype=torch.float64)
+        self.outer = torch.zeros(dimensions, dimensions, dtype=torch.float64)
+        self.origin: Tensor | None = None
+
+    def add(self, features: Tensor, labels: Tensor) -> None:
+        """Add features (dimensions, pixels) float64 with labels (pixels,) int64."""
+        if labels.numel() == 0:
+            return
+        if self.origin is None:
+            self.origin = features.mean(dim=1)
+        shifted = features - self.origin[:, None]
+        classes = len(self.count)
+        one_hot = torch.nn.functional.one_hot(labels, classes).double()
+        self.count += one_hot.sum(dim=0).cpu()
+        self.total += (shifted @ one_hot).T.cpu()
+        self.outer += (shifted @ shifted.T).cpu()
+
+    def result(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return counts (classes,), means (classes, dimensions) and the tied covariance."""
+        if self.origin is None:
+            raise ValueError("no labelled pixel was observed")
+        shifted_means = self.total / self.count.clamp(min=1)[:, None]
+        between = (shifted_means * self.count[:, None]).T @ shifted_means
+        covariance = (self.outer - between) / self.count.sum()
+        return self.count, shifted_means + self.origin.cpu(), covariance
+
+
+def sample_label(label: NDArray[np.uint8], maps: CoarseMaps) -> NDArray[np.uint8]:
+    """Return the label (height, width) at the centres of the grid's cells, (h, w); outside the image is void."""
+    indices = []
+    for length, extent, cells in zip(label.shape, maps.extent, maps.values.shape[1:], strict=True):
+        if maps.align_corners:
+            positions = np.arange(cells) * ((extent - 1.0) / max(cells - 1, 1))
+        else:
+            positions = (np.arange(cells) + 0.5) * (extent / cells) - 0.5
+        nearest = np.floor(positions + 0.5).astype(np.int64)
+        indices.append(np.where(nearest < length, nearest, -1))
+    coarse: NDArray[np.uint8] = label[np.ix_(np.maximum(indices[0], 0), np.maximum(indices[1], 0))]
+    coarse[indices[0] < 0] = VOID
+    coarse[:, indices[1] < 0] = VOID
+    return coarse

@@ -1,0 +1,21 @@
+"""Maximum logit (Hendrycks et al., "Scaling out-of-distribution detection for real-world settings", ICML 2022)."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from anomaly_eval.scores.base import ClassStatistics, Score
+
+
+def max_logit(logits: Tensor | ClassStatistics) -> Tensor:
+    """Return minus the largest logit."""
+    return -ClassStatistics.of(logits).max
+
+
+class MaxLogit(Score):
+    """Maximum logit, negated."""
+
+    name = "max_logit"
+
+    def reduce(self, statistics: ClassStatistics) -> Tensor:
+        return max_logit(statistics)

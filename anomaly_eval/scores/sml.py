@@ -1,0 +1,110 @@
+"""Standardised max logit (Jung et al., "Standardized Max Logits", ICCV 2021)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from anomaly_eval.prediction import Prediction
+from anomaly_eval.scores.base import ClassStatistics, FittedScore
+from anomaly_eval.scores.boundaries import smooth, suppress_boundaries
+
+
+def standardised_max_logit(max_logit: Tensor, predicted: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
+    """Return -(L - mean_c) / deviation_c, with L the largest logit and c the predicted class of each pixel.
+
+    max_logit and predicted (int64): any shape; mean and deviation: (classes,), the type of the logits.
+    """
+    return (mean[predicted] - max_logit) / deviation[predicted]
+
+
+class SML(FittedScore):
+    """Standardised max logit with boundary suppression and dilated smoothing, each of which can be switched off.
+
+    A switched-off step enters the name (`sml_without_smoothing`): it is another score.
+
+    Learns mean_ and deviation_ (classes,), float64: mean and sample standard deviation of the max logit over the
+    pixels of the fitting set *predicted* as each class, labelled or not, at the size of the label. A class predicted
+    on fewer than two pixels takes the statistics pooled over all pixels.
+    """
+
+    name = "sml"
+
+    def __init__(self, standardise: bool = True, suppress: bool = True, smoothing: bool = True) -> None:
+        self.standardise = standardise
+        self.suppress = suppress
+        self.smoothing = smoothing
+        self.needs_predicted_classes = suppress
+        steps = {"standardisation": standardise, "suppression": suppress, "smoothing": smoothing}
+        without = [step for step, on in steps.items() if not on]
+        if without:
+            self.name = "_".join(["sml_without", *without])
+        self.mean_: Tensor | None = None
+        self.deviation_: Tensor | None = None
+        self._moments: Tensor | None = None
+
+    @property
+    def fitted(self) -> bool:
+        return self.mean_ is not None or not self.standardise
+
+    def reduce(self, statistics: ClassStatistics) -> Tensor:
+        if not self.standardise:
+            return -statistics.max
+        if self.mean_ is None or self.deviation_ is None:
+            raise ValueError("sml has no statistics: fit it or load them first")
+        like = statistics.values
+        predicted = statistics.argmax
+        return standardised_max_logit(statistics.max, predicted, self.mean_.to(like), self.deviation_.to(like))
+
+    def refine(self, score: Tensor, predicted: Tensor | None) -> Tensor:
+        if self.suppress:
+            if predicted is None:
+                raise ValueError("boundary suppression needs the predicted classes")
+            score = suppress_boundaries(score, predicted)
+        return smooth(score) if self.smoothing else score
+
+    def observe(self, prediction: Prediction, label: NDArray[np.uint8]) -> None:
+        classes = prediction.logits.values.shape[0]
+        if self._moments is None:
+            self._moments = torch.zeros(3, classes, dtype=torch.float64)
+        for _, values in prediction.logits.bands():
+            statistics = ClassStatistics(values)
+            predicted = statistics.argmax.flatten()
+            largest = statistics.max.flatten().double()
+            for power in range(3):
+                sums = torch.bincount(predicted, largest**power, minlength=classes)
+                self._moments[power] += sums.cpu()
+
+    def finish(self, classes: Sequence[str]) -> list[str]:
+        if self._moments is None:
+            raise ValueError("sml has observed no image")
+        count, total, squares = self._moments
+        pooled_mean, pooled_deviation = _moments(count.sum(), total.sum(), squares.sum())
+        mean, deviation = _moments(count, total, squares)
+        unseen = (count < 2) | ~(deviation > 0)
+        self.mean_ = torch.where(unseen, pooled_mean, mean)
+        self.deviation_ = torch.where(unseen, pooled_deviation, deviation)
+        self._moments = None
+        if not unseen.any():
+            return []
+        names = ", ".join(name for name, missing in zip(classes, unseen.tolist(), strict=True) if missing)
+        return [f"never predicted on the fitting set, pooled statistics used: {names}"]
+
+    def state(self) -> dict[str, Tensor]:
+        if self.mean_ is None or self.deviation_ is None:
+            raise ValueError("sml has no statistics to save")
+        return {"mean": self.mean_, "deviation": self.deviation_}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        self.mean_, self.deviation_ = state["mean"], state["deviation"]
+
+
+def _moments(count: Tensor, total: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and sample standard deviation from power sums, all float64 of one shape."""
+    mean = total / count
+    variance = (squares - count * mean**2) / (count - 1)
+    return mean, variance.clamp(min=0).sqrt()

@@ -1,0 +1,174 @@
+"""Finding the config of a checkpoint: in the checkpoint's meta (as literals only), in a file, or by name."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from anomaly_eval.errors import InputError
+from anomaly_eval.segmenters.checkpoints import Checkpoint
+from anomaly_eval.shipped import shipped_folder
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The `model` part of an mmsegmentation config, and where it came from."""
+
+    model: dict[str, Any]
+    source: str
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the model's settings, the same wherever they were read from."""
+        return hashlib.sha256(json.dumps(self.model, sort_keys=True, default=list).encode()).hexdigest()
+
+
+def find_config(checkpoint: Checkpoint, given: str | None) -> ModelConfig:
+    """Return the config named by the user, else the one in the checkpoint.
+
+    `given` is a Python config file, a name such as `mmseg::segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py`,
+    or the stem of a config that ships with the project. A file that the user names is executed, as mmengine does;
+    text in a checkpoint never is.
+    """
+    if given is not None:
+        return _config_from_file(given)
+    text = checkpoint.meta.get("cfg") or checkpoint.meta.get("config")
+    if not isinstance(text, str) or not text.strip():
+        raise InputError(
+            f"the checkpoint {checkpoint.path} carries no config; name it with --config FILE.py or mmseg::NAME."
+        )
+    try:
+        settings = parse_literals(text)
+    except ValueError as error:
+        raise InputError(
+            f"the config inside {checkpoint.path} is more than plain values ({error}) and is not executed; name a "
+            f"config file that you trust with --config."
+        ) from error
+    model = settings.get("model")
+    if not isinstance(model, dict):
+        raise InputError(f"the config inside {checkpoint.path} has no `model`; name another one with --config.")
+    _refuse_foreign_types(model, checkpoint.path)
+    return ModelConfig(without_initialisation(model), "checkpoint meta")
+
+
+def parse_literals(text: str) -> dict[str, Any]:
+    """Evaluate `name = value` lines whose values are literals, `dict(key=value)` calls and containers of these.
+
+    This is the whole of what `mmengine.Config.pretty_text` writes. Raises ValueError for anything else.
+    """
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise ValueError("it is not valid Python") from error
+    settings: dict[str, Any] = {}
+    for statement in tree.body:
+        if not (
+            isinstance(statement, ast.Assign)
+            and len(statement.targets) == 1
+            and isinstance(statement.targets[0], ast.Name)
+        ):
+            raise ValueError(f"line {statement.lineno} is no plain assignment")
+        settings[statement.targets[0].id] = _literal(statement.value)
+    return settings
+
+
+def without_initialisation(model: dict[str, Any]) -> dict[str, Any]:
+    """Drop what only says how fresh weights begin: the checkpoint replaces all of them."""
+    return {
+        key: _without_initialisation(value) for key, value in model.items() if key not in ("init_cfg", "pretrained")
+    }
+
+
+def _without_initialisation(value: Any) -> Any:
+    if isinstance(value, dict):
+        return without_initialisation(value)
+    if isinstance(value, list | tuple):
+        return type(value)(_without_initialisation(item) for item in value)
+    return value
+
+
+def _literal(node: ast.expr) -> Any:
+    """Evaluate one expression of the restricted language of `parse_literals`."""
+    match node:
+        case ast.Call(func=ast.Name(id="dict"), args=[], keywords=keywords):
+            result: dict[Any, Any] = {}
+            for keyword in keywords:
+                value = _literal(keyword.value)
+                result.update(value if keyword.arg is None else {keyword.arg: value})
+            return result
+        case ast.Dict(keys=keys, values=values) if None not in keys:
+            return {_literal(key): _literal(value) for key, value in zip(keys, values, strict=True) if key}
+        case ast.List(elts=items):
+            return [_literal(item) for item in items]
+        case ast.Tuple(elts=items):
+            return tuple(_literal(item) for item in items)
+        case ast.Name(id=("inf" | "nan") as name):
+            return float(name)
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            value = _literal(operand)
+            if isinstance(value, int | float):
+                return -value
+        case ast.Constant(value=value):
+            return value
+    raise ValueError(f"line {node.lineno} holds `{ast.unparse(node)[:60]}`")
+
+
+def _config_from_file(given: str) -> ModelConfig:
+    from mmengine.config import Config
+    from mmengine.hub import get_config
+
+    shipped = shipped_folder("configs") / f"{given}.py"
+    try:
+        if "::" in given:
+            config = get_config(given if given.endswith(".py") else f"{given}.py")
+        elif Path(given).is_file():
+            config = Config.fromfile(given)
+        elif shipped.is_file():
+            config = Config.fromfile(shipped)
+        else:
+            raise InputError(f"there is no config {given}; give a .py file or a name such as mmseg::fcn/NAME.py.")
+    except InputError:
+        raise
+    except Exception as error:  # a config is a Python program and fails in its own ways
+        raise InputError(f"the config {given} cannot be loaded ({type(error).__name__}: {error}).") from error
+    model = config.get("model")
+    if not isinstance(model, Mapping):
+        raise InputError(f"the config {given} has no `model`; is it a base file rather than a whole config?")
+    plain: Any = model.to_dict() if hasattr(model, "to_dict") else dict(model)
+    return ModelConfig(without_initialisation(plain), given)
+
+
+def _refuse_foreign_types(value: Any, path: Path) -> None:
+    """Refuse a `type` that is not registered: the registry would import whatever module it names."""
+    if isinstance(value, dict):
+        scope, kind = value.get("_scope_", "mmseg"), value.get("type")
+        if scope != "mmseg" or (kind is not None and not _is_registered(kind)):
+            raise InputError(
+                f"the config inside {path} asks for {kind!r}, which is no module of mmsegmentation; name a config "
+                f"file that you trust with --config."
+            )
+        for item in value.values():
+            _refuse_foreign_types(item, path)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _refuse_foreign_types(item, path)
+
+
+def _is_registered(kind: object) -> bool:
+    """Whether a name is in mmsegmentation's registries or in mmengine's, which are their parents."""
+    import mmengine.registry
+    import mmseg.registry
+
+    if not isinstance(kind, str):
+        return False
+    registries = [
+        getattr(module, name)
+        for module in (mmseg.registry, mmengine.registry)
+        for name in ("MODELS", "TASK_UTILS", "WEIGHT_INITIALIZERS")
+    ]
+    return any(kind.removeprefix("mmseg.") in registry.module_dict for registry in registries)

@@ -1,0 +1,64 @@
+"""The size at which an image enters the network."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly_eval.errors import InputError
+
+
+@dataclass(frozen=True)
+class InputSize:
+    """A rule from the size of an image to the size of the network's input, all in pixels.
+
+    One of: `factor` (both sides), `short_side` (aspect ratio kept), `exact` (width, height), or none: native.
+    """
+
+    factor: float | None = None
+    short_side: int | None = None
+    exact: tuple[int, int] | None = None
+
+    @classmethod
+    def parse(cls, text: str | None) -> InputSize:
+        """Read `0.5x`, `512` (short side) or `1024x512` (width x height); None is native resolution."""
+        if text is None:
+            return cls()
+        if match := re.fullmatch(r"(\d+)x(\d+)", text):
+            rule = cls(exact=(int(match[1]), int(match[2])))
+        elif match := re.fullmatch(r"(\d*\.?\d+)x", text):
+            rule = cls(factor=float(match[1]))
+        elif re.fullmatch(r"\d+", text):
+            rule = cls(short_side=int(text))
+        else:
+            raise InputError(
+                f"--resize {text!r} is not understood; give a factor (0.5x), a short side (512) or WIDTHxHEIGHT."
+            )
+        if not all(rule.exact or (rule.factor or rule.short_side,)):
+            raise InputError(f"--resize {text!r} leaves nothing of the image; give sizes above zero.")
+        return rule
+
+    def __str__(self) -> str:
+        if self.exact:
+            return f"{self.exact[0]}x{self.exact[1]}"
+        if self.short_side:
+            return f"short side {self.short_side}"
+        return f"{self.factor:g}x" if self.factor else "native"
+
+    def target(self, width: int, height: int) -> tuple[int, int]:
+        """Return the (width, height) of the network's input for an image of this size."""
+        if self.exact:
+            return self.exact
+        factor = self.short_side / min(width, height) if self.short_side else self.factor or 1.0
+        return max(round(width * factor), 1), max(round(height * factor), 1)
+
+    def apply(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Resize (height, width, 3) bilinearly on 8-bit values, as mmcv's `Resize` does; a native image is returned."""
+        target = self.target(image.shape[1], image.shape[0])
+        if target == (image.shape[1], image.shape[0]):
+            return image
+        return np.asarray(cv2.resize(image, target, interpolation=cv2.INTER_LINEAR), dtype=np.uint8)

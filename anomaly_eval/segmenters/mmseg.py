@@ -1,0 +1,273 @@
+"""Any network of mmsegmentation as a segmenter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import gmmseg  # noqa: F401  isort: skip  (lets mmsegmentation import where mmcv has no compiled ops)
+import mmseg.models
+import numpy as np
+import torch
+from mmengine.config import ConfigDict
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import init_default_scope
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.models.segmentors import CascadeEncoderDecoder, EncoderDecoder
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from anomaly_eval.errors import InputError
+from anomaly_eval.prediction import Prediction
+from anomaly_eval.resizing import CoarseMaps
+from anomaly_eval.results import ModelRecord
+from anomaly_eval.segmenters.checkpoints import Checkpoint, load_checkpoint
+from anomaly_eval.segmenters.configs import ModelConfig, find_config
+from anomaly_eval.segmenters.input_size import InputSize
+from anomaly_eval.segmenters.windows import WindowFeatureMean, WindowMean, window_corners
+
+DeviceName = Literal["auto", "cpu", "cuda"]
+
+
+@dataclass(frozen=True)
+class _Output:
+    """What the network said of one input: logits, and features where it has a last linear classifier."""
+
+    logits: CoarseMaps
+    features: CoarseMaps | None
+
+
+class MmsegSegmenter:
+    """Runs an `EncoderDecoder` of mmsegmentation with its own preprocessing and test settings.
+
+    Logits and features stay on the network's own coarse grid; in sliding-window mode logits are averaged at the size
+    of the input, as mmsegmentation does.
+    """
+
+    def __init__(
+        self,
+        model: EncoderDecoder,
+        checkpoint: Checkpoint,
+        config: ModelConfig,
+        *,
+        device: torch.device,
+        input_size: InputSize,
+        window_batch: int = 4,
+    ) -> None:
+        self.model = model.eval().to(device)
+        if device.type == "cuda":
+            self.model = self.model.to(memory_format=torch.channels_last)
+        self.checkpoint, self.config = checkpoint, config
+        self.device, self.input_size, self.window_batch = device, input_size, window_batch
+        self.classes = _class_names(checkpoint, model)
+        self._head = model.decode_head[-1] if isinstance(model.decode_head, nn.ModuleList) else model.decode_head
+        self._gives_coarse_logits = _is_plain(model, self._head)
+        self._features: Tensor | None = None
+        classifier = getattr(self._head, "conv_seg", None)
+        self.provides = frozenset({"logits"} | ({"features"} if classifier is not None else set()))
+        if classifier is not None:
+            classifier.register_forward_pre_hook(self._keep_features)
+
+    def __call__(self, image: NDArray[np.uint8]) -> Prediction:
+        """Segment an RGB image (height, width, 3), uint8; maps stand for the image at its own size."""
+        height, width = image.shape[:2]
+        resized = self.input_size.apply(image)
+        with torch.inference_mode():
+            try:
+                output = self._infer(self._preprocess(resized), resized.shape[:2])
+            except torch.cuda.OutOfMemoryError as error:
+                raise InputError(
+                    f"the GPU's memory does not suffice for an input of {resized.shape[1]}x{resized.shape[0]}; "
+                    f"use --resize or --device cpu."
+                ) from error
+        scale = (height / resized.shape[0], width / resized.shape[1])
+
+        def for_image(maps: CoarseMaps) -> CoarseMaps:
+            extent = (maps.extent[0] * scale[0], maps.extent[1] * scale[1])
+            return replace(maps, size=(height, width), extent=extent)
+
+        return Prediction(for_image(output.logits), output.features and for_image(output.features))
+
+    def describe(self) -> ModelRecord:
+        """Say which network this is, with which weights and at which resolution."""
+        test = self.model.test_cfg
+        mode = test.get("mode", "whole")
+        inference = f"slide, crop {tuple(test.crop_size)}, stride {tuple(test.stride)}" if mode == "slide" else mode
+        return ModelRecord(
+            checkpoint=self.checkpoint.path.name,
+            checkpoint_sha256=self.checkpoint.sha256,
+            config=self.config.source,
+            config_sha256=self.config.sha256,
+            classes=list(self.classes),
+            inference=inference,
+            resize=str(self.input_size),
+            device=torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu",
+        )
+
+    def _preprocess(self, image: NDArray[np.uint8]) -> Tensor:
+        """Return the network's input (1, 3, h, w): normalised and padded by the model's own preprocessor."""
+        # mmsegmentation loads images as BGR, and its preprocessor is told what to make of that.
+        pixels = torch.from_numpy(np.ascontiguousarray(image[..., ::-1].transpose(2, 0, 1)))
+        batch = self.model.data_preprocessor({"inputs": [pixels], "data_samples": [SegDataSample()]}, False)
+        preprocessed: Tensor = batch["inputs"]
+        return preprocessed
+
+    def _infer(self, inputs: Tensor, size: tuple[int, int]) -> _Output:
+        """Run the network on an input (1, 3, h, w) that pads an image of `size` at the bottom and the right."""
+        test = self.model.test_cfg
+        if test.get("mode", "whole") == "whole":
+            output = self._forward(inputs)[0]
+        else:
+            output = self._slide(inputs, tuple(test.crop_size), tuple(test.stride))
+        return _Output(replace(output.logits, size=size), output.features and replace(output.features, size=size))
+
+    def _slide(self, inputs: Tensor, crop: tuple[int, int], stride: tuple[int, int]) -> _Output:
+        """Average over windows, several at a time."""
+        size = (inputs.shape[2], inputs.shape[3])
+        window = (min(crop[0], size[0]), min(crop[1], size[1]))
+        logits, features = WindowMean(size), WindowFeatureMean(size)
+        corners = window_corners(size, window, stride)
+        has_features = False
+        for start in range(0, len(corners), self.window_batch):
+            batch = corners[start : start + self.window_batch]
+            crops = [inputs[0, :, top : top + window[0], left : left + window[1]] for top, left in batch]
+            for corner, output in zip(batch, self._forward(torch.stack(crops)), strict=True):
+                logits.add(output.logits, corner)
+                if output.features is not None:
+                    features.add(output.features, corner)
+                    has_features = True
+        return _Output(logits.result(), features.result() if has_features else None)
+
+    def _forward(self, inputs: Tensor) -> list[_Output]:
+        """Run a batch (n, 3, h, w) and return one output each; maps stand for the input's pixels."""
+        size = (inputs.shape[2], inputs.shape[3])
+        if self.device.type == "cuda":
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        self._features = None
+        if self._gives_coarse_logits:
+            logits = self.model._forward(inputs)
+        else:
+            meta = {"ori_shape": size, "img_shape": size, "pad_shape": size, "padding_size": [0, 0, 0, 0]}
+            logits = self.model.encode_decode(inputs, [dict(meta) for _ in inputs])
+        features, self._features = self._features, None
+
+        def maps(values: Tensor) -> CoarseMaps:
+            return CoarseMaps.covering(values.float().contiguous(), size, self.model.align_corners)
+
+        return [
+            _Output(maps(logits[index]), None if features is None else maps(features[index]))
+            for index in range(len(inputs))
+        ]
+
+    def _keep_features(self, module: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+        self._features = arguments[0]
+
+
+def load_segmenter(
+    checkpoint_path: Path,
+    config: str | None = None,
+    *,
+    device: DeviceName = "auto",
+    input_size: InputSize | None = None,
+    window_batch: int = 4,
+) -> MmsegSegmenter:
+    """Build the network of a checkpoint and load its weights.
+
+    Raises InputError where the checkpoint or the config cannot be used or do not fit each other, and where CUDA is
+    asked for but not there.
+    """
+    target = _choose_device(device)
+    checkpoint = load_checkpoint(checkpoint_path)
+    init_default_scope("mmseg")
+    found = find_config(checkpoint, config)
+    try:
+        model = MODELS.build(ConfigDict(found.model))
+    except Exception as error:  # the zoo's constructors fail in their own ways
+        raise InputError(f"the config ({found.source}) does not build a network ({error}).") from error
+    if not isinstance(model, EncoderDecoder):
+        raise InputError(
+            f"the config ({found.source}) builds a {type(model).__name__}; only EncoderDecoder networks can be used."
+        )
+    model = revert_sync_batchnorm(model)
+    _load_weights(model, checkpoint, found)
+    return MmsegSegmenter(
+        model,
+        checkpoint,
+        found,
+        device=target,
+        input_size=input_size or InputSize(),
+        window_batch=window_batch,
+    )
+
+
+def _choose_device(name: DeviceName) -> torch.device:
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise InputError("--device cuda: PyTorch sees no CUDA device here; use --device cpu.")
+    return torch.device("cuda" if name != "cpu" and available else "cpu")
+
+
+def _load_weights(model: nn.Module, checkpoint: Checkpoint, config: ModelConfig) -> None:
+    """Load strictly: every weight that inference uses must be there, in its shape, and none be left over."""
+    expected = {name: value for name, value in model.state_dict().items() if _matters(name)}
+    given = {name: value for name, value in checkpoint.weights.items() if _matters(name)}
+    for name in expected.keys() & given.keys():
+        if name.endswith("conv_seg.weight") and len(expected[name]) != len(given[name]):
+            raise InputError(
+                f"the checkpoint {checkpoint.path} was trained for {len(given[name])} classes, but the config "
+                f"({config.source}) builds {len(expected[name])}; name its own config with --config."
+            )
+    faults = [f"{name} is missing" for name in expected if name not in given]
+    faults += [f"{name} is not part of the network" for name in given if name not in expected]
+    faults += [
+        f"{name} has shape {tuple(given[name].shape)} instead of {tuple(value.shape)}"
+        for name, value in expected.items()
+        if name in given and given[name].shape != value.shape
+    ]
+    if faults:
+        more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
+        raise InputError(
+            f"the checkpoint {checkpoint.path} does not fit the config ({config.source}): "
+            f"{'; '.join(faults[:3])}{more}; name its own config with --config."
+        )
+    model.load_state_dict(given, strict=False)
+
+
+def _matters(name: str) -> bool:
+    """Whether inference uses a weight: auxiliary heads only serve training, and batch counters nothing."""
+    return not name.startswith("auxiliary_head.") and not name.endswith("num_batches_tracked")
+
+
+def _class_names(checkpoint: Checkpoint, model: EncoderDecoder) -> tuple[str, ...]:
+    """Return the checkpoint's class names, checked against the network, or numbered ones."""
+    if model.out_channels != model.num_classes:
+        raise InputError("a network with a single sigmoid output has no class logits; two classes or more are needed.")
+    names = checkpoint.classes
+    if names is None:
+        return tuple(f"class {index}" for index in range(model.num_classes))
+    if len(names) != model.num_classes:
+        raise InputError(
+            f"the checkpoint {checkpoint.path} names {len(names)} classes, but the network has {model.num_classes}; "
+            f"name its own config with --config."
+        )
+    return names
+
+
+def _is_plain(model: EncoderDecoder, head: Any) -> bool:
+    """Whether `_forward` returns the very logits that the model's own inference would resize."""
+    plain_model = type(model).encode_decode in (
+        EncoderDecoder.encode_decode,
+        CascadeEncoderDecoder.encode_decode,
+    )
+    plain_head = isinstance(head, BaseDecodeHead) and type(head).predict_by_feat is BaseDecodeHead.predict_by_feat
+    own_predict = type(head).predict not in _PLAIN_PREDICTS
+    return plain_model and plain_head and not own_predict
+
+
+_PLAIN_PREDICTS = (
+    BaseDecodeHead.predict,
+    mmseg.models.decode_heads.cascade_decode_head.BaseCascadeDecodeHead.predict,
+)
