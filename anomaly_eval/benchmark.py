@@ -55,11 +55,7 @@ def evaluate_dataset(
     Raises InputError for a dataset without anomaly labels or without any anomaly pixel, an unusable image or label,
     and NaN in logits or scores; the message names the file.
     """
-    if samples.card.task != "anomaly":
-        raise InputError(
-            f"{samples.spec} is a closed-set dataset without anomalies, so nothing can be ranked on it; use it with "
-            f"--fit-dataset."
-        )
+    check_rankable(samples)
     states = {score.name: RankingState(len(samples.samples)) for score in scores}
     tally = _Tally()
     with progress_bar(console, samples.spec, len(samples.samples)) as advance:
@@ -78,6 +74,15 @@ def evaluate_dataset(
     with clock.section("input"):
         record = _record(samples, tally)
     return [_row(samples, name, found) for name, found in metrics.items()], record
+
+
+def check_rankable(samples: SampleSet) -> None:
+    """Raise InputError for a dataset whose labels are classes rather than anomalies."""
+    if samples.card.task != "anomaly":
+        raise InputError(
+            f"{samples.spec} is a closed-set dataset without anomalies, so nothing can be ranked on it; use it with "
+            f"--fit-dataset."
+        )
 
 
 def _score_image(

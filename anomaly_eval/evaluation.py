@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
+from rich.markup import escape
 
-from anomaly_eval.benchmark import Observer, evaluate_dataset
+from anomaly_eval.benchmark import Observer, check_rankable, evaluate_dataset
 from anomaly_eval.clock import Clock, peak_memory_mb
 from anomaly_eval.errors import InputError
 from anomaly_eval.fitting import fit_scores, load_statistics
@@ -59,6 +60,8 @@ def run_evaluation(request: EvaluationRequest, console: Console) -> Results:
     started = datetime.now(timezone.utc).isoformat(timespec="seconds")
     with clock.section("input"):
         datasets = [find_dataset(reference, request.data_root) for reference in dict.fromkeys(request.datasets)]
+        for samples in datasets:
+            check_rankable(samples)
         fit_set = find_dataset(request.fit_dataset, request.data_root) if request.fit_dataset else None
         choose_scores(request.scores, frozenset({"logits", "features", "log_density"}))
     with prepare_output(request.out, request.overwrite) as output:
@@ -71,7 +74,7 @@ def run_evaluation(request: EvaluationRequest, console: Console) -> Results:
         scores, warnings = _drop_unfitted(scores, required=request.scores is not None)
         warnings += [f"{samples.spec}: {_incomplete(samples)}" for samples in datasets if not samples.complete]
         for warning in warnings:
-            console.print(f"[yellow]warning:[/] {warning}", highlight=False)
+            console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)
         rows: list[Row] = []
         records: list[DatasetRecord] = []
         with HeatmapStore(output.path) as store:

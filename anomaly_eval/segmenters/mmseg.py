@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -184,7 +185,10 @@ def load_segmenter(
     init_default_scope("mmseg")
     found = find_config(checkpoint, config)
     try:
-        model = MODELS.build(ConfigDict(found.model))
+        with warnings.catch_warnings():
+            # The zoo warns of its own deprecated calls and of losses, which inference does not use.
+            warnings.simplefilter("ignore")
+            model = MODELS.build(ConfigDict(found.model))
     except Exception as error:  # the zoo's constructors fail in their own ways
         raise InputError(f"the config ({found.source}) does not build a network ({error}).") from error
     if not isinstance(model, EncoderDecoder):
