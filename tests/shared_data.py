@@ -6,10 +6,20 @@ from pathlib import Path
 
 import pytest
 
+SHARED = Path(__file__).parents[2] / "shared"
+
 
 def shared_data() -> Path:
     """Return the data root beside the repository, or skip the test where there is none."""
-    root = Path(__file__).parents[2] / "shared" / "data"
-    if not root.is_dir():
-        pytest.skip(f"there is no real data in {root}")
-    return root
+    return _existing(SHARED / "data", "real data")
+
+
+def shared_checkpoint() -> Path:
+    """Return the Cityscapes-trained CGNet beside the repository, or skip the test where there is none."""
+    return _existing(SHARED / "weights" / "cgnet_cityscapes.pth", "trained network")
+
+
+def _existing(path: Path, what: str) -> Path:
+    if not path.exists():
+        pytest.skip(f"there is no {what} at {path}")
+    return path
