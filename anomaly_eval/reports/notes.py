@@ -78,7 +78,7 @@ def _sentence(text: str) -> str:
 def _model_text(model: ModelRecord) -> str:
     """Name the network, its weights and its resolution, without the folders they lay in."""
     return (
-        f"Model: {PurePath(model.config).name}, checkpoint {PurePath(model.checkpoint).name} "
-        f"(sha256 {model.checkpoint_sha256[:_HASH_DIGITS]}). "
+        f"Checkpoint: {PurePath(model.checkpoint).name} (sha256 {model.checkpoint_sha256[:_HASH_DIGITS]}), "
+        f"config: {PurePath(model.config).name}. "
         f"Resolution: {model.resize}, inference: {model.inference}."
     )

@@ -43,13 +43,21 @@ def terminal_table(table: ComparisonTable, datasets: Sequence[int]) -> Table:
         header = Text(f"{table.datasets[index].center(len(_METRICS))}\n{_METRICS}")
         drawn.add_column(header, justify="right", no_wrap=True)
     for section in table.sections:
+        lines = [line for line in section.lines if _has_number(line, datasets)]
+        if not lines:
+            continue
         drawn.add_section()
         if section.title:
             drawn.add_row(Text(section.title, style="italic"))
-        for line in section.lines:
+        for line in lines:
             drawn.add_row(*_line(line, datasets))
     drawn.width = _width(drawn)
     return drawn
+
+
+def _has_number(line: Line, datasets: Sequence[int]) -> bool:
+    """Whether a method was measured on one of the datasets."""
+    return any(cell.value is not None for index in datasets for cell in line.cells[index])
 
 
 def _width(drawn: Table) -> int:
