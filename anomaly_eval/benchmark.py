@@ -1,4 +1,4 @@
-"""Datasets x segmenter x scores to results: the only place that knows all of them."""
+"""One dataset x segmenter x scores to rows of results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from anomaly_eval.clock import Clock
 from anomaly_eval.errors import InputError
 from anomaly_eval.labels import ANOMALY, VOID
 from anomaly_eval.metrics.ranking import RankingMetrics, RankingState
-from anomaly_eval.prediction import Segmenter
+from anomaly_eval.prediction import Segmenter, refuse_non_finite
+from anomaly_eval.processor import available_memory
 from anomaly_eval.progress import progress_bar
 from anomaly_eval.reading import read_ahead
 from anomaly_eval.results import DatasetRecord, Row
@@ -60,6 +61,8 @@ def evaluate_dataset(
     tally = _Tally()
     with progress_bar(console, samples.spec, len(samples.samples)) as advance:
         for sample, image, label in read_ahead(samples, clock):
+            if not tally.sizes:
+                _check_memory(samples, label.size, len(scores))
             maps = _score_image(segmenter, sample, image, scores, clock)
             with clock.section("metrics"):
                 tally.add(label)
@@ -85,6 +88,16 @@ def check_rankable(samples: SampleSet) -> None:
         )
 
 
+def _check_memory(samples: SampleSet, pixels: int, n_scores: int) -> None:
+    """Refuse what cannot fit: until the end of a dataset every score of every pixel is kept, 4 bytes each."""
+    needed, free = 4 * len(samples.samples) * pixels * n_scores, available_memory()
+    if free is not None and needed > free:
+        raise InputError(
+            f"{n_scores} scores of {len(samples.samples)} images of {samples.spec} take {needed / 1e9:.1f} GB of "
+            f"memory, and {free / 1e9:.1f} GB are free; evaluate fewer --scores at a time."
+        )
+
+
 def _score_image(
     segmenter: Segmenter, sample: Sample, image: NDArray[np.uint8], scores: Sequence[Score], clock: Clock
 ) -> dict[str, NDArray[np.float32]]:
@@ -93,8 +106,7 @@ def _score_image(
         with clock.section("forward"):
             prediction = segmenter(image)
         with clock.section("scores"):
-            if torch.isnan(prediction.logits.values).any():
-                raise InputError(f"the network gave NaN logits for {sample.image}; check its weights.")
+            refuse_non_finite(prediction, sample.image)
             maps = score_maps(prediction, scores)
             return {name: values.cpu().numpy() for name, values in maps.items()}
 
@@ -122,13 +134,14 @@ def _compute(states: Mapping[str, RankingState], samples: SampleSet) -> dict[str
 def _record(samples: SampleSet, tally: _Tally) -> DatasetRecord:
     return DatasetRecord(
         name=samples.spec,
-        title=samples.card.title,
+        title=samples.title,
         layout=samples.layout,
         n_images=len(samples.samples),
         expected_images=samples.expected_images,
         n_images_without_anomaly=tally.without_anomaly,
         n_void_pixels=tally.void_pixels,
         image_sizes=sorted(tally.sizes),
+        expected_size=samples.card.size,
         card_sha256=samples.card.sha256,
         files_sha256=samples.files_sha256(),
     )

@@ -7,7 +7,7 @@ import hashlib
 import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
@@ -43,8 +43,11 @@ def _read_values(given: object) -> object:
     values: list[int] = []
     for entry in given:
         span = re.fullmatch(r"\s*(\d+)\s*-\s*(\d+)\s*", entry) if isinstance(entry, str) else None
-        if span:
+        if span and int(span[2]) <= 255:
             values += range(int(span[1]), int(span[2]) + 1)
+        elif span:
+            # Without counting up to it: a number with many digits would take all memory.
+            raise ValueError("mask values lie between 0 and 255")
         elif isinstance(entry, int) and not isinstance(entry, bool):
             values.append(entry)
         else:
@@ -56,6 +59,11 @@ def _read_values(given: object) -> object:
 
 def _as_tuple(given: object) -> object:
     return (given,) if isinstance(given, str) else given
+
+
+def _check_no_nul(path: str) -> None:
+    if "\0" in path:
+        raise ValueError(f"{path!r} holds a NUL character, which no file name can have")
 
 
 MaskValues = Annotated[tuple[int, ...], BeforeValidator(_read_values)]
@@ -112,8 +120,6 @@ class Layout(_Part):
     """Whether an image without mask is an error, or expected, as in sets whose test masks are hidden."""
     variants: tuple[str, ...] = ()
     """Variants that lie on disk in this way; all of them if empty."""
-    fallback: bool = False
-    """Whether this layout is only looked at where no other one has a file."""
     labels: LabelValues | None = None
     """Meaning of the mask values, where it differs from that of the card."""
 
@@ -121,6 +127,7 @@ class Layout(_Part):
     @classmethod
     def _check_templates(cls, templates: tuple[str, ...]) -> tuple[str, ...]:
         for template in templates:
+            _check_no_nul(template)
             parse_template(template)
         return templates
 
@@ -134,6 +141,8 @@ class Variant(_Part):
     """Share of anomaly pixels among all pixels of the complete set, void included, in percent."""
     exclude_ids: tuple[str, ...] = ()
     """Shell patterns of ids that are on disk but do not belong to this variant."""
+    title_note: str | None = None
+    """What stands in parentheses after the card's title; without it the variant's name, unless it is the default."""
     note: str | None = None
 
 
@@ -175,6 +184,11 @@ class DatasetCard(_Part):
         """Return how a variant is written on the command line: `name`, or `name:variant` if not the default."""
         return self.name if variant == self.default_variant else f"{self.name}:{variant}"
 
+    def title_of(self, variant: str) -> str:
+        """Return what tables call a variant: the title, and in parentheses what tells it from the other variants."""
+        note = self.variants[variant].title_note or (None if variant == self.default_variant else variant)
+        return self.title if note is None else f"{self.title} ({note})"
+
     def layouts_of(self, variant: str) -> list[Layout]:
         """Return the layouts in which a variant may lie on disk, in order."""
         return [layout for layout in self.layouts if not layout.variants or variant in layout.variants]
@@ -187,6 +201,7 @@ class DatasetCard(_Part):
     @classmethod
     def _check_folders(cls, folders: tuple[str, ...]) -> tuple[str, ...]:
         for folder in folders:
+            _check_no_nul(folder)
             check_relative(folder)
             if set(folder) & set("{}*"):
                 raise ValueError(f"the folder {folder!r} must be a plain name")
@@ -202,6 +217,9 @@ class DatasetCard(_Part):
         for variant in (variant for layout in self.layouts for variant in layout.variants):
             if variant not in self.variants:
                 raise ValueError(f"a layout is for the variant {variant!r}, which is not among the variants")
+        for variant in self.variants:
+            if not self.layouts_of(variant):
+                raise ValueError(f"no layout is for the variant {variant!r}")
         names = [layout.name for layout in self.layouts]
         if len(set(names)) < len(names):
             raise ValueError("two layouts have the same name")
@@ -229,7 +247,7 @@ def load_card(reference: str) -> tuple[DatasetCard, str]:
     Raises InputError for an unknown name or variant, and for a card file that is missing or wrong.
     """
     name, variant = _split_reference(reference)
-    card = _read_card(Path(name).expanduser()) if _is_file_name(name) else _shipped_card(name)
+    card = _read_card(Path(name)) if _is_file_name(name) else _shipped_card(name)
     if variant is not None and variant not in card.variants:
         raise InputError(f"{card.name} has no variant {variant!r}; choose from {', '.join(card.variants)}.")
     return card, variant or card.default_variant
@@ -268,28 +286,64 @@ def _shipped_card(name: str) -> DatasetCard:
     )
 
 
+class _RepeatedKeyError(Exception):
+    """A key stands twice in one mapping."""
+
+
+class _CardLoader(yaml.SafeLoader):
+    """A safe loader that accepts no key twice, where YAML itself would keep the last one without a word."""
+
+    def compose_mapping_node(self, anchor: Any) -> Any:
+        """Read a mapping, and raise _RepeatedKeyError where a key comes again."""
+        node = super().compose_mapping_node(anchor)
+        known = set()
+        for key_node, _ in node.value:
+            # A merged mapping (<<) may be overridden; keys that are no scalars are refused later, by YAML itself.
+            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag == "tag:yaml.org,2002:merge":
+                continue
+            key = self.construct_object(key_node)
+            if key in known:
+                raise _RepeatedKeyError(f"the key {key!r} twice, at line {key_node.start_mark.line + 1} again")
+            known.add(key)
+        return node
+
+
 def _read_card(path: Path) -> DatasetCard:
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"the dataset card {path} cannot be read ({error.strerror}); check the path.") from error
+        content = path.expanduser().read_bytes()
+    except (OSError, RuntimeError) as error:  # the home folder of an unknown user is a RuntimeError
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"the dataset card {path} cannot be read ({reason}); check the path.") from error
+    fields = _parse_card(content, path)
+    if not isinstance(fields, dict):
+        raise InputError(f"the dataset card {path} has no fields; start from a card that comes with the project.")
     try:
-        fields = yaml.safe_load(content)
-        if not isinstance(fields, dict):
-            raise InputError(f"the dataset card {path} has no fields; start from a card that comes with the project.")
         card = DatasetCard.model_validate(fields)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        place = getattr(error, "problem_mark", None)
-        line = f" at line {place.line + 1}" if place else ""
-        raise InputError(f"the dataset card {path} is not valid YAML{line}; correct it.") from error
     except ValidationError as error:
         raise InputError(f"the dataset card {path} is wrong: {_first_problem(error)}; correct it.") from error
     card._sha256 = hashlib.sha256(content).hexdigest()
     return card
 
 
+def _parse_card(content: bytes, path: Path) -> object:
+    """Return what a card's file holds; raises InputError for anything that is not plain, unambiguous YAML."""
+    try:
+        parsed: object = yaml.load(content, _CardLoader)
+    except _RepeatedKeyError as error:
+        raise InputError(f"the dataset card {path} has {error}; remove one of the two.") from error
+    except RecursionError as error:
+        raise InputError(f"the dataset card {path} is nested too deep; write it as the shipped cards are.") from error
+    except Exception as error:  # values such as the date 2024-13-45 raise errors of many kinds
+        place = getattr(error, "problem_mark", None)
+        line = f" at line {place.line + 1}" if place else ""
+        raise InputError(f"the dataset card {path} is not valid YAML{line}; correct it.") from error
+    return parsed
+
+
 def _first_problem(error: ValidationError) -> str:
     problem = error.errors(include_url=False)[0]
     field = ".".join(str(part) for part in problem["loc"])
-    message = problem["msg"].removeprefix("Value error, ").rstrip(".")
+    message, own = problem["msg"], "Value error, "
+    # Our own messages have no full stop; dots at their end may be those of a path.
+    message = message.removeprefix(own) if message.startswith(own) else message.removesuffix(".")
     return f"{field}: {message}" if field else message

@@ -33,12 +33,12 @@ class CheckReport:
     """Share of anomaly pixels among all pixels, void included; None for a closed-set dataset."""
     expected_anomaly_percent: float | None
     problems: tuple[str, ...]
-    """Each in one sentence that names the file; missing images are no problem, see `complete`."""
+    """Each in one sentence that names the file; missing images are no problem, see `complete`, surplus ones are."""
 
     @property
     def complete(self) -> bool:
-        """Whether as many images were found as the card expects."""
-        return self.expected is None or self.found >= self.expected
+        """Whether exactly as many images were found as the card expects."""
+        return self.expected is None or self.found == self.expected
 
     @property
     def passed(self) -> bool:
@@ -162,7 +162,7 @@ def _list_variant(card: DatasetCard, variant: str, data_root: Path) -> DatasetLi
         problem = str(error)
     return DatasetListing(
         name=card.spec(variant),
-        title=card.title,
+        title=card.title_of(variant),
         task=card.task,
         variant=variant,
         layout=layout,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
@@ -103,7 +106,7 @@ def evaluate(
     )
     results = run_evaluation(request, Console(stderr=True))
     print_results(Console(), results, with_published)
-    Console().print(f"Results: {out}", highlight=False, soft_wrap=True)
+    _say(f"Results: {out}")
 
 
 @app.command()
@@ -124,19 +127,16 @@ def fit(
     from anomaly_eval.network import NetworkRequest
 
     request = FitRequest(
-        NetworkRequest(ckpt, config, device.value, resize, window_batch),
-        dataset,
-        out,
-        data_root,
-        scores,
-        overwrite,
+        network=NetworkRequest(ckpt, config, device.value, resize, window_batch),
+        dataset=dataset,
+        out=out,
+        data_root=data_root,
+        scores=scores,
+        overwrite=overwrite,
     )
-    records = run_fit(request, Console(stderr=True))
-    for name, record in records.items():
-        Console().print(
-            f"{name}: {record.n_images} images of {record.dataset}", *record.notes, sep="; ", soft_wrap=True
-        )
-    Console().print(f"Statistics: {out}", highlight=False, soft_wrap=True)
+    for name, record in run_fit(request, Console(stderr=True)).items():
+        _say("; ".join([f"{name}: {record.n_images} images of {record.dataset}", *record.notes]))
+    _say(f"Statistics: {out}")
 
 
 @datasets_app.callback(invoke_without_command=True)
@@ -184,6 +184,11 @@ def spread_lists(arguments: Sequence[str], options: frozenset[str] = LIST_OPTION
     return spread
 
 
+def _say(text: str) -> None:
+    """Print one line as it is: names of files and classes are no markup."""
+    Console().print(text, highlight=False, soft_wrap=True, markup=False)
+
+
 def _heatmap_count(text: str) -> int | None:
     if text == "all":
         return None
@@ -192,15 +197,27 @@ def _heatmap_count(text: str) -> int | None:
     return int(text)
 
 
+def _survive_surroundings() -> None:
+    """Print what a terminal's encoding lacks as `?`, and leave nothing half-written when a scheduler ends the run."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 2 for bad input, which is told in one sentence."""
     prefer_fast_sort()
     keep_freed_memory()
+    _survive_surroundings()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         app(spread_lists(words), prog_name="gmmseg-anomaly", obj=["gmmseg-anomaly", *words])
-    except InputError as error:
-        Console(stderr=True).print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+    except (InputError, OSError, UnicodeError, MemoryError) as error:
+        # What no reader of ours turned into a sentence is still bad input or a full machine, not a bug to trace.
+        reason = str(error) or "the memory of this machine does not suffice; evaluate fewer --scores or use --resize."
+        Console(stderr=True).print(f"[bold red]error:[/] {escape(reason)}", highlight=False, soft_wrap=True)
         return 2
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(bool(stop.code))

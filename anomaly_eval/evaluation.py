@@ -31,6 +31,8 @@ from anomaly_eval.samples import Sample, SampleSet, find_dataset
 from anomaly_eval.scores import FittedScore, Score, choose_scores
 from anomaly_eval.scores.sml import SML
 
+_REMEDY = "give --fit-dataset NAME, or --stats FILE as written by `gmmseg-anomaly fit`"
+
 
 @dataclass(frozen=True)
 class EvaluationRequest:
@@ -58,12 +60,10 @@ def run_evaluation(request: EvaluationRequest, console: Console) -> Results:
     """
     clock = Clock()
     started = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    _check_options(request)
     with clock.section("input"):
-        datasets = [find_dataset(reference, request.data_root) for reference in dict.fromkeys(request.datasets)]
-        for samples in datasets:
-            check_rankable(samples)
+        datasets = _find_all(request.datasets, request.data_root)
         fit_set = find_dataset(request.fit_dataset, request.data_root) if request.fit_dataset else None
-        choose_scores(request.scores, frozenset({"logits", "features", "log_density"}))
     with prepare_output(request.out, request.overwrite) as output:
         with clock.section("load"):
             segmenter = request.network.load()
@@ -71,7 +71,8 @@ def run_evaluation(request: EvaluationRequest, console: Console) -> Results:
             _configured(score, request.sml_without) for score in choose_scores(request.scores, segmenter.provides)
         ]
         fits = _fit(scores, segmenter, fit_set, request.statistics, console, clock)
-        scores, warnings = _drop_unfitted(scores, required=request.scores is not None)
+        scores, warnings = _drop_unfitted(scores)
+        _check_kept(request, scores)
         warnings += [f"{samples.spec}: {_incomplete(samples)}" for samples in datasets if not samples.complete]
         for warning in warnings:
             console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)
@@ -83,6 +84,8 @@ def run_evaluation(request: EvaluationRequest, console: Console) -> Results:
                 found, record = evaluate_dataset(segmenter, samples, scores, console, clock, observer)
                 rows += found
                 records.append(record)
+                if not record.expected_sizes_only:
+                    warnings.append(f"{samples.spec}: {_sizes(record)}")
             with clock.section("output"):
                 _draw_heatmaps(store, output.path, console, records, scores)
         results = Results(
@@ -102,6 +105,30 @@ def run_evaluation(request: EvaluationRequest, console: Console) -> Results:
         )
         _write(results, output.path, request.with_published)
     return results
+
+
+def _check_options(request: EvaluationRequest) -> None:
+    """Refuse options that contradict each other or the scores asked for, before anything is loaded."""
+    if request.statistics is not None and request.fit_dataset is not None:
+        raise InputError("--stats and --fit-dataset exclude each other; give one of them.")
+    everything = frozenset({"logits", "features", "log_density"})
+    scores = [_configured(score, request.sml_without) for score in choose_scores(request.scores, everything)]
+    if request.sml_without and not any(isinstance(score, SML) for score in scores):
+        raise InputError("--sml-without changes sml, which is not among --scores; add it or leave the option out.")
+    unfitted = [score.name for score in scores if isinstance(score, FittedScore) and not score.fitted]
+    if request.scores is not None and unfitted and request.statistics is None and request.fit_dataset is None:
+        raise InputError(f"the score {unfitted[0]} needs statistics of the training data: {_REMEDY}.")
+
+
+def _find_all(references: Sequence[str], data_root: Path | None) -> list[SampleSet]:
+    """Find the datasets; one that is named twice is evaluated once."""
+    found: dict[str, SampleSet] = {}
+    for reference in references:
+        samples = find_dataset(reference, data_root)
+        check_rankable(samples)
+        if found.setdefault(samples.spec, samples).card.sha256 != samples.card.sha256:
+            raise InputError(f"two different dataset cards are called {samples.spec}; rename one of them in its card.")
+    return list(found.values())
 
 
 def _configured(score: Score, sml_without: Sequence[str]) -> Score:
@@ -136,19 +163,31 @@ def _fit(
     return records
 
 
-def _drop_unfitted(scores: Sequence[Score], required: bool) -> tuple[list[Score], list[str]]:
-    """Leave out scores without statistics, with a warning, or refuse where the user asked for them by name."""
+def _drop_unfitted(scores: Sequence[Score]) -> tuple[list[Score], list[str]]:
+    """Leave out scores without statistics, with a warning."""
     missing = [score.name for score in scores if isinstance(score, FittedScore) and not score.fitted]
-    remedy = "give --fit-dataset NAME, or --stats FILE as written by `gmmseg-anomaly fit`"
-    if missing and required:
-        raise InputError(f"the score {missing[0]} needs statistics of the training data: {remedy}.")
     kept = [score for score in scores if score.name not in missing]
-    return kept, [f"left out for want of statistics: {', '.join(missing)} ({remedy})"] if missing else []
+    return kept, [f"left out for want of statistics: {', '.join(missing)} ({_REMEDY})"] if missing else []
+
+
+def _check_kept(request: EvaluationRequest, scores: Sequence[Score]) -> None:
+    """Refuse to go on where a score that was asked for by name is not in the file of statistics."""
+    kept = {type(score).name for score in scores}
+    lost = [name for name in request.scores or () if name not in kept]
+    if lost:
+        raise InputError(f"{request.statistics} holds no statistics of {lost[0]}; fit it, or leave it out of --scores.")
+
+
+def _sizes(record: DatasetRecord) -> str:
+    """Say which sizes the images have instead of the card's."""
+    found = ", ".join(f"{width}x{height}" for width, height in record.image_sizes)
+    width, height = record.expected_size or (0, 0)
+    return f"images of {found} instead of {width}x{height}; its numbers are not those of the original images"
 
 
 def _incomplete(samples: SampleSet) -> str:
     found, expected = len(samples.samples), samples.expected_images
-    return f"only {found} of {expected} images found; its numbers are not those of the whole set"
+    return f"{found} images found instead of {expected}; its numbers are not those of the whole set"
 
 
 def _heatmap_observer(store: HeatmapStore, datasets: Sequence[SampleSet], count: int | None) -> Observer | None:

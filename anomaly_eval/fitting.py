@@ -18,7 +18,7 @@ from anomaly_eval.clock import Clock
 from anomaly_eval.errors import InputError
 from anomaly_eval.network import NetworkRequest
 from anomaly_eval.outputs import write_atomically
-from anomaly_eval.prediction import Segmenter
+from anomaly_eval.prediction import Segmenter, refuse_non_finite
 from anomaly_eval.progress import progress_bar
 from anomaly_eval.reading import read_ahead
 from anomaly_eval.results import FitRecord, ModelRecord
@@ -42,8 +42,7 @@ class FitRequest:
 
 def run_fit(request: FitRequest, console: Console) -> dict[str, FitRecord]:
     """Fit, write the statistics file, and return what each score learnt from."""
-    if request.out.exists() and not request.overwrite:
-        raise InputError(f"{request.out} exists already; choose another --out or pass --overwrite.")
+    _check_out(request.out, request.overwrite)
     samples = find_dataset(request.dataset, request.data_root)
     segmenter = request.network.load()
     learners = [name for name, kind in SCORES.items() if issubclass(kind, FittedScore)]
@@ -60,6 +59,16 @@ def run_fit(request: FitRequest, console: Console) -> dict[str, FitRecord]:
     records = fit_scores(segmenter, samples, scores, console, Clock())
     save_statistics(request.out, segmenter.describe(), scores, records)
     return records
+
+
+def _check_out(path: Path, overwrite: bool) -> None:
+    """Refuse a place where the file cannot be put, before the time of fitting is spent."""
+    if path.is_dir() or not path.parent.is_dir():
+        raise InputError(
+            f"{path} cannot be written: it is a folder, or its folder does not exist; choose another --out."
+        )
+    if path.exists() and not overwrite:
+        raise InputError(f"{path} exists already; choose another --out or pass --overwrite.")
 
 
 def fit_scores(
@@ -85,8 +94,7 @@ def fit_scores(
         with progress_bar(console, f"fitting on {samples.spec}", len(samples.samples)) as advance:
             for sample, image, label in read_ahead(samples, Clock()):
                 prediction = segmenter(image)
-                if torch.isnan(prediction.logits.values).any():
-                    raise InputError(f"the network gave NaN logits for {sample.image}; check its weights.")
+                refuse_non_finite(prediction, sample.image)
                 for score in scores:
                     score.observe(prediction, label)
                 advance()
@@ -151,7 +159,10 @@ def load_statistics(path: Path, model: ModelRecord, scores: Sequence[FittedScore
         prefix = f"{type(score).name}."
         state = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
         if state and type(score).name in records:
-            score.load_state(state)
+            try:
+                score.load_state(state)
+            except (KeyError, ValueError) as error:
+                raise InputError(f"the statistics of {score.name} in {path} are damaged; fit again.") from error
             loaded[score.name] = records[type(score).name]
     return loaded
 

@@ -9,21 +9,23 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from anomaly_eval.errors import InputError
+
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "PPM", "GIF")
+"""What files may hold; of the other formats that Pillow knows, some start programs such as Ghostscript."""
 
 _COLOUR_MODES = ("RGB", "RGBA", "RGBX", "LA", "La", "RGBa")
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
-    """Return an image as RGB, shape (height, width, 3), turned upright if its EXIF data ask for it.
+    """Return an image as RGB, shape (height, width, 3).
 
     Gray, palette, CMYK and transparent images are converted, and 16-bit gray is reduced to 8 bit. Raises InputError
-    for a missing or damaged file and for pixel formats without a known range.
+    for a missing or damaged file, for pixel formats without a known range, and for an image that is to be turned.
     """
-    with _opened(path) as image:
-        ImageOps.exif_transpose(image, in_place=True)
+    with _opened(path, "image", "mask") as image:
         if image.mode == "RGB":
             return np.array(image)
         if image.mode.startswith("I"):
@@ -38,10 +40,10 @@ def read_image(path: Path) -> NDArray[np.uint8]:
 def read_mask(path: Path) -> NDArray[np.integer[Any]]:
     """Return the values of a mask, shape (height, width): gray levels, palette indices, or 0 and 1.
 
-    A colour file is accepted if its channels are equal. Raises InputError for a missing or damaged file and for a
-    mask in colours.
+    A colour file is accepted if its channels are equal. Raises InputError for a missing or damaged file, for a mask
+    in colours, and for one that is to be turned.
     """
-    with _opened(path) as image:
+    with _opened(path, "mask", "image") as image:
         if image.mode in ("L", "P"):
             return np.array(image)
         values = np.array(image)
@@ -60,10 +62,12 @@ def read_mask(path: Path) -> NDArray[np.integer[Any]]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """Open and decode an image file, and tell what is wrong with it in one sentence."""
+def _opened(path: Path, kind: str, partner: str) -> Iterator[Image.Image]:
+    """Open and decode the file of an image or a mask, and tell what is wrong with it in one sentence."""
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
+            # Before the pixels are read: Pillow turns a TIFF by itself then, and removes the tag.
+            _check_orientation(image, path, kind, partner)
             image.load()
             yield image
     except InputError:
@@ -73,14 +77,33 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     except Image.DecompressionBombError as error:
         raise InputError(f"{path} claims to have far too many pixels; it is damaged, replace it.") from error
     except UnidentifiedImageError as error:
-        kind = "is empty" if path.stat().st_size == 0 else "is not an image"
-        raise InputError(f"{path} {kind}; replace the file.") from error
+        known = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
+        problem = "is empty" if path.stat().st_size == 0 else f"is not an image in {known} format"
+        raise InputError(f"{path} {problem}; replace the file.") from error
     except Exception as error:  # decoders raise errors of many kinds on damaged bytes
         raise InputError(f"{path} cannot be read ({error}); replace the file.") from error
+
+
+def _check_orientation(image: Image.Image, path: Path, kind: str, partner: str) -> None:
+    """Raise InputError if a file asks to be turned or mirrored before it is shown.
+
+    Some programs do so and some do not, so a mask may have been drawn on either version.
+    """
+    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    if orientation != 1:
+        raise InputError(
+            f"the {kind} {path} has the EXIF orientation {orientation}, and nothing says whether its {partner} was "
+            f"made for the turned or the unturned version; save it without the tag, turned as its {partner} is."
+        )
 
 
 def _reduce_to_8_bit(values: NDArray[np.integer[Any]], path: Path) -> NDArray[np.uint8]:
     if values.min() < 0 or values.max() > 65535:
         raise InputError(f"the image {path} holds values beyond 16 bits; save it with 8 bits per channel.")
+    if values.max() < 256:
+        raise InputError(
+            f"the image {path} has 16 bits per pixel but no value above 255, so it would become black; save it with 8 "
+            f"bits per channel."
+        )
     gray = (values >> 8).astype(np.uint8)
     return np.repeat(gray[..., np.newaxis], 3, axis=2)

@@ -68,7 +68,7 @@ def _report_lines(report: CheckReport) -> list[str]:
         lines.append(f"images without an anomaly pixel: {len(report.images_without_anomaly)}")
         lines += [f"  {escape(str(path))}" for path in report.images_without_anomaly]
     if not report.complete:
-        lines.append("[yellow]incomplete:[/] tables will mark its numbers as those of a part of the set")
+        lines.append("[yellow]not the whole set:[/] tables will mark its numbers")
     lines += [f"[red]wrong:[/] {escape(problem)}" for problem in report.problems]
     if report.passed:
         lines.append("[green]nothing is wrong with these files[/]")

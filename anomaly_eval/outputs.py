@@ -13,6 +13,7 @@ from types import TracebackType
 from anomaly_eval.errors import InputError
 
 RESULTS_FILE = "results.json"
+_OURS = {RESULTS_FILE, "results.csv", "results.tex", "results.md", "heatmaps"}
 _KEYS_OF_RESULTS = {"format_version", "rows", "provenance"}
 # These can only come from writing, wherever they are raised; the others may be about a file that was read.
 _ERRORS_OF_WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
@@ -124,6 +125,11 @@ def check_output(folder: Path, overwrite: bool) -> None:
             f"{folder} holds no {RESULTS_FILE} written by this tool, so --overwrite will not delete it; "
             f"choose another --out."
         )
+    foreign = sorted(_foreign_entries(folder))
+    if foreign:
+        raise InputError(
+            f"{folder} also holds {foreign[0]}, which is not ours and --overwrite would delete; choose another --out."
+        )
     if mounted:
         raise InputError(
             f"{folder} is a mount point, which cannot be replaced as a whole; "
@@ -171,6 +177,11 @@ def _replace_folder(new: Path, target: Path) -> None:
         raise
     # The results are in place: a file of the old ones that cannot be deleted is no reason to fail.
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _foreign_entries(folder: Path) -> set[str]:
+    """Return the names in the folder that no run writes there."""
+    return {entry.name for entry in folder.iterdir()} - _OURS
 
 
 def _holds_results(folder: Path) -> bool:

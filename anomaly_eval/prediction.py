@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from anomaly_eval.errors import InputError
 from anomaly_eval.resizing import CoarseMaps
 from anomaly_eval.results import ModelRecord
 
@@ -29,6 +32,13 @@ class Prediction:
     def size(self) -> tuple[int, int]:
         """(height, width) of the image in pixels."""
         return self.logits.size
+
+
+def refuse_non_finite(prediction: Prediction, image: Path) -> None:
+    """Raise InputError where a map of the prediction holds NaN or an infinity; `image` is named."""
+    for maps in (prediction.logits, prediction.features, prediction.log_density):
+        if maps is not None and not torch.isfinite(maps.values).all():
+            raise InputError(f"the network gave NaN or infinite values for {image}; check its weights.")
 
 
 class Segmenter(Protocol):

@@ -30,6 +30,7 @@ class DatasetRecord(Record):
     name: str
     """Canonical name, with the variant where it is not the card's default: `fishyscapes_static:v2`."""
     title: str
+    """What tables call the set, with the variant or version: `Fishyscapes Static (v2)`."""
     layout: str
     n_images: int
     expected_images: int | None
@@ -37,14 +38,21 @@ class DatasetRecord(Record):
     n_void_pixels: int
     image_sizes: list[tuple[int, int]]
     """Distinct (width, height) in pixels."""
+    expected_size: tuple[int, int] | None = None
+    """(width, height) in pixels that the card gives for every image; None if they vary or are not known."""
     card_sha256: str
     files_sha256: str
     """Hash over the sorted (id, image bytes, label bytes) of all samples."""
 
     @property
     def complete(self) -> bool:
-        """Whether as many images were evaluated as the card expects."""
-        return self.expected_images is None or self.n_images >= self.expected_images
+        """Whether exactly as many images were evaluated as the card expects."""
+        return self.expected_images is None or self.n_images == self.expected_images
+
+    @property
+    def expected_sizes_only(self) -> bool:
+        """Whether all images had the size that the card gives, if it gives one."""
+        return self.expected_size is None or self.image_sizes == [self.expected_size]
 
 
 class Conventions(Record):
@@ -55,7 +63,7 @@ class Conventions(Record):
     auroc: str = "ties count one half"
     ap: str = "step-wise sum over distinct thresholds (no interpolation)"
     fpr95: str = "first_geq: false-positive rate at the first threshold with a true-positive rate >= 0.95"
-    class_maps: str = "resized to the label (bilinear, once), then reduced over classes"
+    class_maps: str = "resized bilinearly to the label, then reduced over classes"
 
 
 class Timing(Record):

@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,24 +14,7 @@ from numpy.typing import NDArray
 from anomaly_eval.cards import UNKNOWN, DatasetCard, Layout, load_card
 from anomaly_eval.errors import InputError
 from anomaly_eval.images import read_image, read_mask
-from anomaly_eval.labels import ANOMALY, INLIER, VOID
 from anomaly_eval.layouts import Pairing, fill_template, pair_files
-
-__all__ = [
-    "ANOMALY",
-    "DATA_VARIABLE",
-    "INLIER",
-    "VOID",
-    "Progress",
-    "Sample",
-    "SampleSet",
-    "check_same_size",
-    "find_dataset",
-    "find_samples",
-    "locate_samples",
-    "resolve_data_root",
-    "scan_samples",
-]
 
 DATA_VARIABLE = "GMMSEG_ANOMALY_DATA"
 """Environment variable that names the data root."""
@@ -95,20 +78,27 @@ class SampleSet:
         return self.card.spec(self.variant)
 
     @property
+    def title(self) -> str:
+        """What tables call the set: the card's title, and what tells the variant from the others."""
+        return self.card.title_of(self.variant)
+
+    @property
     def expected_images(self) -> int | None:
         """How many images the complete set has, if that is known."""
         return self.card.variants[self.variant].images
 
     @property
     def complete(self) -> bool:
-        """Whether as many images were found as the card expects."""
-        return self.expected_images is None or len(self.samples) >= self.expected_images
+        """Whether exactly as many images were found as the card expects."""
+        return self.expected_images is None or len(self.samples) == self.expected_images
 
     def files_sha256(self, progress: Progress | None = None) -> str:
         """Return the hash over the sorted (id, image bytes, label bytes) of all samples."""
         total = hashlib.sha256()
         for done, sample in enumerate(sorted(self.samples, key=lambda sample: sample.id), start=1):
-            for content in (sample.id.encode(), _read_bytes(sample.image), _read_bytes(sample.label)):
+            # The bytes that the file system holds, whatever the language of the machine is.
+            id = sample.id.encode("utf-8", "surrogateescape")
+            for content in (id, _read_bytes(sample.image), _read_bytes(sample.label)):
                 total.update(hashlib.sha256(content).digest())
             if progress is not None:
                 progress(done, len(self.samples))
@@ -127,8 +117,16 @@ def resolve_data_root(given: Path | None) -> Path:
         root, origin = Path(variable), DATA_VARIABLE
     else:
         root, origin = Path("datasets"), f"the default, as neither --data-root nor {DATA_VARIABLE} is set"
-    root = root.expanduser()
-    if not root.is_dir():
+    try:
+        root = root.expanduser()
+        is_folder = root.is_dir()
+    except (OSError, RuntimeError) as error:  # the home folder of an unknown user is a RuntimeError
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"the data root {root} ({origin}) cannot be opened ({reason}); give the folder that holds the datasets "
+            f"with --data-root or {DATA_VARIABLE}."
+        ) from error
+    if not is_folder:
         raise InputError(
             f"the data root {root} ({origin}) is no folder; give the folder that holds the datasets with --data-root "
             f"or {DATA_VARIABLE}."
@@ -152,12 +150,12 @@ def scan_samples(card: DatasetCard, variant: str, data_root: Path) -> SampleSet:
     found = locate_samples(card, variant, data_root)
     if found is not None:
         return found
-    elsewhere = [card.spec(other) for other in card.variants if locate_samples(card, other, data_root)]
+    others = [locate_samples(card, other, data_root) for other in card.variants if other != variant]
     places = dict.fromkeys(fill_template(layout.images[0], card.name, variant) for layout in card.layouts_of(variant))
     also = f" (also in {', '.join(card.search_folders[1:])})" if card.search_folders[1:] else ""
     raise InputError(
         f"nothing of {card.spec(variant)} was found under {data_root}: looked for {', '.join(places)}{also}; "
-        + (f"there is {', '.join(elsewhere)}; " if elsewhere else "")
+        + "".join(f"{_advice(other, variant, data_root)}; " for other in others if other)
         + f"set the folder that holds the datasets with --data-root or {DATA_VARIABLE}"
         + (f", or get the dataset from {card.url}." if card.url else ".")
     )
@@ -168,12 +166,10 @@ def locate_samples(card: DatasetCard, variant: str, data_root: Path) -> SampleSe
 
     Of all layouts and folders the one with the most pairs counts; among equals the first.
     """
-    for fallback in (False, True):
-        places = [place for place in _places(card, variant, data_root) if place.layout.fallback == fallback]
-        if places:
-            best = max(places, key=lambda place: len(place.pairing.pairs))
-            return _sample_set(card, variant, data_root, best)
-    return None
+    places = list(_places(card, variant, data_root))
+    if not places:
+        return None
+    return _sample_set(card, variant, data_root, max(places, key=lambda place: len(place.pairing.pairs)))
 
 
 def check_same_size(sample: Sample, image: NDArray[np.uint8], label: NDArray[np.uint8]) -> None:
@@ -198,7 +194,11 @@ def _places(card: DatasetCard, variant: str, data_root: Path) -> Iterator[_Place
     exclude = card.variants[variant].exclude_ids
     for layout in card.layouts_of(variant):
         for folder in card.search_folders:
-            pairing = pair_files(data_root, layout.images, layout.masks, folder, variant, exclude)
+            try:
+                pairing = pair_files(data_root, layout.images, layout.masks, folder, variant, exclude)
+            except OSError as error:
+                place = _printable(error.filename or data_root / folder)
+                raise InputError(f"{place} cannot be opened ({error.strerror}); check its permissions.") from error
             # Images alone say nothing where most images have no mask anyway.
             if pairing.masks or (pairing.images and layout.unlabelled_images == "error"):
                 yield _Place(layout, folder, pairing)
@@ -211,7 +211,11 @@ def _sample_set(card: DatasetCard, variant: str, data_root: Path, place: _Place)
     def expected(templates: tuple[str, ...], id: str) -> str:
         return " or ".join(str(data_root / fill_template(text, place.folder, variant, id)) for text in templates[:2])
 
-    problems = [
+    claimed = pairing.pairs if layout.unlabelled_images == "ignore" else pairing.images
+    files = [*(pairing.images[id] for id in claimed), *pairing.masks.values()]
+    # Neither tables nor terminals can hold such a name.
+    problems = [f"the name of {path} is not UTF-8; rename it." for path in files if not _is_utf8(path)]
+    problems += [
         f"the mask {pairing.masks[id]} has no image; expected {expected(layout.images, id)}: add the image, or remove "
         f"the mask."
         for id in pairing.masks_alone
@@ -223,8 +227,34 @@ def _sample_set(card: DatasetCard, variant: str, data_root: Path, place: _Place)
             for id in pairing.images_alone
         ]
     problems += [f"{one} and {other} claim the same id; remove one of them." for one, other in pairing.duplicates]
-    samples = tuple(Sample(id, pairing.images[id], pairing.masks[id], table) for id in pairing.pairs)
-    return SampleSet(card, variant, layout.name, samples, tuple(problems))
+    found = (Sample(id, pairing.images[id], pairing.masks[id], table) for id in pairing.pairs)
+    samples = tuple(sample for sample in found if _is_utf8(sample.image) and _is_utf8(sample.label))
+    return SampleSet(card, variant, layout.name, samples, tuple(map(_printable, problems)))
+
+
+def _advice(other: SampleSet, variant: str, data_root: Path) -> str:
+    """Say what to do with the files of another variant than the wanted one."""
+    (layout,) = (layout for layout in other.card.layouts if layout.name == other.layout)
+    if not other.samples or any("{variant}" in template for template in (*layout.images, *layout.masks)):
+        return f"there is {other.spec}"
+    # Nothing in these paths says which variant the files are, so they may well be the wanted one.
+    wanted, sample = other.card.layouts_of(variant)[0], other.samples[0]
+    moves = " and ".join(
+        f"{file.parent.relative_to(data_root).as_posix()} to "
+        f"{PurePosixPath(fill_template(templates[0], other.card.name, variant)).parent}"
+        for file, templates in ((sample.image, wanted.images), (sample.label, wanted.masks))
+    )
+    return f"there is {other.spec}, evaluate that, or, if its files are {variant}, move {moves}"
+
+
+def _is_utf8(path: Path) -> bool:
+    # Bytes that are not UTF-8 come as surrogates, which UTF-8 cannot encode.
+    return not any("\ud800" <= character <= "\udfff" for character in str(path))
+
+
+def _printable(text: object) -> str:
+    """Write the bytes of a file name that are not UTF-8 as \\udcff, so that every terminal can show them."""
+    return str(text).encode("utf-8", "backslashreplace").decode()
 
 
 def _read_bytes(path: Path) -> bytes:

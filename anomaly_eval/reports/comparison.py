@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from anomaly_eval.reports.methods import dataset_title, method_name
-from anomaly_eval.reports.notes import DAGGER, Note, fit_marks, notes_of
+from anomaly_eval.reports.notes import DAGGER, Note, deviations, fit_marks, notes_of
 from anomaly_eval.reports.published import PublishedRow, Rates
 from anomaly_eval.results import Results
 
@@ -64,8 +64,8 @@ class Section:
 class ComparisonTable:
     """All that a rendering needs.
 
-    datasets: titles, with a dagger at the end where images are missing. settings: headers of the columns
-    between the methods and the numbers; published lines fill them, and without those there are none.
+    datasets: titles, with a dagger at the end where the images are not those of the whole set. settings: headers of
+    the columns between the methods and the numbers; published lines fill them, and without those there are none.
     """
 
     datasets: tuple[str, ...]
@@ -78,7 +78,7 @@ class ComparisonTable:
 def compare(results: Results, published: Sequence[PublishedRow] = ()) -> ComparisonTable:
     """Arrange measured rows, and above them the published rows that have a value for one of the datasets."""
     names = _datasets(results)
-    incomplete = {record.name for record in results.datasets if not record.complete}
+    different = {record.name for record in results.datasets if deviations(record)}
     shown = [row for row in published if any(name in row.rates for name in names)]
     settings = ("Resyn.", "OOD data", "mIoU") if shown else ()
     measured = _measured(results, names, settings)
@@ -87,7 +87,7 @@ def compare(results: Results, published: Sequence[PublishedRow] = ()) -> Compari
         if shown
         else (Section("", measured),)
     )
-    titles = (dataset_title(name, results.datasets) + (DAGGER if name in incomplete else "") for name in names)
+    titles = (dataset_title(name, results.datasets) + (DAGGER if name in different else "") for name in names)
     return ComparisonTable(
         datasets=tuple(titles),
         settings=settings,

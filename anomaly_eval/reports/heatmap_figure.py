@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from PIL.PngImagePlugin import PngInfo
 
-ANOMALY, VOID = 1, 255
+from anomaly_eval.labels import ANOMALY, VOID
+
 COLOUR_MAP = "inferno"
 
 # Sizes in pixels of the figure.
@@ -61,8 +62,8 @@ class Scale:
 
 
 @dataclass(frozen=True)
-class Sample:
-    """What one figure shows. image: uint8 (H, W, 3) RGB. label: uint8 (H, W), 0, 1 anomaly, 255 void.
+class HeatmapContent:
+    """What one figure shows. image: uint8 (H, W, 3) RGB. label: uint8 (H, W), 0 inlier, 1 anomaly, 255 void.
 
     score: float32 (H, W), any values.
     """
@@ -72,18 +73,18 @@ class Sample:
     score: NDArray[np.float32]
 
 
-def draw_heatmap(sample: Sample, scale: Scale, method: str, title: str) -> bytes:
+def draw_heatmap(shown: HeatmapContent, scale: Scale, method: str, title: str) -> bytes:
     """Return the figure as a PNG file, 1600 pixels wide; the limits are also in its `Description`.
 
     method: the name of the score as it is to be read. title: printed above the figure.
     """
-    width, height = _panel_size(*sample.label.shape)
+    width, height = _panel_size(*shown.label.shape)
     content = max(height, _BAR_HEIGHT)
     total = _TOP + content + _BOTTOM
     figure = Figure(figsize=(_WIDTH / _DPI, total / _DPI), dpi=_DPI, facecolor="white")
     FigureCanvasAgg(figure)
-    outline = _outline(sample.label, width, height)
-    pictures = (_shrink(sample.image, width, height), _score_picture(sample, scale, width, height))
+    outline = _outline(shown.label, width, height)
+    pictures = (_shrink(shown.image, width, height), _score_picture(shown, scale, width, height))
     for index, picture in enumerate(pictures):
         left = _MARGIN + index * (_PANEL_WIDTH + _MARGIN) + (_PANEL_WIDTH - width) // 2
         axes = _axes(figure, left, _TOP + (content - height) // 2, width, height)
@@ -94,7 +95,7 @@ def draw_heatmap(sample: Sample, scale: Scale, method: str, title: str) -> bytes
     _draw_colour_bar(figure, _axes(figure, bar_left, _TOP, _BAR_WIDTH, content), scale, method)
     size = _TITLE_POINTS * min(1.0, _LONGEST_TITLE / max(1, len(title)))
     _write(figure, title, _TOP / 2, size, total)
-    for line, text in enumerate(_caption(sample, scale, outline is not None)):
+    for line, text in enumerate(_caption(shown, scale, outline is not None)):
         _write(figure, text, total - _BOTTOM + 24 + 26 * line, _CAPTION_POINTS, total)
     return _png(figure, {"Title": title, "Description": scale.text})
 
@@ -124,17 +125,17 @@ def _shrink(picture: NDArray[np.uint8] | NDArray[np.float32], width: int, height
     return np.asarray(resized / 255 if resized.dtype == np.uint8 else resized, np.float32)
 
 
-def _score_picture(sample: Sample, scale: Scale, width: int, height: int) -> NDArray[np.float32]:
+def _score_picture(shown: HeatmapContent, scale: Scale, width: int, height: int) -> NDArray[np.float32]:
     """Return the score map in colours (height, width, 3), void under stripes, no-number in plain grey."""
-    known = ~np.isnan(sample.score)
+    known = ~np.isnan(shown.score)
     # In float64, as the limits may lie beyond the largest float32.
-    share = (sample.score.astype(np.float64) - scale.low) / (scale.high - scale.low)
+    share = (shown.score.astype(np.float64) - scale.low) / (scale.high - scale.low)
     clipped = np.where(known, np.clip(share, 0, 1), 0).astype(np.float32)
     weight = _shrink(known.astype(np.float32), width, height)
     mean = _shrink(clipped, width, height) / np.maximum(weight, 1e-6)
     colours = np.asarray(colormaps[COLOUR_MAP](mean)[..., :3], np.float32)
     colours[weight < 0.5] = 0.8
-    void = _shrink((sample.label == VOID).astype(np.float32), width, height) >= 0.5
+    void = _shrink((shown.label == VOID).astype(np.float32), width, height) >= 0.5
     rows, columns = np.mgrid[:height, :width]
     stripe = (rows + columns) % _STRIPE < 2
     # The darkened colours stay below the grey of the stripes, whatever the score.
@@ -178,12 +179,12 @@ def _draw_colour_bar(figure: Figure, axes: Axes, scale: Scale, method: str) -> N
     bar.set_label(f"{method}\nhigher = more anomalous", fontsize=_TEXT_POINTS, parse_math=False)
 
 
-def _caption(sample: Sample, scale: Scale, has_anomaly: bool) -> list[str]:
+def _caption(shown: HeatmapContent, scale: Scale, has_anomaly: bool) -> list[str]:
     """Return the two lines below the figure."""
     parts = ["outline: labelled anomaly" if has_anomaly else "no pixel is labelled as an anomaly"]
-    if (sample.label == VOID).any():
+    if (shown.label == VOID).any():
         parts.append("striped: void, not evaluated")
-    if np.isnan(sample.score).any():
+    if np.isnan(shown.score).any():
         parts.append("plain light grey: no score")
     texts = (scale.text, "; ".join(parts))
     return [f"{text[0].upper()}{text[1:]}." for text in texts]

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly_eval.errors import InputError
+from anomaly_eval.labels import VOID
 from anomaly_eval.outputs import write_atomically
 from anomaly_eval.reports.file_names import file_names
-from anomaly_eval.reports.heatmap_figure import VOID, Sample, Scale, draw_heatmap
+from anomaly_eval.reports.heatmap_figure import HeatmapContent, Scale, draw_heatmap
 from anomaly_eval.reports.percentiles import percentiles
 
 LIMITS = (1.0, 99.0)
@@ -119,17 +120,17 @@ class HeatmapStore:
                 raise _cannot_keep(target, error) from error
             for sample_id in self._scores[dataset, method]:
                 title = f"{dataset_titles.get(dataset, dataset)}  ·  {name}  ·  {sample_id}"
-                figure = draw_heatmap(self._sample(dataset, method, sample_id), scale, name, title)
+                figure = draw_heatmap(self._content(dataset, method, sample_id), scale, name, title)
                 paths.append(target / f"{ids[dataset][sample_id]}.png")
                 write_atomically(paths[-1], figure)
                 if progress is not None:
                     progress(len(paths), self.count)
         return paths
 
-    def _sample(self, dataset: str, method: str, sample_id: str) -> Sample:
+    def _content(self, dataset: str, method: str, sample_id: str) -> HeatmapContent:
         """Read back what `add` kept."""
         stem = self._samples[dataset, sample_id]
-        return Sample(
+        return HeatmapContent(
             image=np.load(stem.with_suffix(".image.npy")),
             label=np.load(stem.with_suffix(".label.npy")),
             score=np.load(self._scores[dataset, method][sample_id]),

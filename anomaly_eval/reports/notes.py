@@ -11,6 +11,7 @@ from anomaly_eval.results import DatasetRecord, FitRecord, ModelRecord, Results
 
 DAGGER = "†"
 _HASH_DIGITS = 12
+_MOST_SIZES = 3
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,19 @@ def fit_marks(results: Results) -> dict[str, str]:
     return {method: str(1 + index) for index, (_, methods) in enumerate(_fits(results)) for method in methods}
 
 
+def deviations(record: DatasetRecord) -> list[str]:
+    """Say in what the evaluated images differ from those of the whole dataset, if in anything."""
+    found = [] if record.complete else [_count_text(record.n_images, record.expected_images)]
+    if record.expected_size is not None and not record.expected_sizes_only:
+        others = [size for size in record.image_sizes if size != record.expected_size]
+        some = "some images" if record.expected_size in record.image_sizes else "images"
+        found.append(f"{some} of {_sizes_text(others)} instead of {_sizes_text([record.expected_size])}")
+    return found
+
+
 def notes_of(results: Results, with_published: bool) -> tuple[Note, ...]:
     """Return the daggers, the fits, then the notes on the whole table."""
-    notes = [Note(DAGGER, _count_text(record, with_published)) for record in results.datasets if not record.complete]
+    notes = [Note(DAGGER, _deviation_text(record, with_published)) for record in results.datasets if deviations(record)]
     notes += [Note(str(1 + index), _fit_text(fit, methods)) for index, (fit, methods) in enumerate(_fits(results))]
     conventions = results.conventions
     notes += [
@@ -42,10 +53,25 @@ def notes_of(results: Results, with_published: bool) -> tuple[Note, ...]:
     return tuple(notes)
 
 
-def _count_text(record: DatasetRecord, with_published: bool) -> str:
-    """Say how much of a dataset was evaluated; part of it cannot be compared with published numbers."""
-    caution = ", not comparable with the published rows" if with_published else ""
-    return f"{record.title}: {record.n_images} of {record.expected_images} images{caution}."
+def _deviation_text(record: DatasetRecord, with_published: bool) -> str:
+    """Say what was evaluated of a dataset; other images cannot be compared with published numbers."""
+    caution = ["not comparable with the published rows"] if with_published else []
+    return f"{record.title}: {', '.join([*deviations(record), *caution])}."
+
+
+def _count_text(found: int, expected: int | None) -> str:
+    """Say how many images there were, and how many there should have been."""
+    if expected is None:
+        return f"{found} images"
+    return f"{found} of {expected} images" if found <= expected else f"{found} images instead of {expected}"
+
+
+def _sizes_text(sizes: list[tuple[int, int]]) -> str:
+    """List the first few sizes, as `1024x512`."""
+    words = [f"{width}x{height}" for width, height in sizes[:_MOST_SIZES]]
+    if len(sizes) > _MOST_SIZES:
+        words.append(f"{len(sizes) - _MOST_SIZES} more sizes")
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
 def _fits(results: Results) -> list[tuple[FitRecord, list[str]]]:
@@ -63,9 +89,7 @@ def _fits(results: Results) -> list[tuple[FitRecord, list[str]]]:
 
 def _fit_text(fit: FitRecord, methods: list[str]) -> str:
     """Say what scores were fitted on, and what to know about it."""
-    count = f"{fit.n_images} images"
-    if fit.expected_images is not None:
-        count = f"{fit.n_images} of {fit.expected_images} images"
+    count = _count_text(fit.n_images, fit.expected_images)
     names = ", ".join(method_name(method) for method in methods)
     return " ".join([f"{names}: fitted on {fit.dataset}, {count}.", *map(_sentence, fit.notes)])
 

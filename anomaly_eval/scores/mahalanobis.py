@@ -109,7 +109,10 @@ class Mahalanobis(FittedScore):
         return {"means": self.means_, "whitening": self.whitening_}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        self.means_, self.whitening_ = state["means"], state["whitening"]
+        means, whitening = state["means"], state["whitening"]
+        if means.dim() != 2 or whitening.dim() != 2 or means.shape[1] != whitening.shape[1]:
+            raise ValueError("means and whitening do not fit each other")
+        self.means_, self.whitening_ = means, whitening
 
 
 class _FeatureMoments:

@@ -28,8 +28,8 @@ class SML(FittedScore):
     A switched-off step enters the name (`sml_without_smoothing`): it is another score.
 
     Learns mean_ and deviation_ (classes,), float64: mean and sample standard deviation of the max logit over the
-    pixels of the fitting set *predicted* as each class, labelled or not, at the size of the label. A class predicted
-    on fewer than two pixels takes the statistics pooled over all pixels.
+    pixels of the fitting set *predicted* as each class, labelled or not, at the size of the label. A class that is
+    never predicted takes the statistics pooled over all pixels, one without spread the pooled deviation.
     """
 
     name = "sml"
@@ -46,6 +46,7 @@ class SML(FittedScore):
         self.mean_: Tensor | None = None
         self.deviation_: Tensor | None = None
         self._moments: Tensor | None = None
+        self._origin: Tensor | None = None
 
     @property
     def fitted(self) -> bool:
@@ -75,24 +76,34 @@ class SML(FittedScore):
             statistics = ClassStatistics(values)
             predicted = statistics.argmax.flatten()
             largest = statistics.max.flatten().double()
+            if self._origin is None:
+                self._origin = largest[0].cpu()
+            # About a value of theirs, the squares do not swamp the variance.
+            largest = largest - self._origin.to(largest.device)
             for power in range(3):
                 sums = torch.bincount(predicted, largest**power, minlength=classes)
                 self._moments[power] += sums.cpu()
 
     def finish(self, classes: Sequence[str]) -> list[str]:
-        if self._moments is None:
+        if self._moments is None or self._origin is None:
             raise ValueError("sml has observed no image")
         count, total, squares = self._moments
         pooled_mean, pooled_deviation = _moments(count.sum(), total.sum(), squares.sum())
+        if not pooled_deviation > 0:
+            raise ValueError("the largest logits are all the same")
         mean, deviation = _moments(count, total, squares)
-        unseen = (count < 2) | ~(deviation > 0)
-        self.mean_ = torch.where(unseen, pooled_mean, mean)
-        self.deviation_ = torch.where(unseen, pooled_deviation, deviation)
-        self._moments = None
-        if not unseen.any():
-            return []
-        names = ", ".join(name for name, missing in zip(classes, unseen.tolist(), strict=True) if missing)
-        return [f"never predicted on the fitting set, pooled statistics used: {names}"]
+        unseen, constant = count == 0, (count > 0) & ~(deviation > 0)
+        self.mean_ = torch.where(unseen, pooled_mean, mean) + self._origin
+        self.deviation_ = torch.where(unseen | constant, pooled_deviation, deviation)
+        self._moments = self._origin = None
+        notes = []
+        for affected, text in (
+            (unseen, "never predicted on the fitting set, pooled statistics used"),
+            (constant, "predicted with one value only, pooled deviation used"),
+        ):
+            names = [name for name, hit in zip(classes, affected.tolist(), strict=True) if hit]
+            notes += [f"{text}: {', '.join(names)}"] if names else []
+        return notes
 
     def state(self) -> dict[str, Tensor]:
         if self.mean_ is None or self.deviation_ is None:
@@ -100,7 +111,10 @@ class SML(FittedScore):
         return {"mean": self.mean_, "deviation": self.deviation_}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        self.mean_, self.deviation_ = state["mean"], state["deviation"]
+        mean, deviation = state["mean"], state["deviation"]
+        if mean.dim() != 1 or mean.shape != deviation.shape:
+            raise ValueError("mean and deviation do not fit each other")
+        self.mean_, self.deviation_ = mean, deviation
 
 
 def _moments(count: Tensor, total: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:

@@ -30,7 +30,7 @@ class Checkpoint:
         dataset_meta = self.meta.get("dataset_meta")
         found = dataset_meta.get("classes") if isinstance(dataset_meta, Mapping) else None
         found = found or self.meta.get("CLASSES")
-        return tuple(str(name) for name in found) if found else None
+        return tuple(str(name) for name in found) if isinstance(found, list | tuple) and found else None
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -59,7 +59,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     weights = content.get("state_dict", content) if isinstance(content, dict) else None
     if not isinstance(weights, Mapping) or not weights:
         raise InputError(f"the checkpoint {path} holds no state_dict; expected a .pth file as mmengine saves it.")
-    if not all(isinstance(value, Tensor) for value in weights.values()):
+    if not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in weights.items()):
         raise InputError(f"the checkpoint {path} holds no weights: its state_dict has entries that are not tensors.")
     meta = content.get("meta") if "state_dict" in content else None
     return Checkpoint(path, digest, _without_wrapper(weights), meta if isinstance(meta, Mapping) else {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,10 @@ from typing import Any
 from anomaly_eval.errors import InputError
 from anomaly_eval.segmenters.checkpoints import Checkpoint
 from anomaly_eval.shipped import shipped_folder
+
+_FOR_TRAINING = frozenset({"init_cfg", "pretrained", "loss_decode", "auxiliary_head", "sampler"})
+# Modules of the zoo read files that their settings name, some of them by unpickling.
+_FILE = re.compile(r"[/\\]|\.(pkl|pickle|json|ya?ml|npy|npz|pt|pth|ckpt|bin|py)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -52,8 +57,9 @@ def find_config(checkpoint: Checkpoint, given: str | None) -> ModelConfig:
     model = settings.get("model")
     if not isinstance(model, dict):
         raise InputError(f"the config inside {checkpoint.path} has no `model`; name another one with --config.")
-    _refuse_foreign_types(model, checkpoint.path)
-    return ModelConfig(without_initialisation(model), "checkpoint meta")
+    model = for_inference(model)
+    _refuse_what_reads_or_imports(model, checkpoint.path)
+    return ModelConfig(model, "checkpoint meta")
 
 
 def parse_literals(text: str) -> dict[str, Any]:
@@ -62,34 +68,38 @@ def parse_literals(text: str) -> dict[str, Any]:
     This is the whole of what `mmengine.Config.pretty_text` writes. Raises ValueError for anything else.
     """
     try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        return dict(_assignment(statement) for statement in _parse(text).body)
+    except (RecursionError, MemoryError) as error:
+        raise ValueError("it is nested too deeply") from error
+    except TypeError as error:
+        raise ValueError(f"it does not evaluate: {error}") from error
+
+
+def _parse(text: str) -> ast.Module:
+    try:
+        return ast.parse(text)
+    except (SyntaxError, ValueError) as error:
         raise ValueError("it is not valid Python") from error
-    settings: dict[str, Any] = {}
-    for statement in tree.body:
-        if not (
-            isinstance(statement, ast.Assign)
-            and len(statement.targets) == 1
-            and isinstance(statement.targets[0], ast.Name)
-        ):
-            raise ValueError(f"line {statement.lineno} is no plain assignment")
-        settings[statement.targets[0].id] = _literal(statement.value)
-    return settings
 
 
-def without_initialisation(model: dict[str, Any]) -> dict[str, Any]:
-    """Drop what only says how fresh weights begin: the checkpoint replaces all of them."""
-    return {
-        key: _without_initialisation(value) for key, value in model.items() if key not in ("init_cfg", "pretrained")
-    }
+def for_inference(model: dict[str, Any]) -> dict[str, Any]:
+    """Drop what only training uses: how weights begin, losses (which may name files), auxiliary heads, samplers."""
+    return {key: _for_inference(value) for key, value in model.items() if key not in _FOR_TRAINING}
 
 
-def _without_initialisation(value: Any) -> Any:
+def _for_inference(value: Any) -> Any:
     if isinstance(value, dict):
-        return without_initialisation(value)
+        return for_inference(value)
     if isinstance(value, list | tuple):
-        return type(value)(_without_initialisation(item) for item in value)
+        return type(value)(_for_inference(item) for item in value)
     return value
+
+
+def _assignment(statement: ast.stmt) -> tuple[str, Any]:
+    match statement:
+        case ast.Assign(targets=[ast.Name(id=name)], value=value):
+            return name, _literal(value)
+    raise ValueError(f"line {statement.lineno} is no plain assignment")
 
 
 def _literal(node: ast.expr) -> Any:
@@ -134,17 +144,17 @@ def _config_from_file(given: str) -> ModelConfig:
             raise InputError(f"there is no config {given}; give a .py file or a name such as mmseg::fcn/NAME.py.")
     except InputError:
         raise
-    except Exception as error:  # a config is a Python program and fails in its own ways
+    except (Exception, SystemExit) as error:  # a config is a Python program and fails in its own ways
         raise InputError(f"the config {given} cannot be loaded ({type(error).__name__}: {error}).") from error
     model = config.get("model")
     if not isinstance(model, Mapping):
         raise InputError(f"the config {given} has no `model`; is it a base file rather than a whole config?")
     plain: Any = model.to_dict() if hasattr(model, "to_dict") else dict(model)
-    return ModelConfig(without_initialisation(plain), given)
+    return ModelConfig(for_inference(plain), given)
 
 
-def _refuse_foreign_types(value: Any, path: Path) -> None:
-    """Refuse a `type` that is not registered: the registry would import whatever module it names."""
+def _refuse_what_reads_or_imports(value: Any, path: Path) -> None:
+    """Refuse a `type` that is not registered, as the registry would import what it names, and names of files."""
     if isinstance(value, dict):
         scope, kind = value.get("_scope_", "mmseg"), value.get("type")
         if scope != "mmseg" or (kind is not None and not _is_registered(kind)):
@@ -153,10 +163,15 @@ def _refuse_foreign_types(value: Any, path: Path) -> None:
                 f"file that you trust with --config."
             )
         for item in value.values():
-            _refuse_foreign_types(item, path)
+            _refuse_what_reads_or_imports(item, path)
     elif isinstance(value, list | tuple):
         for item in value:
-            _refuse_foreign_types(item, path)
+            _refuse_what_reads_or_imports(item, path)
+    elif isinstance(value, str) and _FILE.search(value):
+        raise InputError(
+            f"the config inside {path} names a file ({value!r}), which is not read on a checkpoint's word; name a "
+            f"config file that you trust with --config."
+        )
 
 
 def _is_registered(kind: object) -> bool:

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from anomaly_eval.errors import InputError
 
+_LARGEST = 32_000
+"""No side of an image that OpenCV resizes may be longer than about this, in pixels."""
+
 
 @dataclass(frozen=True)
 class InputSize:
@@ -38,8 +41,9 @@ class InputSize:
             raise InputError(
                 f"--resize {text!r} is not understood; give a factor (0.5x), a short side (512) or WIDTHxHEIGHT."
             )
-        if not all(rule.exact or (rule.factor or rule.short_side,)):
-            raise InputError(f"--resize {text!r} leaves nothing of the image; give sizes above zero.")
+        sizes = rule.exact or (rule.factor or rule.short_side or 0,)
+        if not all(0 < size <= _LARGEST for size in sizes):
+            raise InputError(f"--resize {text!r} is out of range; give sizes above 0 and up to {_LARGEST}.")
         return rule
 
     def __str__(self) -> str:
@@ -54,7 +58,7 @@ class InputSize:
         if self.exact:
             return self.exact
         factor = self.short_side / min(width, height) if self.short_side else self.factor or 1.0
-        return max(round(width * factor), 1), max(round(height * factor), 1)
+        return min(max(round(width * factor), 1), _LARGEST), min(max(round(height * factor), 1), _LARGEST)
 
     def apply(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Resize (height, width, 3) bilinearly on 8-bit values, as mmcv's `Resize` does; a native image is returned."""

@@ -14,6 +14,7 @@ import torch
 from mmengine.config import ConfigDict
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
+from mmseg.models.data_preprocessor import SegDataPreProcessor
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.segmentors import CascadeEncoderDecoder, EncoderDecoder
 from mmseg.registry import MODELS
@@ -79,10 +80,11 @@ class MmsegSegmenter:
         with torch.inference_mode():
             try:
                 output = self._infer(self._preprocess(resized), resized.shape[:2])
-            except torch.cuda.OutOfMemoryError as error:
+            except (RuntimeError, MemoryError) as error:
+                reason = str(error).strip().split("\n")[0] or "not enough memory"
                 raise InputError(
-                    f"the GPU's memory does not suffice for an input of {resized.shape[1]}x{resized.shape[0]}; "
-                    f"use --resize or --device cpu."
+                    f"the network cannot process an input of {resized.shape[1]}x{resized.shape[0]} ({reason}); use "
+                    f"--resize, another --device, or an mmcv with compiled operations where one is missing."
                 ) from error
         scale = (height / resized.shape[0], width / resized.shape[1])
 
@@ -94,9 +96,11 @@ class MmsegSegmenter:
 
     def describe(self) -> ModelRecord:
         """Say which network this is, with which weights and at which resolution."""
-        test = self.model.test_cfg
+        test = self.model.test_cfg or {}
         mode = test.get("mode", "whole")
-        inference = f"slide, crop {tuple(test.crop_size)}, stride {tuple(test.stride)}" if mode == "slide" else mode
+        inference = (
+            f"slide, crop {tuple(test['crop_size'])}, stride {tuple(test['stride'])}" if mode == "slide" else mode
+        )
         return ModelRecord(
             checkpoint=self.checkpoint.path.name,
             checkpoint_sha256=self.checkpoint.sha256,
@@ -118,11 +122,11 @@ class MmsegSegmenter:
 
     def _infer(self, inputs: Tensor, size: tuple[int, int]) -> _Output:
         """Run the network on an input (1, 3, h, w) that pads an image of `size` at the bottom and the right."""
-        test = self.model.test_cfg
+        test = self.model.test_cfg or {}
         if test.get("mode", "whole") == "whole":
             output = self._forward(inputs)[0]
         else:
-            output = self._slide(inputs, tuple(test.crop_size), tuple(test.stride))
+            output = self._slide(inputs, tuple(test["crop_size"]), tuple(test["stride"]))
         return _Output(replace(output.logits, size=size), output.features and replace(output.features, size=size))
 
     def _slide(self, inputs: Tensor, crop: tuple[int, int], stride: tuple[int, int]) -> _Output:
@@ -195,6 +199,7 @@ def load_segmenter(
         raise InputError(
             f"the config ({found.source}) builds a {type(model).__name__}; only EncoderDecoder networks can be used."
         )
+    _check_settings(model, found)
     model = revert_sync_batchnorm(model)
     _load_weights(model, checkpoint, found)
     return MmsegSegmenter(
@@ -205,6 +210,26 @@ def load_segmenter(
         input_size=input_size or InputSize(),
         window_batch=window_batch,
     )
+
+
+def _check_settings(model: EncoderDecoder, config: ModelConfig) -> None:
+    """Refuse settings without normalisation or with windows that do not cover an image."""
+    if not isinstance(model.data_preprocessor, SegDataPreProcessor):
+        raise InputError(
+            f"the config ({config.source}) has no SegDataPreProcessor in its model, so images could not be normalised; "
+            f"name a config of mmsegmentation 1.x with --config."
+        )
+    test = model.test_cfg or {}
+    mode = test.get("mode", "whole")
+    if mode == "whole":
+        return
+    crop, stride = test.get("crop_size"), test.get("stride")
+    pairs = [value for value in (crop, stride) if isinstance(value, list | tuple) and len(value) == 2]
+    if mode != "slide" or len(pairs) < 2 or not all(0 < step <= side for side, step in zip(*pairs, strict=True)):
+        raise InputError(
+            f"the test_cfg of the config ({config.source}) asks for mode {mode!r}, crop {crop} and stride {stride}; "
+            f"mode must be whole, or slide with two sides of a crop and strides of at most these."
+        )
 
 
 def _choose_device(name: DeviceName) -> torch.device:

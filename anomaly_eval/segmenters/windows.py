@@ -27,6 +27,7 @@ class WindowMean:
 
     def __init__(self, size: tuple[int, int]) -> None:
         self.size = size
+        self._align_corners = False
         self._total: Tensor | None = None
         self._count: Tensor | None = None
 
@@ -35,6 +36,7 @@ class WindowMean:
         if self._total is None or self._count is None:
             self._total = maps.values.new_zeros(maps.values.shape[0], *self.size)
             self._count = maps.values.new_zeros(self.size)
+        self._align_corners = maps.align_corners
         top, left = corner
         columns = slice(left, left + maps.size[1])
         for rows, values in maps.bands():
@@ -46,7 +48,7 @@ class WindowMean:
         """Return the average."""
         if self._total is None or self._count is None:
             raise ValueError("no window was added")
-        return CoarseMaps.covering(self._total.div_(self._count), self.size)
+        return CoarseMaps.covering(self._total.div_(self._count), self.size, self._align_corners)
 
 
 class WindowFeatureMean:

@@ -85,6 +85,18 @@ def test_spec() -> None:
     assert card.spec("v2") == "fishyscapes_static:v2"
 
 
+def test_titles_tell_the_variants_apart() -> None:
+    static, _ = load_card("fishyscapes_static")
+    assert [static.title_of(variant) for variant in static.variants] == [
+        "Fishyscapes Static (version not stated)",
+        *(f"Fishyscapes Static ({version})" for version in ("v1", "v2", "v3")),
+    ]
+    cityscapes, _ = load_card("cityscapes")
+    assert [cityscapes.title_of(variant) for variant in ("val", "train")] == ["Cityscapes", "Cityscapes (train)"]
+    titles = [card.title_of(variant) for card in shipped_cards() for variant in card.variants]
+    assert len(titles) == len(set(titles))
+
+
 def test_official_numbers() -> None:
     numbers = {card.spec(variant): found.images for card in shipped_cards() for variant, found in card.variants.items()}
     assert numbers == {
@@ -179,12 +191,17 @@ def test_unknown_variant_lists_the_known(tmp_path: Path) -> None:
         load_card("cityscapes:")
 
 
-def test_missing_card_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("folder", ["missing", "~no_such_user", "a" * 300])
+def test_missing_card_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=r"mine\.yaml cannot be read"):
-        load_card(str(tmp_path / "mine.yaml"))
+        load_card(f"{folder}/mine.yaml")
 
 
-@pytest.mark.parametrize("content", [b"a: [1\nb: }", b"a: \xc3\x28", b"a: &x [*y]"])
+@pytest.mark.parametrize(
+    "content",
+    [b"a: [1\nb: }", b"a: \xc3\x28", b"a: &x [*y]", b"a: 2024-13-45", b"2024-13-45: a", b"[1]: a", b"a: !!int"],
+)
 def test_invalid_yaml(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "mine.yaml").write_bytes(content)
     with pytest.raises(InputError, match=r"mine\.yaml is not valid YAML"):
@@ -195,6 +212,39 @@ def test_invalid_yaml(tmp_path: Path, content: bytes) -> None:
 def test_card_without_fields(tmp_path: Path, content: str) -> None:
     (tmp_path / "mine.yaml").write_text(content)
     with pytest.raises(InputError, match=r"mine\.yaml has no fields"):
+        load_card(str(tmp_path / "mine.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("content", "key", "line"),
+    [
+        ("title: a\ntitle: b", "'title'", 2),
+        ("labels:\n  inlier: [0]\n  anomaly: [1]\n  inlier: [2]", "'inlier'", 4),
+        ("labels: {class_ids: {7: 0, 0x7: 1}}", "7", 1),
+        ("layouts:\n- {name: a}\n- {name: b, 'name': c}", "'name'", 3),
+    ],
+)
+def test_repeated_keys(tmp_path: Path, content: str, key: str, line: int) -> None:
+    (tmp_path / "mine.yaml").write_text(content)
+    with pytest.raises(InputError) as caught:
+        load_card(str(tmp_path / "mine.yaml"))
+    assert str(caught.value) == (
+        f"the dataset card {tmp_path}/mine.yaml has the key {key} twice, at line {line} again; remove one of the two."
+    )
+
+
+def test_a_merged_mapping_may_be_overridden(tmp_path: Path) -> None:
+    path = write_card(tmp_path / "mine.yaml", variants=...)
+    content = "variants:\n  test: &a {images: 2}\n  dev: &b {<<: *a, images: 3}\n  val: {<<: *b, images: 4}\n"
+    path.write_text(path.read_text() + content)
+    card, _ = load_card(str(path))
+    assert [card.variants[name].images for name in ("test", "dev", "val")] == [2, 3, 4]
+
+
+@pytest.mark.parametrize("bracket", ["[", "{", "- "])
+def test_endless_nesting(tmp_path: Path, bracket: str) -> None:
+    (tmp_path / "mine.yaml").write_text(bracket * 100_000)
+    with pytest.raises(InputError, match=r"mine\.yaml is nested too deep"):
         load_card(str(tmp_path / "mine.yaml"))
 
 
@@ -213,6 +263,12 @@ LAYOUT = {"name": "flat", "images": "{folder}/i/{id}.*", "masks": "{folder}/m/{i
         ({"size": [2048]}, "size"),
         ({"folders": ["../other"]}, "folders: '../other' must be relative"),
         ({"folders": ["a*"]}, "folders: the folder 'a*'"),
+        ({"folders": [".."]}, "without empty names, . or ..; correct it."),
+        ({"folders": ["a\0"]}, "folders: 'a\\x00' holds a NUL character"),
+        (
+            {"labels": {"inlier": ["0-99999999999999"], "anomaly": [1]}},
+            "labels.inlier: mask values lie between 0 and 255",
+        ),
         ({"labels": {"inlier": [0], "anomaly": [256]}}, "labels.anomaly: mask values lie between 0 and 255"),
         ({"labels": {"inlier": [0], "anomaly": ["x"]}}, "labels.anomaly: 'x' is neither"),
         ({"labels": {"inlier": 0, "anomaly": [1]}}, "labels.inlier: give a list"),
@@ -227,7 +283,9 @@ LAYOUT = {"name": "flat", "images": "{folder}/i/{id}.*", "masks": "{folder}/m/{i
         ({"layouts": [LAYOUT, LAYOUT]}, "two layouts have the same name"),
         ({"layouts": [LAYOUT | {"images": []}]}, "layouts.0.images"),
         ({"layouts": [LAYOUT | {"masks": "{folder}/m"}]}, "layouts.0.masks: the template '{folder}/m' must hold {id}"),
+        ({"layouts": [LAYOUT | {"masks": "m\0/{id}"}]}, "layouts.0.masks: 'm\\x00/{id}' holds a NUL character"),
         ({"layouts": [LAYOUT | {"variants": ["v9"]}]}, "the variant 'v9'"),
+        ({"layouts": [LAYOUT | {"variants": ["val"]}]}, "no layout is for the variant 'test'"),
         ({"layouts": [LAYOUT | {"unlabelled_images": "skip"}]}, "layouts.0.unlabelled_images"),
     ],
 )

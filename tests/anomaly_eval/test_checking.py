@@ -107,8 +107,10 @@ def test_missing_images_are_no_problem(card: Path) -> None:
 def test_too_many_images(card: Path) -> None:
     draw(card.parent / "small/images/3.png", np.zeros((1, 4, 3)))
     draw(card.parent / "small/masks/3.png", [[0, 1, 1, 255]])
-    (problem,) = check(card).problems
+    report = check(card)
+    (problem,) = report.problems
     assert "small has 4 images instead of 3" in problem
+    assert not report.complete
 
 
 def test_wrong_share_of_anomalies(card: Path) -> None:
@@ -139,6 +141,8 @@ def test_list_datasets(tmp_path: Path) -> None:
     camvid = listings["camvid:val"]
     assert (camvid.layout, camvid.found) == ("flat", 0)
     assert "a.png has no mask" in (camvid.problem or "")
+    assert listings["cityscapes:train"].title == "Cityscapes (train)"
+    assert listings["fishyscapes_static"].title == "Fishyscapes Static (version not stated)"
     missing = listings["cityscapes"]
     assert (missing.layout, missing.found, missing.expected, missing.problem) == (None, 0, 500, None)
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +96,10 @@ def assert_refused(result: tuple[int, str, str], *words: str) -> None:
         assert word in lines[0]
 
 
+def read(folder: Path) -> Results:
+    return Results.model_validate_json((folder / "out" / "results.json").read_text())
+
+
 def nothing_left(folder: Path) -> bool:
     return not (folder / "out").exists() and not list(folder.glob(".out*"))
 
@@ -109,7 +116,7 @@ def test_all_scores_from_checkpoint_to_tables(tmp_path, evaluate):
     assert {row["dataset"] for row in found} == {"road_anomaly"}
     assert {(row["n_images"], row["n_anomaly_pixels"]) for row in found} == {("4", "1200")}
     assert {row["n_inlier_pixels"] for row in found} == {str(4 * SIZE[0] * SIZE[1] - 1200)}
-    results = Results.model_validate_json((tmp_path / "out" / "results.json").read_text())
+    results = read(tmp_path)
     assert [row.model_dump() for row in results.rows] == [
         {key: type(getattr(results.rows[0], key))(value) for key, value in row.items()} for row in found
     ]
@@ -120,7 +127,7 @@ def test_all_scores_from_checkpoint_to_tables(tmp_path, evaluate):
     assert set(results.provenance.fits) == {"sml", "mahalanobis"}
     assert results.provenance.command.startswith("gmmseg-anomaly eval --ckpt")
     assert results.provenance.versions["torch"] == torch.__version__
-    assert "only 4 of 60 images" in results.warnings[0]
+    assert "4 images found instead of 60" in results.warnings[0]
     for name in ("results.tex", "results.md"):
         assert "4 of 60 images" in (tmp_path / "out" / name).read_text()
     assert "Mahalanobis" in output and "4 of 60" in output
@@ -264,12 +271,12 @@ def test_nan_logits(tmp_path, evaluate):
     network = networks.build(networks.CGNET)
     network.decode_head.conv_seg.bias.data[1] = torch.nan
     path = networks.save(tmp_path / "nan.pth", networks.CGNET, network)
-    assert_refused(evaluate("--scores", "msp", ckpt=str(path)), "NaN logits", "images/0.png")
+    assert_refused(evaluate("--scores", "msp", ckpt=str(path)), "NaN or infinite", "images/0.png")
     assert nothing_left(tmp_path)
 
 
 def test_sml_without_statistics(tmp_path, evaluate):
-    assert_refused(evaluate("--scores", "msp", "sml"), "sml", "--fit-dataset", "--stats")
+    assert_refused(evaluate("--scores", "msp", "sml", ckpt="not even there"), "sml", "--fit-dataset", "--stats")
     assert nothing_left(tmp_path)
 
 
@@ -315,9 +322,79 @@ def test_nothing_can_be_fitted_on_anomaly_labels_or_other_classes(tmp_path, eval
     assert nothing_left(tmp_path)
 
 
+def test_options_that_exclude_each_other(tmp_path, evaluate):
+    both = ["--stats", "some.safetensors", "--fit-dataset", "cityscapes"]
+    assert_refused(evaluate(*both), "--stats", "--fit-dataset", "exclude each other")
+    assert_refused(evaluate("--scores", "msp", "--sml-without", "smoothing"), "--sml-without", "not among --scores")
+    assert nothing_left(tmp_path)
+
+
+def test_a_dataset_named_twice_is_evaluated_once(tmp_path, evaluate):
+    code, _, errors = evaluate("--scores", "msp", "--heatmaps", "1", "--dataset", "road_anomaly", "road_anomaly:test")
+    assert code == 0, errors
+    assert [row["dataset"] for row in rows(tmp_path / "out")] == ["road_anomaly"]
+
+
+def test_two_cards_of_one_name_are_refused(tmp_path, evaluate):
+    card = TRAINING_CARD.replace("name: training", "name: road_anomaly").replace("closed_set", "anomaly")
+    card = card.replace('labels: {inlier: ["0-4"], void: [255]}', "labels: {inlier: [0], anomaly: [2], void: [255]}")
+    card = card.replace("classes: [sky, building, road, vegetation, car]\n", "")
+    (tmp_path / "other.yaml").write_text(card)
+    assert_refused(evaluate("--dataset", str(tmp_path / "other.yaml")), "two different dataset cards", "road_anomaly")
+
+
+def test_images_of_another_size_than_the_cards_are_marked(tmp_path, data, evaluate):
+    (data / "road_anomaly").rename(data / "smiyc_road_obstacle21")
+    for mask in (data / "smiyc_road_obstacle21" / "labels_masks").iterdir():
+        Image.fromarray((np.asarray(Image.open(mask)) > 0).astype(np.uint8)).save(mask)
+    code, _, errors = evaluate("--scores", "msp", dataset="smiyc_road_obstacle21")
+    assert code == 0, errors
+    assert any("96x64 instead of 1920x1080" in warning for warning in read(tmp_path).warnings)
+    assert "96x64 instead of 1920x1080" in (tmp_path / "out" / "results.md").read_text()
+
+
+def test_more_than_fits_into_memory_is_told_at_the_first_image(tmp_path, evaluate, monkeypatch):
+    monkeypatch.setattr("anomaly_eval.benchmark.available_memory", lambda: 4 * 4 * SIZE[0] * SIZE[1] - 1)
+    assert_refused(evaluate("--scores", "msp"), "1 scores of 4 images of road_anomaly", "fewer --scores")
+    assert nothing_left(tmp_path)
+
+
+def test_files_of_others_are_not_deleted(tmp_path, evaluate):
+    assert evaluate("--scores", "msp")[0] == 0
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    assert_refused(evaluate("--scores", "energy", "--overwrite"), "notes.txt")
+    assert (tmp_path / "out" / "notes.txt").read_text() == "mine"
+
+
+def test_places_where_statistics_cannot_be_put_are_told_before_fitting(tmp_path, data, checkpoint, capsys):
+    fit = ["fit", "--ckpt", str(checkpoint), "--dataset", str(tmp_path / "training.yaml"), "--data-root", str(data)]
+    for out in (tmp_path, tmp_path / "nowhere" / "statistics.safetensors"):
+        assert main([*fit, "--out", str(out), "--overwrite"]) == 2
+        assert "cannot be written" in capsys.readouterr().err
+
+
+def test_names_that_look_like_markup_are_printed_as_they_are(tmp_path, evaluate):
+    code, output, errors = evaluate("--scores", "msp", out=str(tmp_path / "o[/x][bold]"))
+    assert code == 0, errors
+    assert "o[/x][bold]" in output
+
+
+def test_a_scheduler_that_ends_the_run_leaves_nothing(tmp_path, data, checkpoint):
+    card = str(tmp_path / "training.yaml")
+    words = ["--ckpt", str(checkpoint), "--dataset", "road_anomaly", "--fit-dataset", card, "--data-root", str(data)]
+    words += ["--out", str(tmp_path / "out"), "--heatmaps", "all"]
+    with subprocess.Popen([sys.executable, "-m", "anomaly_eval", "eval", *words], stderr=subprocess.PIPE) as process:
+        while process.poll() is None and not list(tmp_path.glob(".out*")):
+            time.sleep(0.02)
+        process.terminate()
+        assert process.wait() == 143
+    assert nothing_left(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["--resize", "99999999999x1"], ["--resize", "out of range"]),
         (["--heatmaps", "many"], ["--heatmaps", "many"]),
         (["--resize", "big"], ["--resize", "big"]),
         (["--sml-without", "steps", "--scores", "max_logit", "sml"], ["--sml-without", "steps"]),

@@ -10,6 +10,7 @@ from PIL import Image
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.images import read_image, read_mask
+from tests.shared_data import shared_data
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 20, 3), dtype=np.uint8)
 MASK = np.random.default_rng(1).choice(np.array([0, 1, 255], dtype=np.uint8), (12, 20))
@@ -23,7 +24,7 @@ def test_png_is_read_exactly(tmp_path: Path) -> None:
     np.testing.assert_array_equal(image, PIXELS)
 
 
-@pytest.mark.parametrize("format", ["JPEG", "WEBP", "BMP", "TIFF"])
+@pytest.mark.parametrize("format", ["JPEG", "WEBP", "TIFF", "BMP", "PPM", "GIF"])
 def test_the_suffix_does_not_matter(tmp_path: Path, format: str) -> None:
     with open(tmp_path / "a.png", "wb") as file:
         Image.fromarray(PIXELS).save(file, format=format)
@@ -61,11 +62,55 @@ def test_wider_than_16_bit_is_refused(tmp_path: Path) -> None:
         read_image(tmp_path / "a.tif")
 
 
-def test_exif_orientation_is_applied(tmp_path: Path) -> None:
+def test_16_bit_gray_with_8_bit_values_is_refused(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[0, 1, 255]], dtype=np.uint16)).save(tmp_path / "a.png")
+    with pytest.raises(InputError, match=r"a\.png has 16 bits per pixel but no value above 255"):
+        read_image(tmp_path / "a.png")
+
+
+def with_orientation(orientation: int) -> Image.Exif:
     exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.fromarray(PIXELS).save(tmp_path / "a.png", exif=exif)
-    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), np.rot90(PIXELS, -1))
+    exif[0x0112] = orientation
+    return exif
+
+
+@pytest.mark.parametrize("orientation", [0, 2, 3, 6, 8])
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "TIFF"])
+def test_exif_orientation_is_refused(tmp_path: Path, format: str, orientation: int) -> None:
+    path = tmp_path / "a.png"
+    with open(path, "wb") as file:
+        Image.fromarray(MASK).save(file, format=format, exif=with_orientation(orientation))
+    for read, kind, partner in ((read_image, "image", "mask"), (read_mask, "mask", "image")):
+        assert callable(read)
+        with pytest.raises(InputError) as caught:
+            read(path)
+        assert f"the {kind} {path} has the EXIF orientation {orientation}, " in str(caught.value)
+        assert f"save it without the tag, turned as its {partner} is" in str(caught.value)
+
+
+def test_upright_exif_orientation_is_accepted(tmp_path: Path) -> None:
+    Image.fromarray(PIXELS).save(tmp_path / "a.png", exif=with_orientation(1))
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), PIXELS)
+
+
+@pytest.mark.parametrize("reference", ["road_anomaly", "smiyc_road_anomaly21"])
+def test_real_images_are_upright(reference: str) -> None:
+    paths = sorted((shared_data() / reference / "images").iterdir())
+    assert paths
+    for path in paths:
+        with Image.open(path) as image:
+            assert image.getexif().get(0x0112, 1) == 1
+
+
+def test_no_other_program_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(*arguments: object, **options: object) -> None:
+        raise AssertionError("a program was started")
+
+    monkeypatch.setattr("subprocess.Popen", start)
+    Image.fromarray(PIXELS).save(tmp_path / "a.eps")
+    for read in (read_image, read_mask):
+        with pytest.raises(InputError, match=r"a\.eps is not an image in PNG, JPEG, .* or GIF format"):
+            read(tmp_path / "a.eps")
 
 
 @pytest.mark.parametrize("read", [read_image, read_mask])

@@ -12,11 +12,9 @@ from PIL import Image
 
 from anomaly_eval.cards import load_card
 from anomaly_eval.errors import InputError
+from anomaly_eval.labels import ANOMALY, INLIER, VOID
 from anomaly_eval.samples import (
-    ANOMALY,
     DATA_VARIABLE,
-    INLIER,
-    VOID,
     Sample,
     SampleSet,
     check_same_size,
@@ -59,7 +57,7 @@ def label_of(samples: SampleSet) -> list[Any]:
 ANOMALY_SETS = ["fishyscapes", "smiyc_road_anomaly21", "smiyc_road_obstacle21", "lostandfound_noknown"]
 
 
-@pytest.mark.parametrize("reference", [*ANOMALY_SETS, "fishyscapes_static", "fishyscapes_static:v2"])
+@pytest.mark.parametrize("reference", [*ANOMALY_SETS, "fishyscapes_static"])
 def test_flat_layout(tmp_path: Path, reference: str) -> None:
     folder = tmp_path / load_card(reference)[0].name
     for id in ("12", "4", "0"):
@@ -154,9 +152,27 @@ def test_fishyscapes_static_versions_stay_apart(tmp_path: Path) -> None:
     assert ids(find("fishyscapes_static", tmp_path)) == ["flat", "more"]
 
 
+def test_files_of_no_stated_version_pass_for_none(tmp_path: Path) -> None:
+    flat = tmp_path / "Fishyscapes/Static"
+    draw_pair(flat / "images/0.png", flat / "labels_masks/0.png")
+    found = find("fishyscapes_static", tmp_path)
+    assert (found.title, ids(found)) == ("Fishyscapes Static (version not stated)", ["0"])
+    for version in ("v1", "v2", "v3"):
+        with pytest.raises(InputError) as caught:
+            find(f"fishyscapes_static:{version}", tmp_path)
+        assert (
+            f"there is fishyscapes_static, evaluate that, or, if its files are {version}, move "
+            f"Fishyscapes/Static/images to fishyscapes_static/{version}/images and "
+            f"Fishyscapes/Static/labels_masks to fishyscapes_static/{version}/labels_masks; "
+        ) in str(caught.value)
+    (tmp_path / "fishyscapes_static").mkdir()
+    flat.rename(tmp_path / "fishyscapes_static/v1")
+    assert find("fishyscapes_static:v1", tmp_path).title == "Fishyscapes Static (v1)"
+
+
 def test_unstated_version_does_not_guess(tmp_path: Path) -> None:
     draw_pair(tmp_path / "fishyscapes_static/v2/images/1.png", tmp_path / "fishyscapes_static/v2/labels_masks/1.png")
-    with pytest.raises(InputError, match="there is fishyscapes_static:v2"):
+    with pytest.raises(InputError, match="there is fishyscapes_static:v2; set the folder"):
         find("fishyscapes_static", tmp_path)
 
 
@@ -288,6 +304,14 @@ def test_fewer_images_than_expected_are_no_error(pair: Path) -> None:
     assert not samples.complete
 
 
+def test_more_images_than_expected_are_not_the_set_either(pair: Path) -> None:
+    for number in range(1, 61):
+        draw_pair(pair / f"images/{number}.jpg", pair / f"labels_masks/{number}.png")
+        if number == 59:
+            assert find("road_anomaly", pair.parent).complete
+    assert not find("road_anomaly", pair.parent).complete
+
+
 @pytest.mark.parametrize(
     ("values", "dtype", "unknown"),
     [
@@ -331,6 +355,33 @@ def test_files_sha256_depends_on_ids_and_bytes(pair: Path) -> None:
     assert len({first, changed, find("road_anomaly", pair.parent).files_sha256()}) == 3
 
 
+def test_names_that_are_not_utf8_are_refused(pair: Path) -> None:
+    good = find("road_anomaly", pair.parent)
+    for folder, template in (("images", "0.jpg"), ("labels_masks", "0.png")):
+        file = pair / folder / template
+        try:
+            (pair / folder / f"\udcff{template}").write_bytes(file.read_bytes())
+        except OSError:
+            pytest.skip("the file system takes only UTF-8")
+    found = scan_samples(*load_card("road_anomaly"), pair.parent)
+    assert found.samples == good.samples
+    assert found.problems == (
+        rf"the name of {pair}/images/\udcff0.jpg is not UTF-8; rename it.",
+        rf"the name of {pair}/labels_masks/\udcff0.png is not UTF-8; rename it.",
+    )
+    with pytest.raises(InputError, match="is not UTF-8; rename it"):
+        find("road_anomaly", pair.parent)
+
+
+def test_files_sha256_takes_any_id(pair: Path) -> None:
+    (sample,) = find("road_anomaly", pair.parent).samples
+    hashes = set()
+    for id in ("0", "\udcff0", "ÿ0"):
+        named = Sample(id, sample.image, sample.label, sample.label_table)
+        hashes.add(SampleSet(load_card("road_anomaly")[0], "test", "flat", (named,)).files_sha256())
+    assert len(hashes) == 3
+
+
 def test_data_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("given", "variable", "datasets"):
         (tmp_path / name).mkdir()
@@ -352,6 +403,33 @@ def test_missing_data_root_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         resolve_data_root(None)
     with pytest.raises(InputError, match=r"gone \(--data-root\) is no folder"):
         resolve_data_root(tmp_path / "gone")
+
+
+@pytest.mark.parametrize(("name", "words"), [("a" * 300, "File name too long"), ("~no_such_user", "home directory")])
+def test_impossible_data_root_is_named(monkeypatch: pytest.MonkeyPatch, name: str, words: str) -> None:
+    monkeypatch.setenv(DATA_VARIABLE, name)
+    with pytest.raises(InputError, match=rf"data root {name} \({DATA_VARIABLE}\) cannot be opened \(.*{words}"):
+        resolve_data_root(None)
+
+
+def test_closed_data_root_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    # By hand, as nothing is closed to root, who runs tests in containers.
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    with pytest.raises(InputError, match=r"\(--data-root\) cannot be opened \(Permission denied\)"):
+        resolve_data_root(tmp_path)
+
+
+def test_closed_dataset_folder_is_named(pair: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    (pair / "frames/a.labels").mkdir(parents=True)
+    monkeypatch.setattr(Path, "is_file", refuse)
+    with pytest.raises(InputError, match=r"a\.labels/labels_semantic\.png cannot be opened \(Permission denied\)"):
+        find("road_anomaly", pair.parent)
 
 
 @pytest.mark.parametrize(

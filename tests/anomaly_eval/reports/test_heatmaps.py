@@ -13,24 +13,24 @@ from PIL import Image
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.reports import heatmaps
-from anomaly_eval.reports.heatmap_figure import COLOUR_MAP, Sample, Scale, draw_heatmap
+from anomaly_eval.reports.heatmap_figure import COLOUR_MAP, HeatmapContent, Scale, draw_heatmap
 from anomaly_eval.reports.heatmaps import HeatmapStore, choose_evenly
 
 # Where the panels are, in pixels of the figure: the left edges, the upper edge, and the width.
 LEFT, RIGHT, TOP, WIDTH = 24, 712, 64, 664
 
 
-def sample(seed: int, shift: float = 0.0, size: tuple[int, int] = (60, 120)) -> Sample:
+def sample(seed: int, shift: float = 0.0, size: tuple[int, int] = (60, 120)) -> HeatmapContent:
     """Return a grey image with a square anomaly, a void strip at the bottom, and random scores."""
     random = np.random.default_rng(seed)
     label = np.zeros(size, np.uint8)
     label[20:40, 30:60] = 1
     label[-10:] = 255
     score = random.standard_normal(size).astype(np.float32) + np.float32(shift)
-    return Sample(np.full((*size, 3), 127, np.uint8), label, score)
+    return HeatmapContent(np.full((*size, 3), 127, np.uint8), label, score)
 
 
-def add(store: HeatmapStore, dataset: str, method: str, sample_id: str, what: Sample) -> None:
+def add(store: HeatmapStore, dataset: str, method: str, sample_id: str, what: HeatmapContent) -> None:
     """Add a sample to the store."""
     store.add(dataset, method, sample_id, what.image, what.label, what.score)
 
@@ -57,7 +57,7 @@ def test_one_scale_for_all_images_of_a_method(tmp_path: Path) -> None:
         # The order of one pass over the images: all methods of an image, then the next image.
         for name, what in samples.items():
             add(store, "roads:v2", "msp", name, what)
-            add(store, "roads:v2", "sml", name, Sample(what.image, what.label, what.score * 100))
+            add(store, "roads:v2", "sml", name, HeatmapContent(what.image, what.label, what.score * 100))
         scales = store.scales()
         paths = store.draw(tmp_path / "out", {"msp": "MSP"}, {"roads:v2": "Roads"}, lambda *step: steps.append(step))
     values = np.concatenate([what.score[what.label != 255] for what in samples.values()])
@@ -154,7 +154,7 @@ def test_all_shapes_and_sizes(tmp_path: Path, size: tuple[int, int]) -> None:
     label = np.zeros(size, np.uint8)
     label[5, 5] = 1
     score = np.linspace(-1, 1, label.size, dtype=np.float32).reshape(size)
-    what = Sample(np.full((*size, 3), 200, np.uint8), label, score)
+    what = HeatmapContent(np.full((*size, 3), 200, np.uint8), label, score)
     content = draw_heatmap(what, Scale(-1, 1, 4), r"$\no_math$", r"A long title $\no_math$ " * 4)
     assert read(content, tmp_path).shape[1] == 1600
     assert len(content) < 1_000_000

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -20,7 +21,7 @@ from anomaly_eval.reports.latex import escape
 from anomaly_eval.reports.methods import METHOD_NAMES, method_name
 from anomaly_eval.reports.published import read_published
 from anomaly_eval.reports.tables import print_results, results_csv, results_latex, results_markdown
-from anomaly_eval.results import Results, Row
+from anomaly_eval.results import DatasetRecord, Results, Row
 from anomaly_eval.scores import SCORES
 
 Cells = dict[str, list[str]]
@@ -205,6 +206,40 @@ def test_incomplete_sets_carry_a_dagger(
     assert f"Road Anomaly{dagger}" not in text
     assert "26 of 100 images" in text
     assert dagger not in render(complete_results, with_published)
+
+
+@pytest.mark.parametrize(
+    ("changes", "note"),
+    [
+        ({"n_images": 60, "expected_size": (2048, 1024)}, None),
+        ({"n_images": 59}, "59 of 60 images"),
+        ({"n_images": 63}, "63 images instead of 60"),
+        ({"expected_images": None, "n_images": 7}, None),
+        ({"image_sizes": [(1024, 512)], "expected_size": None}, None),
+        ({"image_sizes": [(1024, 512)], "expected_size": (2048, 1024)}, "images of 1024x512 instead of 2048x1024"),
+        (
+            {"image_sizes": [(1, 2), (3, 4), (5, 6)], "expected_size": (1, 2), "n_images": 7},
+            "7 of 60 images, some images of 3x4 and 5x6 instead of 1x2",
+        ),
+        (
+            {"image_sizes": [(size, 1) for size in range(9)], "expected_size": (9, 9)},
+            "images of 0x1, 1x1, 2x1 and 6 more sizes instead of 9x9",
+        ),
+    ],
+)
+@pytest.mark.parametrize("with_published", [False, True])
+def test_what_differs_from_the_whole_set(
+    complete_results: Results, changes: dict[str, Any], note: str | None, with_published: bool
+) -> None:
+    record = DatasetRecord.model_validate(complete_results.datasets[0].model_dump() | changes)
+    assert DatasetRecord.model_validate_json(record.model_dump_json()) == record
+    different = complete_results.model_copy(update={"datasets": [record]})
+    caution = ", not comparable with the published rows" if with_published else ""
+    for render, dagger in ((results_latex, r"$^\dagger$"), (results_markdown, "†"), (terminal, "†")):
+        text = render(different, with_published)
+        assert (f"Road Anomaly{dagger}" in text) == (note is not None)
+        if note is not None:
+            assert f"Road Anomaly: {note}{caution}." in text
 
 
 @pytest.mark.parametrize("render", [results_latex, results_markdown, terminal])

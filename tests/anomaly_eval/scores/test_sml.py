@@ -153,6 +153,25 @@ def test_a_class_never_predicted_takes_the_pooled_statistics_and_is_named():
     assert score.deviation_[2].item() == pytest.approx(largest.std().item(), rel=1e-6)
 
 
+def test_a_class_without_spread_keeps_its_mean():
+    values = torch.full((2, 2, 8), -5.0)
+    values[0, :, :4] = torch.tensor([1.0, 2.0, 3.0, 4.0])
+    values[1, :, 4:] = 7.0
+    score = SML()
+    score.observe(Prediction(CoarseMaps.covering(values, (2, 8))), np.zeros((2, 8), np.uint8))
+    notes = score.finish(["road", "sky"])
+    assert notes == ["predicted with one value only, pooled deviation used: sky"]
+    assert score.mean_.tolist() == [2.5, 7.0]
+    assert score.deviation_[1].item() == pytest.approx(values.amax(dim=0).double().std().item())
+
+
+def test_logits_all_the_same_cannot_be_standardised():
+    score = SML()
+    score.observe(Prediction(CoarseMaps.covering(torch.zeros(2, 4, 4), (4, 4))), np.zeros((4, 4), np.uint8))
+    with pytest.raises(ValueError, match="all the same"):
+        score.finish(["road", "sky"])
+
+
 def test_state_survives_saving():
     score = fitted([prediction(1), prediction(2)])
     other = SML()

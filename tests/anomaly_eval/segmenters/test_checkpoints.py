@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +16,7 @@ from mmengine.logging import HistoryBuffer
 from anomaly_eval.errors import InputError
 from anomaly_eval.segmenters.checkpoints import load_checkpoint
 from anomaly_eval.segmenters.configs import find_config, parse_literals
+from anomaly_eval.segmenters.mmseg import load_segmenter
 from tests.anomaly_eval import networks
 
 RAN = "gmmseg_anomaly_test_has_run_code"
@@ -99,9 +103,10 @@ def test_files_that_are_no_checkpoints_are_refused(tmp_path, content):
         ([1, 2], "holds no state_dict"),
         ({"state_dict": {"weight": "heavy"}}, "not tensors"),
         ({"epoch": 3}, "not tensors"),
+        ({"state_dict": {3: torch.ones(1)}}, "not tensors"),
         (Trap(), "would have to be executed"),
     ],
-    ids=["number", "empty", "list", "strings", "no weights", "code"],
+    ids=["number", "empty", "list", "strings", "no weights", "numbered", "code"],
 )
 def test_checkpoints_without_weights_are_refused(tmp_path, content, message):
     with pytest.raises(InputError, match=rf"weights\.pth.*{message}"):
@@ -174,6 +179,8 @@ def test_mmengines_text_is_read_as_mmengine_reads_it():
         "model = (",
         "model = " + "(" * 500 + ")" * 500,
         "model = '\0'",
+        "model = {[1]: 2}",
+        "model = dict(**3)",
     ],
 )
 def test_anything_but_literals_is_refused(text):
@@ -197,6 +204,31 @@ def test_a_type_outside_the_registry_is_not_imported(tmp_path, kind):
     checkpoint = config_in_checkpoint(tmp_path, f"model = dict(type='EncoderDecoder', backbone=dict(type={kind!r}))")
     with pytest.raises(InputError, match="no module of mmsegmentation"):
         find_config(checkpoint, None)
+
+
+class Unpickled:
+    """Sets the variable when mmengine loads it as the class weights of a loss."""
+
+    def __reduce__(self):
+        return exec, (f"import os; os.environ[{RAN!r}] = '1'",)
+
+
+@pytest.mark.parametrize("place", ["decode_head", "auxiliary_head"])
+def test_class_weights_in_a_file_are_not_loaded(tmp_path, monkeypatch, place):
+    (tmp_path / "weights.pkl").write_bytes(pickle.dumps(Unpickled()))
+    monkeypatch.chdir(tmp_path)
+    model = copy.deepcopy(networks.CGNET)
+    loss = dict(type="CrossEntropyLoss", class_weight="weights.pkl")
+    model[place] = dict(model["decode_head"], loss_decode=loss)
+    path = networks.save(tmp_path / "net.pth", model, networks.build(networks.CGNET))
+    assert load_segmenter(path, device="cpu").provides == {"logits", "features"}
+
+
+@pytest.mark.parametrize("name", ["weights.pkl", "http://example.org/w", "folder/w", "w.PTH", "c:\\\\w"])
+def test_a_config_in_a_checkpoint_names_no_files(tmp_path, name):
+    text = f"model = dict(type='EncoderDecoder', backbone=dict(type='CGNet', embedding='{name}'))"
+    with pytest.raises(InputError, match="names a file"):
+        find_config(config_in_checkpoint(tmp_path, text), None)
 
 
 def test_a_scope_of_another_package_is_not_imported(tmp_path):
@@ -228,6 +260,13 @@ def test_configs_by_file_and_by_name(tmp_path):
 def test_configs_that_are_not_there(tmp_path, given):
     with pytest.raises(InputError, match=r"no_such|no/such"):
         find_config(config_in_checkpoint(tmp_path, ""), given)
+
+
+def test_a_config_file_that_ends_the_program_is_named(tmp_path):
+    file = tmp_path / "quits.py"
+    file.write_text("import sys\nsys.exit(0)")
+    with pytest.raises(InputError, match=r"quits\.py cannot be loaded"):
+        find_config(config_in_checkpoint(tmp_path, ""), str(file))
 
 
 def test_a_broken_config_file_is_named(tmp_path):

@@ -124,6 +124,58 @@ def test_resized_images_give_maps_for_the_image_itself(tmp_path, image, rule):
     torch.testing.assert_close(prediction.logits.values, expected.logits.values)
 
 
+def test_windows_of_resized_images_are_those_of_mmsegmentation(tmp_path, image):
+    """With align_corners, the average over windows is itself resized that way."""
+    model = sliding(networks.cascade(), (32, 32), (16, 24))
+    network = networks.build(model)
+    path = networks.save(tmp_path / "net.pth", model, network)
+    prediction = load_segmenter(path, device="cpu", input_size=InputSize.parse("70x45"))(image)
+    small = cv2.resize(image, (70, 45), interpolation=cv2.INTER_LINEAR)
+    expected = torch.nn.functional.interpolate(
+        logits_of_mmseg(network, small)[None], size=(90, 140), mode="bilinear", align_corners=True
+    )[0]
+    torch.testing.assert_close(prediction.logits.resized(), expected, atol=2e-4, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "test_cfg",
+    [
+        dict(mode="slide"),
+        dict(mode="slide", crop_size=(8, 8), stride=(0, 8)),
+        dict(mode="slide", crop_size=(8, 8), stride=(9, 8)),
+        dict(mode="tiles"),
+    ],
+)
+def test_windows_that_cannot_cover_an_image_are_refused(tmp_path, test_cfg):
+    model = copy.deepcopy(networks.CGNET) | dict(test_cfg=test_cfg)
+    with pytest.raises(InputError, match="test_cfg"):
+        load_segmenter(networks.save(tmp_path / "net.pth", model, networks.build(networks.CGNET)), device="cpu")
+
+
+def test_without_test_settings_the_whole_image_runs(tmp_path, image):
+    model = {key: value for key, value in networks.CGNET.items() if key != "test_cfg"}
+    path = networks.save(tmp_path / "net.pth", model, networks.build(networks.CGNET))
+    assert load_segmenter(path, device="cpu")(image).size == (90, 140)
+
+
+def test_a_network_without_normalisation_is_refused(tmp_path):
+    model = {key: value for key, value in networks.CGNET.items() if key != "data_preprocessor"}
+    path = networks.save(tmp_path / "net.pth", model, networks.build(networks.CGNET))
+    with pytest.raises(InputError, match="SegDataPreProcessor"):
+        load_segmenter(path, device="cpu")
+
+
+def test_a_network_that_fails_on_an_image_is_told(tmp_path, image):
+    segmenter = load_segmenter(networks.save(tmp_path / "net.pth", networks.CGNET), device="cpu")
+    segmenter.model.backbone.forward = lambda inputs: missing_operation()
+    with pytest.raises(InputError, match=r"cannot process an input of 140x90 \(no such operation\)"):
+        segmenter(image)
+
+
+def missing_operation():
+    raise NotImplementedError("no such operation")
+
+
 def test_synchronised_batch_norm_runs_on_one_process(tmp_path, image):
     model = copy.deepcopy(networks.CGNET)
     network = networks.build(model)
