@@ -37,9 +37,8 @@ class _Tally:
     sizes: set[tuple[int, int]] = field(default_factory=set)
 
     def add(self, label: NDArray[np.uint8]) -> None:
-        counts = np.bincount(label.ravel(), minlength=VOID + 1)
-        self.without_anomaly += int(counts[ANOMALY] == 0)
-        self.void_pixels += int(counts[VOID])
+        self.without_anomaly += int(not (label == ANOMALY).any())
+        self.void_pixels += int(np.count_nonzero(label == VOID))
         self.sizes.add((label.shape[1], label.shape[0]))
 
 
