@@ -1,0 +1,54 @@
+"""A small network on small drawn images, and the command that evaluates it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from anomaly_eval.cli import main
+from tests.anomaly_eval.commands import SIZE, TRAINING_CARD, write_pair
+
+
+@pytest.fixture
+def data(tmp_path):
+    """A data root with four images of Road Anomaly and three training images, and a card for the latter."""
+    rng = np.random.default_rng(0)
+    for index in range(4):
+        mask = np.zeros((SIZE[1], SIZE[0]), np.uint8)
+        mask[20:40, 30 + 5 * index : 50 + 5 * index] = 2 if index else 0
+        image = rng.integers(0, 256, (SIZE[1], SIZE[0], 3), dtype=np.uint8)
+        write_pair(tmp_path / "data" / "road_anomaly", str(index), image, mask)
+    for index in range(3):
+        image = rng.integers(0, 256, (SIZE[1], SIZE[0], 3), dtype=np.uint8)
+        classes = rng.integers(0, 5, (SIZE[1], SIZE[0]), dtype=np.uint8)
+        write_pair(tmp_path / "data" / "training", str(index), image, classes)
+    (tmp_path / "training.yaml").write_text(TRAINING_CARD)
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    # mmsegmentation takes seconds to import, which tests without a network should not wait for.
+    from tests.anomaly_eval import networks
+
+    return networks.save(tmp_path / "net.pth", networks.CGNET)
+
+
+@pytest.fixture
+def evaluate(tmp_path, data, checkpoint, capsys):
+    """Run `eval` with sensible arguments and return (exit code, standard output, standard error)."""
+
+    def run(*arguments: str, **replaced: str) -> tuple[int, str, str]:
+        options = {
+            "--ckpt": str(checkpoint),
+            "--dataset": "road_anomaly",
+            "--data-root": str(data),
+            "--out": str(tmp_path / "out"),
+            "--device": "cpu",
+        } | {f"--{name.replace('_', '-')}": value for name, value in replaced.items()}
+        words = [word for option in options.items() for word in option]
+        code = main(["eval", *words, *arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
