@@ -65,6 +65,7 @@ class MmsegSegmenter:
         self.checkpoint, self.config = checkpoint, config
         self.device, self.input_size, self.window_batch = device, input_size, window_batch
         self.classes = _class_names(checkpoint, model)
+        self._windows = _windows(model, config)
         self._head = model.decode_head[-1] if isinstance(model.decode_head, nn.ModuleList) else model.decode_head
         self._gives_coarse_logits = _is_plain(model, self._head)
         self._features: Tensor | None = None
@@ -96,11 +97,9 @@ class MmsegSegmenter:
 
     def describe(self) -> ModelRecord:
         """Say which network this is, with which weights and at which resolution."""
-        test = self.model.test_cfg or {}
-        mode = test.get("mode", "whole")
-        inference = (
-            f"slide, crop {tuple(test['crop_size'])}, stride {tuple(test['stride'])}" if mode == "slide" else mode
-        )
+        inference = "whole"
+        if self._windows is not None:
+            inference = f"slide, crop {self._windows[0]}, stride {self._windows[1]}"
         return ModelRecord(
             checkpoint=self.checkpoint.path.name,
             checkpoint_sha256=self.checkpoint.sha256,
@@ -122,11 +121,7 @@ class MmsegSegmenter:
 
     def _infer(self, inputs: Tensor, size: tuple[int, int]) -> _Output:
         """Run the network on an input (1, 3, h, w) that pads an image of `size` at the bottom and the right."""
-        test = self.model.test_cfg or {}
-        if test.get("mode", "whole") == "whole":
-            output = self._forward(inputs)[0]
-        else:
-            output = self._slide(inputs, tuple(test["crop_size"]), tuple(test["stride"]))
+        output = self._forward(inputs)[0] if self._windows is None else self._slide(inputs, *self._windows)
         return _Output(replace(output.logits, size=size), output.features and replace(output.features, size=size))
 
     def _slide(self, inputs: Tensor, crop: tuple[int, int], stride: tuple[int, int]) -> _Output:
@@ -199,7 +194,7 @@ def load_segmenter(
         raise InputError(
             f"the config ({found.source}) builds a {type(model).__name__}; only EncoderDecoder networks can be used."
         )
-    _check_settings(model, found)
+    _check_normalisation(model, found)
     model = revert_sync_batchnorm(model)
     _load_weights(model, checkpoint, found)
     return MmsegSegmenter(
@@ -212,24 +207,32 @@ def load_segmenter(
     )
 
 
-def _check_settings(model: EncoderDecoder, config: ModelConfig) -> None:
-    """Refuse settings without normalisation or with windows that do not cover an image."""
+def _check_normalisation(model: EncoderDecoder, config: ModelConfig) -> None:
+    """Refuse a network that would see raw pixels."""
     if not isinstance(model.data_preprocessor, SegDataPreProcessor):
         raise InputError(
             f"the config ({config.source}) has no SegDataPreProcessor in its model, so images could not be normalised; "
             f"name a config of mmsegmentation 1.x with --config."
         )
+
+
+def _windows(model: EncoderDecoder, config: ModelConfig) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    """Return crop and stride, (height, width), of the model's test settings, or None where whole images run.
+
+    Raises InputError for another mode and for windows that do not cover an image.
+    """
     test = model.test_cfg or {}
     mode = test.get("mode", "whole")
     if mode == "whole":
-        return
+        return None
     crop, stride = test.get("crop_size"), test.get("stride")
-    pairs = [value for value in (crop, stride) if isinstance(value, list | tuple) and len(value) == 2]
+    pairs = [tuple(value) for value in (crop, stride) if isinstance(value, list | tuple) and len(value) == 2]
     if mode != "slide" or len(pairs) < 2 or not all(0 < step <= side for side, step in zip(*pairs, strict=True)):
         raise InputError(
             f"the test_cfg of the config ({config.source}) asks for mode {mode!r}, crop {crop} and stride {stride}; "
             f"mode must be whole, or slide with two sides of a crop and strides of at most these."
         )
+    return pairs[0], pairs[1]
 
 
 def _choose_device(name: DeviceName) -> torch.device:
