@@ -1,9 +1,5 @@
-"""The one exception that users meet."""
+"""The one exception that users meet, shared with the models."""
 
+from gmmseg.errors import InputError
 
-class InputError(Exception):
-    """Something the user gave cannot be used.
-
-    The message is one clear sentence that names the file or value and the remedy. The command line prints it
-    without a traceback and exits with code 2.
-    """
+__all__ = ["InputError"]

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from anomaly_eval.errors import InputError
-from anomaly_eval.segmenters.checkpoints import Checkpoint
 from anomaly_eval.shipped import shipped_folder
+from gmmseg.checkpoints import Checkpoint
 
 _FOR_TRAINING = frozenset({"init_cfg", "pretrained", "loss_decode", "auxiliary_head", "sampler"})
 # Modules of the zoo read files that their settings name, some of them by unpickling.

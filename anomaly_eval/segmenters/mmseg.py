@@ -26,10 +26,10 @@ from anomaly_eval.errors import InputError
 from anomaly_eval.prediction import Prediction
 from anomaly_eval.resizing import CoarseMaps
 from anomaly_eval.results import ModelRecord
-from anomaly_eval.segmenters.checkpoints import Checkpoint, load_checkpoint
 from anomaly_eval.segmenters.configs import ModelConfig, find_config
 from anomaly_eval.segmenters.input_size import InputSize
 from anomaly_eval.segmenters.windows import WindowFeatureMean, WindowMean, window_corners
+from gmmseg.checkpoints import Checkpoint, load_checkpoint
 
 DeviceName = Literal["auto", "cpu", "cuda"]
 

@@ -14,9 +14,9 @@ from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
 
 from anomaly_eval.errors import InputError
-from anomaly_eval.segmenters.checkpoints import load_checkpoint
 from anomaly_eval.segmenters.configs import find_config, parse_literals
 from anomaly_eval.segmenters.mmseg import load_segmenter
+from gmmseg.checkpoints import load_checkpoint
 from tests.anomaly_eval import networks
 
 RAN = "gmmseg_anomaly_test_has_run_code"

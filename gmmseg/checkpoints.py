@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from anomaly_eval.errors import InputError
+from gmmseg.errors import InputError
 
 
 @dataclass(frozen=True)
