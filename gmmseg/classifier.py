@@ -1,0 +1,167 @@
+"""The GMM classifier: takes the place of the last 1x1 convolution of a segmentation network (section 3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from gmmseg.errors import InputError
+from gmmseg.mixtures import ClassMixtures
+from gmmseg.online import OnlineEM
+from gmmseg.sampling import IGNORED, labels_at
+from gmmseg.settings import MixtureSettings
+
+
+@dataclass
+class _Seen:
+    """What a training forward leaves for the loss."""
+
+    features: Tensor
+    joint: Tensor
+    log_density: Tensor
+
+
+class GMMClassifier(nn.Module):
+    """dropout, 1x1 projection to D dimensions, normalisation, class log densities.
+
+    Maps features (B, in_channels, h, w) to logits (B, C, h, w) float32: log p(x | c), whose softmax is the posterior
+    under the uniform prior, or with `normalise_classes` a LayerNorm over these. In training mode `learn` must follow
+    each forward; it fits the mixtures. `norm_cfg` is the batch normalisation of the `conv_norm_relu` projection.
+
+    Raises InputError where D is larger than the number of input channels: the covariance would be singular.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        classes: int,
+        settings: MixtureSettings,
+        *,
+        dropout: float = 0.1,
+        norm_cfg: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        if settings.dimensions > in_channels:
+            raise InputError(
+                f"the mixture has {settings.dimensions} dimensions, but the features before it only {in_channels} "
+                f"channels, so its covariance would be singular; set mixture.dimensions to {in_channels} or less."
+            )
+        self.settings = settings
+        self.dropout = nn.Dropout2d(dropout) if dropout > 0 else nn.Identity()
+        self.projection = _projection(in_channels, settings, norm_cfg)
+        self.layer_norm = nn.LayerNorm(settings.dimensions) if "layer_norm" in settings.normalisation else None
+        trainable = settings.objective == "discriminative"
+        self.mixtures = ClassMixtures(
+            classes, settings.components, settings.dimensions, settings.class_density, trainable=trainable
+        )
+        self.class_norm = nn.LayerNorm(classes) if settings.normalise_classes else None
+        self.register_buffer("iteration", torch.zeros((), dtype=torch.int64))
+        self.iteration: Tensor
+        self.em = None if trainable else OnlineEM(self.mixtures, settings)
+        self._seen: _Seen | None = None
+
+    def embed(self, features: Tensor) -> Tensor:
+        """Return the embedding x of the mixtures, (B, D, h, w) float32."""
+        embedded: Tensor = self.projection(self.dropout(features))
+        with torch.autocast(features.device.type, enabled=False):
+            embedded = embedded.float()
+            if self.layer_norm is not None:
+                embedded = _over_channels(self.layer_norm, embedded)
+            if self.settings.normalisation.endswith("l2"):
+                embedded = functional.normalize(embedded, dim=1)
+        return embedded
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the logits, (B, C, h, w) float32."""
+        embedded = self.embed(features)
+        if not self.training:
+            return self.normalise(self.mixtures(embedded))
+        joint = self.mixtures.component_log_joint(embedded)
+        log_density = self.mixtures.class_log_density(joint)
+        self._seen = _Seen(embedded, joint, log_density)
+        return self.normalise(log_density)
+
+    def normalise(self, log_density: Tensor) -> Tensor:
+        """Turn class log densities (B, C, h, w) into the logits of the network; nothing changes without a LayerNorm."""
+        return log_density if self.class_norm is None else _over_channels(self.class_norm, log_density)
+
+    def learn(self, labels: Tensor, ignore_index: int = 255) -> dict[str, Tensor]:
+        """Fit the mixtures to the batch of the last forward; return losses beside the cross-entropy of the logits.
+
+        labels: (B, H, W) integers at any size. Raises InputError for labels outside the classes and for features that
+        are not finite. Gradients of the last forward stay valid.
+        """
+        seen, self._seen = self._seen, None
+        if seen is None or self.em is None:
+            return {}
+        size = (seen.features.shape[2], seen.features.shape[3])
+        labels = labels_at(labels.long(), size, self.mixtures.classes, ignore_index)
+        correct = self.normalise(seen.log_density.detach()).argmax(dim=1) == labels
+        targets = self.em.step(seen.features.detach(), labels, correct, int(self.iteration))
+        self.iteration += 1
+        weight = self.settings.component_loss_weight
+        if weight == 0:
+            return {}
+        if targets is None:
+            raise InputError("component_loss_weight needs pixels_per_class_and_image=None: all pixels have a target.")
+        # Not the mean of `cross_entropy`, which is NaN where no pixel is labelled.
+        losses = functional.cross_entropy(seen.joint.flatten(1, 2), targets, ignore_index=IGNORED, reduction="sum")
+        return {"loss_component": weight * losses / (targets != IGNORED).sum().clamp(min=1)}
+
+    def report(self) -> dict[str, float]:
+        """Return what is worth watching while training; the seconds are counted anew after each report."""
+        learnt = self.mixtures.updates > 0
+        deviations = self.mixtures.deviations.detach()[learnt if bool(learnt.any()) else ~learnt]
+        values = {"deviation_min": float(deviations.min()), "deviation_max": float(deviations.max())}
+        if self.em is not None:
+            live, known = self.live_per_class(), self.mixtures.known.cpu()
+            shares = live[known] if bool(known.any()) else live
+            values |= {
+                "em_log_likelihood": self.em.log_likelihood,
+                "live_components": float(shares.mean()),
+                "live_components_min": float(shares.min()),
+                "memory_fill": float(self.em.memory.fill.double().mean() / self.em.memory.size),
+                "reseeded": float(self.em.reseeded),
+                "em_seconds": self.em.seconds,
+            }
+            self.em.seconds = 0.0
+        return values
+
+    def live_per_class(self) -> Tensor:
+        """Return the share of live components of each class, (C,) on the CPU."""
+        if self.em is None:
+            return torch.ones(self.mixtures.classes)
+        return self.em.live().float().mean(dim=1)
+
+    def training_state(self) -> dict[str, Tensor]:
+        """Return what exact resuming needs beyond `state_dict`: the memory and its counters."""
+        return {} if self.em is None else self.em.training_state()
+
+    def load_training_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take what `training_state` returned. Raises InputError where it does not fit."""
+        if self.em is not None:
+            self.em.load_training_state(state)
+
+
+def _projection(in_channels: int, settings: MixtureSettings, norm_cfg: Mapping[str, Any] | None) -> nn.Module:
+    if settings.projection == "linear":
+        projection = nn.Conv2d(in_channels, settings.dimensions, 1)
+        nn.init.normal_(projection.weight, std=0.01)
+        if projection.bias is not None:
+            nn.init.zeros_(projection.bias)
+        return projection
+    from mmcv.cnn import ConvModule
+
+    module: nn.Module = ConvModule(in_channels, settings.dimensions, 1, norm_cfg=dict(norm_cfg or {"type": "BN"}))
+    return module
+
+
+def _over_channels(norm: nn.LayerNorm, maps: Tensor) -> Tensor:
+    """Apply a LayerNorm over the channels of (B, C, h, w)."""
+    normalised: Tensor = norm(maps.movedim(1, -1)).movedim(-1, 1)
+    return normalised.contiguous()

@@ -1,0 +1,94 @@
+"""The mixtures of all classes as a module: parameters, and class log densities of feature maps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gmmseg.density import ClassDensity, class_log_density, component_log_density_maps
+from gmmseg.estimation import Mixtures
+
+
+class ClassMixtures(nn.Module):
+    """C mixtures of M Gaussians with diagonal covariance in D dimensions (Eq. 4).
+
+    Parameters are fitted by EM and receive no gradient, unless `trainable`. Means start as random directions of length
+    one, deviations at 1, weights equal, as in the official code. `updates` (C, M) counts the M-steps of each component.
+    A class that never had a pixel is not known: its log density is the lowest of the known classes, so that it is never
+    predicted and, being as wide as it started, does not claim what is far from all classes.
+    """
+
+    means: Tensor
+    log_deviations: Tensor
+    weights: Tensor
+    updates: Tensor
+
+    def __init__(
+        self, classes: int, components: int, dimensions: int, kind: ClassDensity = "max", *, trainable: bool = False
+    ) -> None:
+        super().__init__()
+        self.classes, self.components, self.dimensions, self.kind = classes, components, dimensions, kind
+        means = nn.init.trunc_normal_(torch.empty(classes, components, dimensions), std=0.02)
+        means = nn.functional.normalize(means, dim=2)
+        # Logarithms keep deviations positive whatever an optimiser does.
+        log_deviations = torch.zeros_like(means)
+        if trainable:
+            self.means, self.log_deviations = nn.Parameter(means), nn.Parameter(log_deviations)
+        else:
+            self.register_buffer("means", means)
+            self.register_buffer("log_deviations", log_deviations)
+        self.register_buffer("weights", torch.full((classes, components), 1 / components))
+        self.register_buffer("updates", torch.full((classes, components), int(trainable)))
+        self._all_known = trainable
+        self.register_load_state_dict_post_hook(_look_again)  # type: ignore[no-untyped-call]
+
+    @property
+    def deviations(self) -> Tensor:
+        """(C, M, D): square roots of the variances."""
+        return self.log_deviations.exp()
+
+    @property
+    def known(self) -> Tensor:
+        """(C,) bool: classes that had a pixel."""
+        return self.updates.any(dim=1)
+
+    def snapshot(self) -> Mixtures:
+        """Return the parameters as they are, without gradient."""
+        return Mixtures(self.means.detach(), self.deviations.detach(), self.weights)
+
+    @torch.no_grad()
+    def replace(self, mixtures: Mixtures) -> None:
+        """Take new parameters, cast to float32."""
+        self.means.copy_(mixtures.means)
+        self.log_deviations.copy_(mixtures.deviations.log())
+        self.weights.copy_(mixtures.weights)
+
+    def component_log_joint(self, features: Tensor) -> Tensor:
+        """Return log pi + log p(x | c, m) of feature maps (B, D, h, w) as (B, C, M, h, w) float32."""
+        joint = component_log_density_maps(
+            features, self.means.flatten(0, 1), self.deviations.flatten(0, 1), self.weights.flatten().log()
+        )
+        return joint.reshape(len(joint), self.classes, self.components, *joint.shape[2:])
+
+    def class_log_density(self, joint: Tensor, kind: ClassDensity | None = None) -> Tensor:
+        """Reduce what `component_log_joint` returned to log p(x | c), (B, C, h, w) float32."""
+        density = class_log_density(joint, kind or self.kind, dim=2)
+        if self._all_known:
+            return density
+        known = self.known
+        self._all_known = bool(known.all())
+        if self._all_known or not bool(known.any()):
+            return density
+        lowest = density[:, known].amin(dim=1, keepdim=True).detach()
+        return torch.where(known[:, None, None], density, lowest)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return log p(x | c) of feature maps (B, D, h, w) as (B, C, h, w) float32."""
+        return self.class_log_density(self.component_log_joint(features))
+
+
+def _look_again(module: ClassMixtures, _: Any) -> None:
+    """Loaded parameters may know other classes."""
+    module._all_known = False

@@ -1,0 +1,215 @@
+"""Online (Sinkhorn) EM: fits the mixtures while the features are trained (section 3.2 and 3.3)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+import torch
+from mmengine import dist
+from torch import Tensor
+
+from gmmseg.assignment import harden, responsibilities, scale_by_class, sinkhorn
+from gmmseg.errors import InputError
+from gmmseg.estimation import Mixtures, Moments, m_step, momentum_update, own_log_joint, weighted_moments
+from gmmseg.gathering import gather_pixels
+from gmmseg.memory import FeatureMemory
+from gmmseg.mixtures import ClassMixtures
+from gmmseg.sampling import IGNORED, draw_per_class_and_image, draw_per_component, hash_seeds
+from gmmseg.settings import MixtureSettings
+
+
+class OnlineEM:
+    """Learns the mixtures from each training batch and a memory of former ones; keeps no gradient."""
+
+    def __init__(self, mixtures: ClassMixtures, settings: MixtureSettings) -> None:
+        self.mixtures, self.settings = mixtures, settings
+        self.memory = FeatureMemory(
+            mixtures.classes,
+            mixtures.components,
+            mixtures.dimensions,
+            settings.memory_size,
+            dtype=getattr(torch, settings.memory_dtype),
+            device=torch.device(settings.memory_device) if settings.memory_device else None,
+        )
+        self.idle = torch.zeros(mixtures.classes, mixtures.components, dtype=torch.int64)
+        """(C, M), on the CPU: M-steps since a component last got a pixel, counting those with its class present."""
+        self.reseeded = 0
+        self.log_likelihood = float("nan")
+        """Mean log p(x | c) over the pixels of the last E-step, nats a pixel."""
+        self.seconds = 0.0
+        """Wall time spent here since the last report."""
+
+    @torch.no_grad()
+    def step(self, features: Tensor, labels: Tensor, correct: Tensor, iteration: int) -> Tensor | None:
+        """Learn from a batch: features (B, D, h, w), labels (B, h, w) int64 with IGNORED, correct (B, h, w) bool.
+
+        Returns the component of every labelled pixel, (B, h, w) int64 in [0, C M) or IGNORED, where all of them took
+        part in the E-step, else None. Raises InputError for features that are not finite.
+        """
+        began = time.perf_counter()
+        if not torch.isfinite(features.sum()):
+            raise InputError(
+                f"the features hold NaN or infinite values in training iteration {iteration}; lower the learning rate "
+                f"or check the images."
+            )
+        if self.settings.memory_start == "random_directions" and not bool(self.memory.fill.any()):
+            self.memory.fill_with_directions(features.device, hash_seeds(iteration))
+        pixels = features.float().permute(0, 2, 3, 1).flatten(0, 2)
+        if self.settings.pixels_per_class_and_image is not None:
+            targets = None
+            chosen = draw_per_class_and_image(
+                labels,
+                self.settings.pixels_per_class_and_image,
+                seed=iteration,
+                first_image=dist.get_rank() * len(labels),
+            )
+            self._learn_from_sample(pixels[chosen], labels.flatten()[chosen], correct.flatten()[chosen], iteration)
+        else:
+            targets = self._learn_from_all(pixels, labels, correct.flatten(), iteration)
+        for buffer in (self.mixtures.means, self.mixtures.log_deviations, self.mixtures.weights, self.mixtures.updates):
+            # All ranks have computed the same; this holds also where their devices round differently.
+            dist.broadcast(buffer, 0)
+        self.seconds += time.perf_counter() - began
+        return targets
+
+    def training_state(self) -> dict[str, Tensor]:
+        """Return what exact resuming needs beyond the state dict of the mixtures."""
+        counters = {"idle": self.idle.clone(), "reseeded": torch.tensor(self.reseeded)}
+        return {f"memory.{name}": value for name, value in self.memory.state().items()} | counters
+
+    def load_training_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take what `training_state` returned. Raises InputError where it does not fit."""
+        if "idle" not in state or state["idle"].shape != self.idle.shape:
+            raise InputError("the memory in the checkpoint is of other mixtures; resume with the config it came from.")
+        prefix = "memory."
+        memory = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+        self.memory.load_state(memory, self.mixtures.means.device)
+        self.idle, self.reseeded = state["idle"].clone(), int(state["reseeded"])
+
+    def live(self) -> Tensor:
+        """Return (C, M) bool: components that learnt, and got a pixel lately."""
+        patience = self.settings.reseed_after or 200
+        return (self.mixtures.updates.cpu() > 0) & (self.idle < patience)
+
+    def _learn_from_sample(self, pixels: Tensor, labels: Tensor, correct: Tensor, iteration: int) -> None:
+        """Pixels drawn in advance, gathered over all processes, take part in EM and then enter the memory."""
+        pixels, labels, correct = gather_pixels(pixels, labels, correct.long())
+        if len(labels) == 0:
+            return
+        components = self._em(pixels, labels, iteration)
+        entering = components.masked_fill(correct == 0, IGNORED) if self.settings.only_correct else components
+        count = self.settings.pixels_per_component
+        kept = draw_per_component(entering, count or len(entering), seed=iteration, rank=0)
+        self.memory.push(pixels[kept], entering[kept])
+        if not self.settings.batch_in_m_step and self._is_due(iteration):
+            self._m_step(self.memory.moments(pixels.device), pixels, components, iteration)
+
+    def _learn_from_all(self, pixels: Tensor, labels: Tensor, correct: Tensor, iteration: int) -> Tensor:
+        """All labelled pixels of this process are assigned; some of each component are gathered into the memory."""
+        targets = torch.full_like(labels, IGNORED).flatten()
+        labelled = torch.nonzero(labels.flatten() >= 0).flatten()
+        own = labels.flatten()[labelled]
+        if len(labelled):
+            targets[labelled] = self._component(own, self._assign(pixels[labelled], own))
+        entering = targets.masked_fill(~correct, IGNORED) if self.settings.only_correct else targets
+        count = self.settings.pixels_per_component
+        kept = draw_per_component(entering, count or len(entering), seed=iteration, rank=dist.get_rank())
+        pixels, components, _ = gather_pixels(pixels[kept], entering[kept], entering[kept])
+        if len(components):
+            if self.settings.batch_in_m_step:
+                components = self._em(pixels, components // self.mixtures.components, iteration)
+            self.memory.push(pixels, components)
+            if not self.settings.batch_in_m_step and self._is_due(iteration):
+                self._m_step(self.memory.moments(pixels.device), pixels, components, iteration)
+        return targets.reshape(labels.shape)
+
+    def _em(self, pixels: Tensor, labels: Tensor, iteration: int) -> Tensor:
+        """Run the E-step, and with `batch_in_m_step` the loops of EM over batch and memory; return the components."""
+        assignment = self._assign(pixels, labels)
+        if self.settings.batch_in_m_step and self._is_due(iteration):
+            remembered = self.memory.moments(pixels.device)
+            for loop in range(self.settings.em_loops):
+                if loop > 0:
+                    assignment = self._assign(pixels, labels)
+                batch = weighted_moments(pixels, assignment, labels, self.mixtures.classes)
+                self._m_step(remembered.plus(batch), pixels, self._component(labels, assignment), iteration)
+        return self._component(labels, assignment)
+
+    def _assign(self, pixels: Tensor, labels: Tensor) -> Tensor:
+        """Return responsibilities (N, M) of the components of each pixel's class, and note the log-likelihood."""
+        settings, classes = self.settings, self.mixtures.classes
+        joint = own_log_joint(pixels, labels, self.mixtures.snapshot())
+        self.log_likelihood = float(joint.logsumexp(dim=1).mean())
+        if settings.assignment == "vanilla":
+            assignment = responsibilities(joint)
+        else:
+            # Under Sinkhorn the weights of a class are equal, so the joint is the density but for a constant.
+            density = scale_by_class(joint, labels, classes) if settings.sinkhorn_scaled else joint
+            assignment = sinkhorn(
+                density, labels, classes, epsilon=settings.sinkhorn_epsilon, iterations=settings.sinkhorn_iterations
+            )
+        return harden(assignment) if settings.hard_assignment else assignment
+
+    def _component(self, labels: Tensor, assignment: Tensor) -> Tensor:
+        """Return the component of each pixel, (N,) in [0, C M): the most responsible one of its class."""
+        return labels * self.mixtures.components + assignment.argmax(dim=1)
+
+    def _is_due(self, iteration: int) -> bool:
+        return iteration % self.settings.em_every == 0
+
+    def _m_step(self, moments: Moments, pixels: Tensor, components: Tensor, iteration: int) -> None:
+        """Update the mixtures of the classes present by momentum, and revive components that died."""
+        settings, mixtures = self.settings, self.mixtures
+        old = mixtures.snapshot()
+        new = m_step(
+            moments,
+            variance_offset=settings.variance_offset,
+            variance_floor=settings.variance_floor,
+            unit_means=settings.unit_means,
+        )
+        used = torch.bincount(components, minlength=self.idle.numel()).reshape(self.idle.shape) > 0
+        present = used.any(dim=1)
+        # A mass that is all rounding describes nothing.
+        learns = present[:, None] & (moments.mass > 1e-3)
+        means = self._blend(old.means, new.means, settings.momentum_means, learns)
+        variances = self._blend(old.deviations.square(), new.deviations.square(), settings.momentum_deviations, learns)
+        weights = old.weights
+        if settings.assignment == "vanilla":
+            blended = self._blend(old.weights[..., None], new.weights[..., None], settings.momentum_weights, learns)
+            weights = blended[..., 0].clamp(min=1e-6)
+            weights = weights / weights.sum(dim=1, keepdim=True)
+        mixtures.updates += learns
+        mixtures.replace(Mixtures(means, variances.sqrt(), weights))
+        self.idle = torch.where(used.cpu(), 0, self.idle + present.cpu()[:, None].long())
+        self._revive(pixels, components, iteration)
+
+    def _blend(self, old: Tensor, new: Tensor, momentum: float, learns: Tensor) -> Tensor:
+        """Apply the momentum update (C, M, …) where a component learns; float64."""
+        tau = torch.full_like(old[..., :1], momentum, dtype=torch.float64)
+        if self.settings.momentum_warmup:
+            steps = self.mixtures.updates[..., None].double()
+            tau = torch.minimum(tau, steps / (steps + 1))
+        return torch.where(learns[..., None], momentum_update(old.double(), new, tau), old.double())
+
+    def _revive(self, pixels: Tensor, components: Tensor, iteration: int) -> None:
+        """Start components anew at a pixel of their class when they had none for too long."""
+        patience = self.settings.reseed_after
+        dead = self.idle >= patience
+        if patience == 0 or not bool(dead.any()):
+            return
+        old = self.mixtures.snapshot()
+        means, deviations, labels = old.means.clone(), old.deviations.clone(), components // self.mixtures.components
+        for label, component in torch.nonzero(dead).tolist():
+            candidates = torch.nonzero(labels == label).flatten()
+            if len(candidates) == 0:
+                continue
+            generator = torch.Generator().manual_seed(hash_seeds(iteration, label, component))
+            means[label, component] = pixels[candidates[int(torch.randint(len(candidates), (1,), generator=generator))]]
+            deviations[label, component] = old.deviations[label].mean(dim=0)
+            self.idle[label, component] = 0
+            self.mixtures.updates[label, component] = 1
+        revived = dead & (self.idle == 0)
+        self.mixtures.replace(Mixtures(means, deviations, old.weights))
+        self.memory.clear(revived.flatten())
+        self.reseeded += int(revived.sum())

@@ -1,0 +1,78 @@
+"""Which pixels take part in EM and enter the memory. Every draw is a function of a seed and of the labels alone."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from gmmseg.errors import InputError
+
+IGNORED = -1
+"""The label of a pixel that belongs to no class."""
+
+
+def labels_at(labels: Tensor, size: tuple[int, int], classes: int, ignore_index: int) -> Tensor:
+    """Resize labels (B, H, W) to the features' (h, w) by the nearest neighbour; pixels of no class become IGNORED.
+
+    Raises InputError for a label outside [0, classes) other than `ignore_index`.
+    """
+    ignored = labels == ignore_index
+    wrong = ~ignored & ((labels < 0) | (labels >= classes))
+    if bool(wrong.any()):
+        raise InputError(
+            f"a training label has the value {int(labels[wrong][0])}, but the network has {classes} classes and "
+            f"ignores {ignore_index}; check num_classes, ignore_index and reduce_zero_label of the config."
+        )
+    clean = labels.masked_fill(ignored, IGNORED)
+    # The same pixels as interpolation of float labels by `nearest`, without rounding them.
+    rows = torch.arange(size[0], device=labels.device) * labels.shape[1] // size[0]
+    columns = torch.arange(size[1], device=labels.device) * labels.shape[2] // size[1]
+    return clean[:, rows[:, None], columns]
+
+
+def draw_per_group(groups: Tensor, count: int, keys: Tensor) -> Tensor:
+    """Return the indices, ascending, of at most `count` members of each group, those with the smallest keys.
+
+    groups: (N,) int64, negative for those that may not be drawn; keys: (N,) float64 in [0, 1).
+    """
+    candidates = torch.nonzero(groups >= 0).flatten()
+    order = candidates[(groups[candidates] + keys[candidates]).argsort()]
+    _, sizes = torch.unique_consecutive(groups[order], return_counts=True)
+    starts = (sizes.cumsum(0) - sizes).repeat_interleave(sizes)
+    rank = torch.arange(len(order), device=order.device) - starts
+    return order[rank < count].sort().values
+
+
+def draw_per_class_and_image(labels: Tensor, count: int, *, seed: int, first_image: int) -> Tensor:
+    """Return flat indices of at most `count` pixels of each class and image of `labels` (B, h, w) (section 3.3).
+
+    first_image: index of the first image in the batch of all processes; image i draws from (seed, first_image + i), so
+    one process draws the same pixels as several that share its batch.
+    """
+    images, pixels = len(labels), labels[0].numel()
+    keys = torch.stack([_keys(pixels, seed, first_image + image) for image in range(images)]).to(labels.device)
+    per_image = int(labels.max()) + 1 if labels.numel() else 1
+    image = torch.arange(images, device=labels.device)[:, None]
+    flat = labels.reshape(images, pixels)
+    groups = torch.where(flat >= 0, flat + image * max(per_image, 1), IGNORED)
+    return draw_per_group(groups.flatten(), count, keys.flatten())
+
+
+def draw_per_component(components: Tensor, count: int, *, seed: int, rank: int) -> Tensor:
+    """Return indices of at most `count` pixels of each component (N,), negative for pixels that may not be drawn."""
+    return draw_per_group(components, count, _keys(len(components), seed, rank).to(components.device))
+
+
+def _keys(number: int, *seeds: int) -> Tensor:
+    """Return uniform keys (number,) float64 on the CPU, the same for the same seeds on every machine."""
+    generator = torch.Generator().manual_seed(hash_seeds(*seeds))
+    return torch.rand(number, generator=generator, dtype=torch.float64)
+
+
+def hash_seeds(*seeds: int) -> int:
+    """Mix several seeds into one, so that neighbouring numbers give unrelated draws."""
+    mixed = 0
+    for seed in seeds:
+        mixed = ((mixed ^ (seed & 0xFFFFFFFF)) * 0x9E3779B97F4A7C15 + 0x632BE59BD9B4E019) & 0xFFFFFFFFFFFFFFFF
+        mixed ^= mixed >> 29
+    return mixed >> 1

@@ -1,0 +1,170 @@
+"""The settings of a GMM classifier, and two presets: the paper's text and the official code, which differ."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from gmmseg.density import ClassDensity
+from gmmseg.errors import InputError
+
+Objective = Literal["generative", "discriminative"]
+Projection = Literal["linear", "conv_norm_relu"]
+Normalisation = Literal["none", "l2", "layer_norm", "layer_norm_l2"]
+Assignment = Literal["sinkhorn", "vanilla"]
+MemoryType = Literal["float32", "float16", "bfloat16"]
+MemoryStart = Literal["empty", "random_directions"]
+
+
+@dataclass(frozen=True)
+class MixtureSettings:
+    """What a GMM classifier is and how it learns; the defaults are the preset `paper` (section 3.3).
+
+    Where the paper is silent they follow the official code, except that momentum is warmed up and the memory starts
+    empty: from random means and deviations of 1, a momentum of 0.999 alone needs thousands of iterations.
+    """
+
+    components: int = 5
+    """M, Gaussians a class; 1 is Gaussian discriminant analysis."""
+    dimensions: int = 64
+    """D, channels of the embedding."""
+    objective: Objective = "generative"
+    """`generative`: EM fits the mixtures, cross-entropy the features (Eq. 11). `discriminative`: cross-entropy fits
+    all (Table 4)."""
+    projection: Projection = "linear"
+    """The 1x1 convolution alone, or followed by batch normalisation and ReLU."""
+    normalisation: Normalisation = "layer_norm_l2"
+    """What is done to each pixel's embedding."""
+    class_density: ClassDensity = "max"
+    """The largest component stands for the class (winner-take-all), or the whole sum of Eq. 4."""
+    normalise_classes: bool = False
+    """A LayerNorm over the class log densities before the loss; it removes the density, so scores look before it."""
+    component_loss_weight: float = 0.0
+    """Weight of a cross-entropy over all C x M components with the E-step's component as target."""
+
+    assignment: Assignment = "sinkhorn"
+    """The E-step: Eqs. 9 and 10, or Eq. 8."""
+    sinkhorn_epsilon: float = 0.05
+    sinkhorn_iterations: int = 3
+    sinkhorn_scaled: bool = False
+    """Divide the log densities of each class by their largest magnitude first."""
+    hard_assignment: bool = False
+    """Give each pixel to one component in the M-step; the memory always does."""
+    em_every: int = 1
+    """Training iterations from one M-step to the next."""
+    em_loops: int = 1
+    """E- and M-steps in one iteration; more than one needs `batch_in_m_step`."""
+    batch_in_m_step: bool = True
+    """Sum up the batch with its responsibilities beside the memory, instead of entering it into the memory first."""
+    momentum_means: float = 0.999
+    momentum_deviations: float = 0.999
+    momentum_weights: float = 0.999
+    """Used with `vanilla` only: under Sinkhorn all components of a class weigh the same."""
+    momentum_warmup: bool = True
+    """In a component's step t use at most 1 - 1/t: the first step replaces, the next ones average."""
+    unit_means: bool = False
+    """Means are directions of length one."""
+    variance_offset: float = 0.0
+    """Added to each variance."""
+    variance_floor: float = 1e-3
+    """Smallest variance."""
+    reseed_after: int = 200
+    """A component without a pixel in this many M-steps with its class present starts anew from it; 0: never."""
+
+    memory_size: int = 32_000
+    """Pixels kept for each component, first in, first out."""
+    memory_dtype: MemoryType = "float32"
+    memory_device: str | None = None
+    """Where the memory lies; None is beside the network."""
+    memory_start: MemoryStart = "empty"
+    pixels_per_class_and_image: int | None = 100
+    """Pixels drawn for EM and memory from each class of each image; None: all labelled pixels take part in EM."""
+    pixels_per_component: int | None = None
+    """Pixels that enter the memory of a component in one iteration from one process; None: all."""
+    only_correct: bool = False
+    """Only pixels that are classified correctly enter the memory."""
+
+    def __post_init__(self) -> None:
+        hints = get_type_hints(type(self))
+        for field in fields(self):
+            _check(field.name, getattr(self, field.name), hints[field.name])
+        for name in ("components", "dimensions", "sinkhorn_iterations", "em_every", "em_loops", "memory_size"):
+            _require(name, getattr(self, name), getattr(self, name) >= 1, "at least 1")
+        for name in ("momentum_means", "momentum_deviations", "momentum_weights"):
+            _require(name, getattr(self, name), 0 <= getattr(self, name) <= 1, "between 0 and 1")
+        for name in ("sinkhorn_epsilon", "variance_floor"):
+            _require(name, getattr(self, name), getattr(self, name) > 0, "above 0")
+        for name in ("component_loss_weight", "variance_offset", "reseed_after"):
+            _require(name, getattr(self, name), getattr(self, name) >= 0, "0 or above")
+        for name in ("pixels_per_class_and_image", "pixels_per_component"):
+            value = getattr(self, name)
+            _require(name, value, value is None or value >= 1, "None or at least 1")
+
+        if self.em_loops > 1 and not self.batch_in_m_step:
+            raise InputError("the mixture's em_loops above 1 need batch_in_m_step: the memory alone does not change.")
+
+    @classmethod
+    def from_config(cls, settings: Mapping[str, Any]) -> MixtureSettings:
+        """Read the `mixture` of a config: fields of this class, over the preset that `preset` names.
+
+        Raises InputError for an unknown preset or field and for values of another type or out of range.
+        """
+        given = dict(settings)
+        preset = given.pop("preset", "paper")
+        if preset not in PRESETS:
+            raise InputError(f"there is no mixture preset {preset!r}; the presets are {', '.join(PRESETS)}.")
+        known = [field.name for field in fields(cls)]
+        for name in given:
+            if name not in known:
+                close = difflib.get_close_matches(str(name), known, n=1)
+                hint = f"did you mean {close[0]!r}?" if close else f"the fields are {', '.join(known)}."
+                raise InputError(f"a mixture has no field {name!r}; {hint}")
+        return replace(PRESETS[preset], **given)
+
+
+def _check(name: str, value: object, expected: Any) -> None:
+    """Raise InputError where a value is not of its field's type."""
+    choices = get_args(expected) if get_origin(expected) is Literal else None
+    if choices is not None:
+        if value not in choices:
+            raise InputError(f"the mixture's {name} is {value!r}; it must be one of {', '.join(map(repr, choices))}.")
+        return
+    kinds = get_args(expected) or (expected,)
+    # Whole numbers are numbers too, but booleans are not.
+    fits = (isinstance(value, kinds) or (float in kinds and isinstance(value, int))) and (
+        not isinstance(value, bool) or bool in kinds
+    )
+    if not fits:
+        wanted = " or ".join("None" if kind is type(None) else kind.__name__ for kind in kinds)
+        raise InputError(f"the mixture's {name} is {value!r}; it must be of type {wanted}.")
+
+
+def _require(name: str, value: object, holds: bool, wanted: str) -> None:
+    if not holds:
+        raise InputError(f"the mixture's {name} is {value!r}; it must be {wanted}.")
+
+
+PRESETS: dict[str, MixtureSettings] = {
+    "paper": MixtureSettings(),
+    "official": MixtureSettings(
+        projection="conv_norm_relu",
+        normalise_classes=True,
+        component_loss_weight=0.01,
+        sinkhorn_scaled=True,
+        hard_assignment=True,
+        em_every=5,
+        batch_in_m_step=False,
+        momentum_deviations=0.0,
+        momentum_warmup=False,
+        unit_means=True,
+        variance_offset=1e-2,
+        variance_floor=1e-2,
+        reseed_after=0,
+        memory_start="random_directions",
+        pixels_per_class_and_image=None,
+        pixels_per_component=20,
+        only_correct=True,
+    ),
+}
