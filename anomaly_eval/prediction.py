@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Protocol
 
@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from anomaly_eval.errors import InputError
+from anomaly_eval.protocol import TestProtocol
 from anomaly_eval.resizing import CoarseMaps
 from anomaly_eval.results import ModelRecord
 
@@ -20,13 +21,15 @@ class Prediction:
     """The output of a segmenter for one image; all maps stand for the same image size.
 
     logits: (classes, h, w) float32, before any softmax. features: (dimensions, h, w) float32, the input of the last
-    linear classifier, or None where the network has none. log_density: (classes, h, w) float32, log p(x|c) of a
-    generative classifier before any normalisation over classes (GMMSeg, section 3.3), else None.
+    classifier, or None where the network has none. log_density: (classes, h, w) float32, log p(x|c) of a generative
+    classifier before any normalisation over classes, the largest component standing for the class (GMMSeg, section
+    3.3), else None. log_density_logsumexp: the same with the whole sum over components (Eq. 4).
     """
 
     logits: CoarseMaps
     features: CoarseMaps | None = None
     log_density: CoarseMaps | None = None
+    log_density_logsumexp: CoarseMaps | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -36,7 +39,8 @@ class Prediction:
 
 def refuse_non_finite(prediction: Prediction, image: Path) -> None:
     """Raise InputError where a map of the prediction holds NaN or an infinity; `image` is named."""
-    for maps in (prediction.logits, prediction.features, prediction.log_density):
+    for field in fields(prediction):
+        maps: CoarseMaps | None = getattr(prediction, field.name)
         # A sum is finite only if all terms are, and takes a fifth of the time of looking at each.
         if maps is not None and not torch.isfinite(maps.values.sum()):
             raise InputError(f"the network gave NaN or infinite values for {image}; check its weights.")
@@ -51,10 +55,13 @@ class Segmenter(Protocol):
 
     @property
     def provides(self) -> frozenset[str]:
-        """Which fields of `Prediction` are filled: `logits`, `features`, `log_density`."""
+        """Which fields of `Prediction` are filled."""
 
     def __call__(self, image: NDArray[np.uint8]) -> Prediction:
         """Segment an RGB image (height, width, 3), uint8."""
+
+    def under(self, protocol: TestProtocol | None) -> Segmenter:
+        """Return the same network under the test protocol of a closed-set dataset, None being the network's own."""
 
     def describe(self) -> ModelRecord:
         """Say which network this is, with which weights and at which resolution."""

@@ -20,11 +20,13 @@ class InputSize:
     """A rule from the size of an image to the size of the network's input, all in pixels.
 
     One of: `factor` (both sides), `short_side` (aspect ratio kept), `exact` (width, height), or none: native.
+    `long_side_at_most` limits `short_side`: an image whose long side would exceed it is resized to that long side.
     """
 
     factor: float | None = None
     short_side: int | None = None
     exact: tuple[int, int] | None = None
+    long_side_at_most: int | None = None
 
     @classmethod
     def parse(cls, text: str | None) -> InputSize:
@@ -50,15 +52,21 @@ class InputSize:
         if self.exact:
             return f"{self.exact[0]}x{self.exact[1]}"
         if self.short_side:
-            return f"short side {self.short_side}"
+            limit = f", long side at most {self.long_side_at_most}" if self.long_side_at_most else ""
+            return f"short side {self.short_side}{limit}"
         return f"{self.factor:g}x" if self.factor else "native"
 
     def target(self, width: int, height: int) -> tuple[int, int]:
-        """Return the (width, height) of the network's input for an image of this size."""
+        """Return the (width, height) of the network's input for an image of this size; halves are rounded up."""
         if self.exact:
             return self.exact
         factor = self.short_side / min(width, height) if self.short_side else self.factor or 1.0
-        return min(max(round(width * factor), 1), _LARGEST), min(max(round(height * factor), 1), _LARGEST)
+        if self.long_side_at_most:
+            factor = min(factor, self.long_side_at_most / max(width, height))
+        # As mmcv rounds, so that its sizes are met to the pixel.
+        rounded = (int(side * factor + 0.5) for side in (width, height))
+        across, down = (min(max(side, 1), _LARGEST) for side in rounded)
+        return across, down
 
     def apply(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Resize (height, width, 3) bilinearly on 8-bit values, as mmcv's `Resize` does; a native image is returned."""
