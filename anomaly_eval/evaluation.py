@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,7 +21,7 @@ from anomaly_eval.errors import InputError
 from anomaly_eval.fitting import fit_scores, load_statistics
 from anomaly_eval.network import NetworkRequest
 from anomaly_eval.outputs import prepare_output
-from anomaly_eval.prediction import Segmenter
+from anomaly_eval.prediction import Prediction, Segmenter
 from anomaly_eval.progress import progress_bar
 from anomaly_eval.reports.heatmaps import HeatmapStore, choose_evenly
 from anomaly_eval.reports.methods import method_name
@@ -111,7 +111,7 @@ def _check_options(request: EvaluationRequest) -> None:
     """Refuse options that contradict each other or the scores asked for, before anything is loaded."""
     if request.statistics is not None and request.fit_dataset is not None:
         raise InputError("--stats and --fit-dataset exclude each other; give one of them.")
-    everything = frozenset({"logits", "features", "log_density"})
+    everything = frozenset(field.name for field in fields(Prediction))
     scores = [_configured(score, request.sml_without) for score in choose_scores(request.scores, everything)]
     if request.sml_without and not any(isinstance(score, SML) for score in scores):
         raise InputError("--sml-without changes sml, which is not among --scores; add it or leave the option out.")

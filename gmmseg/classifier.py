@@ -79,11 +79,10 @@ class GMMClassifier(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Return the logits, (B, C, h, w) float32."""
         embedded = self.embed(features)
-        if not self.training:
-            return self.normalise(self.mixtures(embedded))
-        joint = self.mixtures.component_log_joint(embedded)
+        joint = self.mixtures(embedded)
         log_density = self.mixtures.class_log_density(joint)
-        self._seen = _Seen(embedded, joint, log_density)
+        if self.training:
+            self._seen = _Seen(embedded, joint, log_density)
         return self.normalise(log_density)
 
     def normalise(self, log_density: Tensor) -> Tensor:

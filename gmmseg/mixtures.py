@@ -65,7 +65,7 @@ class ClassMixtures(nn.Module):
         self.log_deviations.copy_(mixtures.deviations.log())
         self.weights.copy_(mixtures.weights)
 
-    def component_log_joint(self, features: Tensor) -> Tensor:
+    def forward(self, features: Tensor) -> Tensor:
         """Return log pi + log p(x | c, m) of feature maps (B, D, h, w) as (B, C, M, h, w) float32."""
         joint = component_log_density_maps(
             features, self.means.flatten(0, 1), self.deviations.flatten(0, 1), self.weights.flatten().log()
@@ -73,7 +73,7 @@ class ClassMixtures(nn.Module):
         return joint.reshape(len(joint), self.classes, self.components, *joint.shape[2:])
 
     def class_log_density(self, joint: Tensor, kind: ClassDensity | None = None) -> Tensor:
-        """Reduce what `component_log_joint` returned to log p(x | c), (B, C, h, w) float32."""
+        """Reduce what a forward returned to log p(x | c), (B, C, h, w) float32."""
         density = class_log_density(joint, kind or self.kind, dim=2)
         if self._all_known:
             return density
@@ -83,10 +83,6 @@ class ClassMixtures(nn.Module):
             return density
         lowest = density[:, known].amin(dim=1, keepdim=True).detach()
         return torch.where(known[:, None, None], density, lowest)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return log p(x | c) of feature maps (B, D, h, w) as (B, C, h, w) float32."""
-        return self.class_log_density(self.component_log_joint(features))
 
 
 def _look_again(module: ClassMixtures, _: Any) -> None:

@@ -14,6 +14,8 @@ METHOD_NAMES = {
     "sml": "SML",
     "mahalanobis": "Mahalanobis",
     "gmmseg": "GMMSeg",
+    "gmmseg_logsumexp": "GMMSeg (log-sum-exp)",
+    "gmmseg_normalised": "GMMSeg (normalised)",
 }
 
 

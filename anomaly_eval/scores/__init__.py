@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.scores.base import FittedScore, Score, score_maps
-from anomaly_eval.scores.density import Density
+from anomaly_eval.scores.density import Density, LogSumExpDensity, NormalisedDensity
 from anomaly_eval.scores.energy import Energy
 from anomaly_eval.scores.entropy import Entropy
 from anomaly_eval.scores.mahalanobis import Mahalanobis
@@ -16,8 +16,21 @@ from anomaly_eval.scores.msp import MSP
 from anomaly_eval.scores.sml import SML
 
 SCORES: dict[str, type[Score]] = {
-    kind.name: kind for kind in (MSP, Entropy, MaxLogit, Energy, SML, Mahalanobis, Density)
+    kind.name: kind
+    for kind in (
+        MSP,
+        Entropy,
+        MaxLogit,
+        Energy,
+        SML,
+        Mahalanobis,
+        Density,
+        LogSumExpDensity,
+        NormalisedDensity,
+    )
 }
+
+_READABLE = {"log_density": "class log densities", "log_density_logsumexp": "class log densities"}
 
 __all__ = ["SCORES", "FittedScore", "Score", "choose_scores", "score_maps"]
 
@@ -38,8 +51,8 @@ def choose_scores(names: Iterable[str] | None, provides: frozenset[str]) -> list
             raise InputError(f"there is no score {name!r}; {hint}the scores are {', '.join(SCORES)}.")
         if kind.source not in provides:
             raise InputError(
-                f"the score {name!r} needs {kind.source.replace('_', ' ')}, which this network does not provide; "
-                f"leave it out of --scores."
+                f"the score {name!r} needs {_READABLE.get(kind.source, kind.source)}, which this network does not "
+                f"provide; leave it out of --scores."
             )
         chosen.append(kind())
     return chosen

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from torch import Tensor
+from torch.nn import functional
 
+from anomaly_eval.prediction import Prediction
+from anomaly_eval.resizing import CoarseMaps
 from anomaly_eval.scores.base import ClassStatistics, Score
 
 
@@ -12,11 +15,37 @@ def negative_max_log_density(log_density: Tensor | ClassStatistics) -> Tensor:
     return -ClassStatistics.of(log_density).max
 
 
+def normalise_over_classes(log_density: Tensor) -> Tensor:
+    """Shift and scale the values (classes, ...) of each pixel to mean 0 and variance 1, as a LayerNorm does."""
+    return functional.layer_norm(log_density.movedim(0, -1), (len(log_density),)).movedim(-1, 0)
+
+
 class Density(Score):
-    """GMMSeg's anomaly score; needs class log densities before any normalisation over classes."""
+    """GMMSeg's anomaly score; the largest component stands for its class, as in the paper."""
 
     name = "gmmseg"
     source = "log_density"
 
     def reduce(self, statistics: ClassStatistics) -> Tensor:
         return negative_max_log_density(statistics)
+
+
+class LogSumExpDensity(Density):
+    """The same with the density of the whole mixture (Eq. 4)."""
+
+    name = "gmmseg_logsumexp"
+    source = "log_density_logsumexp"
+
+
+class NormalisedDensity(Density):
+    """For comparison: the same after a LayerNorm over the classes, where the official network has one.
+
+    The norm leaves nothing of the density but how far the first class stands out; it is taken without the learnt scale
+    and shift, on the network's own grid.
+    """
+
+    name = "gmmseg_normalised"
+
+    def class_maps(self, prediction: Prediction) -> CoarseMaps:
+        maps = super().class_maps(prediction)
+        return maps.like(normalise_over_classes(maps.values).contiguous())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-import gmmseg  # noqa: F401  isort: skip  (lets mmsegmentation import where mmcv has no compiled ops)
+import gmmseg.heads  # noqa: F401  isort: skip  (registers them, and lets mmsegmentation import without compiled ops)
 import mmseg.models
 import numpy as np
 import torch
@@ -24,22 +25,21 @@ from torch import Tensor, nn
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.prediction import Prediction
+from anomaly_eval.protocol import TestProtocol
 from anomaly_eval.resizing import CoarseMaps
 from anomaly_eval.results import ModelRecord
 from anomaly_eval.segmenters.configs import ModelConfig, find_config
 from anomaly_eval.segmenters.input_size import InputSize
 from anomaly_eval.segmenters.windows import WindowFeatureMean, WindowMean, window_corners
 from gmmseg.checkpoints import Checkpoint, load_checkpoint
+from gmmseg.classifier import GMMClassifier
+from gmmseg.mixtures import ClassMixtures
 
 DeviceName = Literal["auto", "cpu", "cuda"]
 
 
-@dataclass(frozen=True)
-class _Output:
-    """What the network said of one input: logits, and features where it has a last linear classifier."""
-
-    logits: CoarseMaps
-    features: CoarseMaps | None
+_Maps = dict[str, CoarseMaps]
+"""What the network said of one input, by the fields of `Prediction`."""
 
 
 class MmsegSegmenter:
@@ -66,13 +66,19 @@ class MmsegSegmenter:
         self.device, self.input_size, self.window_batch = device, input_size, window_batch
         self.classes = _class_names(checkpoint, model)
         self._windows = _windows(model, config)
+        # mmsegmentation resizes logits to the network's input first, and those to the image.
+        self._resizes_twice = False
         self._head = model.decode_head[-1] if isinstance(model.decode_head, nn.ModuleList) else model.decode_head
         self._gives_coarse_logits = _is_plain(model, self._head)
-        self._features: Tensor | None = None
+        self._seen: dict[str, Tensor] = {}
+        self.provides = frozenset({"logits"})
         classifier = getattr(self._head, "conv_seg", None)
-        self.provides = frozenset({"logits"} | ({"features"} if classifier is not None else set()))
         if classifier is not None:
+            self.provides |= {"features"}
             classifier.register_forward_pre_hook(self._keep_features)
+        if isinstance(classifier, GMMClassifier):
+            self.provides |= {"log_density", "log_density_logsumexp"}
+            classifier.mixtures.register_forward_hook(self._keep_densities)
 
     def __call__(self, image: NDArray[np.uint8]) -> Prediction:
         """Segment an RGB image (height, width, 3), uint8; maps stand for the image at its own size."""
@@ -80,7 +86,7 @@ class MmsegSegmenter:
         resized = self.input_size.apply(image)
         with torch.inference_mode():
             try:
-                output = self._infer(self._preprocess(resized), resized.shape[:2])
+                maps = self._infer(self._preprocess(resized), resized.shape[:2])
             except (RuntimeError, MemoryError) as error:
                 reason = str(error).strip().split("\n")[0] or "not enough memory"
                 raise InputError(
@@ -93,7 +99,26 @@ class MmsegSegmenter:
             extent = (maps.extent[0] * scale[0], maps.extent[1] * scale[1])
             return replace(maps, size=(height, width), extent=extent)
 
-        return Prediction(for_image(output.logits), output.features and for_image(output.features))
+        if self._resizes_twice and scale != (1.0, 1.0):
+            at_input = maps["logits"].resized()
+            maps["logits"] = CoarseMaps.covering(at_input, maps["logits"].size, maps["logits"].align_corners)
+        return Prediction(**{name: for_image(values) for name, values in maps.items()})
+
+    def under(self, protocol: TestProtocol | None) -> MmsegSegmenter:
+        """Return this network as mmsegmentation tests it on a closed-set dataset; it gives logits alone.
+
+        The protocol sets windows and input size, None keeps the network's own windows and native size; a size that was
+        asked for when the network was loaded goes before either.
+        """
+        other = copy.copy(self)
+        other.provides = frozenset({"logits"})
+        other._resizes_twice = True
+        if protocol is not None:
+            other._windows = (protocol.slide.crop, protocol.slide.stride) if protocol.slide else None
+            if self.input_size == InputSize():
+                short_side, limit = protocol.short_side, protocol.long_side_at_most
+                other.input_size = InputSize(short_side=short_side, long_side_at_most=limit)
+        return other
 
     def describe(self) -> ModelRecord:
         """Say which network this is, with which weights and at which resolution."""
@@ -119,51 +144,54 @@ class MmsegSegmenter:
         preprocessed: Tensor = batch["inputs"]
         return preprocessed
 
-    def _infer(self, inputs: Tensor, size: tuple[int, int]) -> _Output:
+    def _infer(self, inputs: Tensor, size: tuple[int, int]) -> _Maps:
         """Run the network on an input (1, 3, h, w) that pads an image of `size` at the bottom and the right."""
-        output = self._forward(inputs)[0] if self._windows is None else self._slide(inputs, *self._windows)
-        return _Output(replace(output.logits, size=size), output.features and replace(output.features, size=size))
+        maps = self._forward(inputs)[0] if self._windows is None else self._slide(inputs, *self._windows)
+        return {name: replace(values, size=size) for name, values in maps.items()}
 
-    def _slide(self, inputs: Tensor, crop: tuple[int, int], stride: tuple[int, int]) -> _Output:
+    def _slide(self, inputs: Tensor, crop: tuple[int, int], stride: tuple[int, int]) -> _Maps:
         """Average over windows, several at a time."""
         size = (inputs.shape[2], inputs.shape[3])
         window = (min(crop[0], size[0]), min(crop[1], size[1]))
-        logits, features = WindowMean(size), WindowFeatureMean(size)
+        means: dict[str, WindowMean | WindowFeatureMean] = {}
         corners = window_corners(size, window, stride)
-        has_features = False
         for start in range(0, len(corners), self.window_batch):
             batch = corners[start : start + self.window_batch]
             crops = [inputs[0, :, top : top + window[0], left : left + window[1]] for top, left in batch]
-            for corner, output in zip(batch, self._forward(torch.stack(crops)), strict=True):
-                logits.add(output.logits, corner)
-                if output.features is not None:
-                    features.add(output.features, corner)
-                    has_features = True
-        return _Output(logits.result(), features.result() if has_features else None)
+            for corner, maps in zip(batch, self._forward(torch.stack(crops)), strict=True):
+                for name, values in maps.items():
+                    if name not in means:
+                        means[name] = WindowFeatureMean(size) if name == "features" else WindowMean(size)
+                    means[name].add(values, corner)
+        return {name: mean.result() for name, mean in means.items()}
 
-    def _forward(self, inputs: Tensor) -> list[_Output]:
+    def _forward(self, inputs: Tensor) -> list[_Maps]:
         """Run a batch (n, 3, h, w) and return one output each; maps stand for the input's pixels."""
         size = (inputs.shape[2], inputs.shape[3])
         if self.device.type == "cuda":
             inputs = inputs.contiguous(memory_format=torch.channels_last)
-        self._features = None
+        self._seen = {}
         if self._gives_coarse_logits:
             logits = self.model._forward(inputs)
         else:
             meta = {"ori_shape": size, "img_shape": size, "pad_shape": size, "padding_size": [0, 0, 0, 0]}
             logits = self.model.encode_decode(inputs, [dict(meta) for _ in inputs])
-        features, self._features = self._features, None
-
-        def maps(values: Tensor) -> CoarseMaps:
-            return CoarseMaps.covering(values.float().contiguous(), size, self.model.align_corners)
-
+        tensors, self._seen = {"logits": logits} | self._seen, {}
+        align_corners = self.model.align_corners
         return [
-            _Output(maps(logits[index]), None if features is None else maps(features[index]))
+            {
+                name: CoarseMaps.covering(values[index].float().contiguous(), size, align_corners)
+                for name, values in tensors.items()
+            }
             for index in range(len(inputs))
         ]
 
     def _keep_features(self, module: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-        self._features = arguments[0]
+        self._seen["features"] = arguments[0]
+
+    def _keep_densities(self, module: ClassMixtures, arguments: tuple[Tensor, ...], joint: Tensor) -> None:
+        self._seen["log_density"] = module.class_log_density(joint, "max")
+        self._seen["log_density_logsumexp"] = module.class_log_density(joint, "logsumexp")
 
 
 def load_segmenter(
@@ -247,7 +275,7 @@ def _load_weights(model: nn.Module, checkpoint: Checkpoint, config: ModelConfig)
     expected = {name: value for name, value in model.state_dict().items() if _matters(name)}
     given = {name: value for name, value in checkpoint.weights.items() if _matters(name)}
     for name in expected.keys() & given.keys():
-        if name.endswith("conv_seg.weight") and len(expected[name]) != len(given[name]):
+        if name.endswith(("conv_seg.weight", "conv_seg.mixtures.means")) and len(expected[name]) != len(given[name]):
             raise InputError(
                 f"the checkpoint {checkpoint.path} was trained for {len(given[name])} classes, but the config "
                 f"({config.source}) builds {len(expected[name])}; name its own config with --config."
