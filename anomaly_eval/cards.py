@@ -25,6 +25,7 @@ from pydantic import (
 from anomaly_eval.errors import InputError
 from anomaly_eval.labels import ANOMALY, INLIER, VOID
 from anomaly_eval.layouts import check_relative, parse_template
+from anomaly_eval.protocol import TestProtocol
 from anomaly_eval.shipped import shipped_folder
 
 Task = Literal["anomaly", "closed_set"]
@@ -40,21 +41,38 @@ def _read_values(given: object) -> object:
     """Turn `[0, 2-5]` into the mask values that it stands for."""
     if not isinstance(given, list | tuple):
         raise ValueError("give a list of mask values, such as [0, 255] or [0-18]")
-    values: list[int] = []
-    for entry in given:
-        span = re.fullmatch(r"\s*(\d+)\s*-\s*(\d+)\s*", entry) if isinstance(entry, str) else None
-        if span and int(span[2]) <= 255:
-            values += range(int(span[1]), int(span[2]) + 1)
-        elif span:
-            # Without counting up to it: a number with many digits would take all memory.
-            raise ValueError("mask values lie between 0 and 255")
-        elif isinstance(entry, int) and not isinstance(entry, bool):
-            values.append(entry)
-        else:
-            raise ValueError(f"{entry!r} is neither a mask value nor a range such as 0-18")
-    if any(not 0 <= value <= 255 for value in values):
+    return tuple(value for entry in given for value in _expand(entry))
+
+
+def _expand(entry: object) -> list[int]:
+    """Turn `7` into one mask value and `0-18` into all from 0 to 18."""
+    span = re.fullmatch(r"\s*(\d+)\s*-\s*(\d+)\s*", entry) if isinstance(entry, str) else None
+    if span:
+        first, last = int(span[1]), int(span[2])
+    elif isinstance(entry, int) and not isinstance(entry, bool):
+        first = last = entry
+    else:
+        raise ValueError(f"{entry!r} is neither a mask value nor a range such as 0-18")
+    # Without counting up to it: a number with many digits would take all memory.
+    if first < 0 or last > 255:
         raise ValueError("mask values lie between 0 and 255")
-    return tuple(values)
+    return list(range(first, last + 1))
+
+
+def _read_class_ids(given: object) -> object:
+    """Turn `{7: 0, 1-150: 0-149}` into one class id for each mask value."""
+    if not isinstance(given, dict):
+        return given
+    pairs: list[tuple[int, int]] = []
+    for key, entry in given.items():
+        values, ids = _expand(key), _expand(entry)
+        if len(values) != len(ids):
+            raise ValueError(f"{key} are {len(values)} mask values, but {entry} are {len(ids)} class ids")
+        pairs += zip(values, ids, strict=True)
+    class_ids = dict(pairs)
+    if len(class_ids) < len(pairs):
+        raise ValueError("a mask value has two class ids")
+    return class_ids
 
 
 def _as_tuple(given: object) -> object:
@@ -83,8 +101,8 @@ class LabelValues(_Part):
     """Values of pixels that are no anomalies; in a closed-set dataset, values that are the class id itself."""
     anomaly: MaskValues = ()
     void: MaskValues = ()
-    class_ids: dict[int, int] = Field(default_factory=dict)
-    """Mask value to class id, for closed-set masks that hold other numbers than class ids."""
+    class_ids: Annotated[dict[int, int], BeforeValidator(_read_class_ids)] = Field(default_factory=dict)
+    """Mask value to class id, for closed-set masks that hold other numbers than class ids; `1-150: 0-149` is short."""
 
     @model_validator(mode="after")
     def _check(self) -> LabelValues:
@@ -92,8 +110,6 @@ class LabelValues(_Part):
         repeated = sorted({value for value in values if values.count(value) > 1})
         if repeated:
             raise ValueError(f"the mask value {repeated[0]} has two meanings")
-        if any(not 0 <= value <= 255 for value in self.class_ids):
-            raise ValueError("mask values lie between 0 and 255")
         return self
 
     def table(self, task: Task) -> bytes:
@@ -161,6 +177,8 @@ class DatasetCard(_Part):
     """Names of the dataset's folder under the data root, tried after the card's own name."""
     classes: tuple[str, ...] | None = None
     """Class names by id, of a closed-set dataset."""
+    protocol: TestProtocol | None = None
+    """How a closed-set dataset is tested; without it, with the network's own test settings."""
     labels: LabelValues
     layouts: tuple[Layout, ...] = Field(min_length=1)
     licence: str | None = None
@@ -231,8 +249,8 @@ class DatasetCard(_Part):
         if self.task == "anomaly":
             if not labels.inlier or not labels.anomaly:
                 raise ValueError("labels of an anomaly dataset need inlier and anomaly values")
-            if labels.class_ids or self.classes:
-                raise ValueError("classes and class_ids belong to task: closed_set")
+            if labels.class_ids or self.classes or self.protocol is not None:
+                raise ValueError("classes, class_ids and protocol belong to task: closed_set")
             return
         if not self.classes or len(self.classes) >= UNKNOWN:
             raise ValueError(f"a closed-set dataset needs classes, fewer than {UNKNOWN}")

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from anomaly_eval.cards import UNKNOWN, DatasetCard, LabelValues, load_card, shipped_cards
 from anomaly_eval.errors import InputError
 from anomaly_eval.labels import ANOMALY, INLIER, VOID
+from anomaly_eval.protocol import TestProtocol
 from anomaly_eval.shipped import shipped_folder
 
 
@@ -40,8 +41,10 @@ CLOSED_SET = {"task": "closed_set", "classes": ["road", "sky"], "labels": {"inli
 
 def test_shipped_names() -> None:
     assert [card.name for card in shipped_cards()] == [
+        "ade20k",
         "camvid",
         "cityscapes",
+        "cocostuff10k",
         "fishyscapes_lostandfound",
         "fishyscapes_static",
         "lostandfound_noknown",
@@ -100,11 +103,15 @@ def test_titles_tell_the_variants_apart() -> None:
 def test_official_numbers() -> None:
     numbers = {card.spec(variant): found.images for card in shipped_cards() for variant, found in card.variants.items()}
     assert numbers == {
+        "ade20k": 2000,
+        "ade20k:training": 20210,
         "camvid": 233,
         "camvid:train": 367,
         "camvid:val": 101,
         "cityscapes": 500,
         "cityscapes:train": 2975,
+        "cocostuff10k": 1000,
+        "cocostuff10k:train2014": 9000,
         "fishyscapes_lostandfound": 100,
         "fishyscapes_static": 30,
         "fishyscapes_static:v1": 30,
@@ -130,6 +137,37 @@ def test_cityscapes_label_ids() -> None:
     assert classes[33] == "bicycle"
     assert sorted(released[value] for value in classes) == list(range(19))
     assert released[34] == UNKNOWN
+
+
+@pytest.mark.parametrize(("name", "n_classes"), [("ade20k", 150), ("cocostuff10k", 171)])
+def test_zero_is_void_and_the_classes_begin_at_one(name: str, n_classes: int) -> None:
+    """What mmsegmentation calls reduce_zero_label."""
+    card, variant = load_card(name)
+    table = card.label_table(card.layouts_of(variant)[0])
+    assert list(table) == [VOID, *range(n_classes), *[UNKNOWN] * (255 - n_classes)]
+
+
+@pytest.mark.parametrize(("name", "dataset"), [("ade20k", "ADE20KDataset"), ("cocostuff10k", "COCOStuffDataset")])
+def test_classes_are_those_of_mmsegmentation(name: str, dataset: str) -> None:
+    import gmmseg  # noqa: F401  isort: skip
+    import mmseg.datasets
+
+    expected = getattr(mmseg.datasets, dataset).METAINFO["classes"]
+    assert load_card(name)[0].classes == tuple(name.strip() for name in expected)
+
+
+@pytest.mark.parametrize("name", ["ade20k", "cocostuff10k"])
+def test_short_sides_are_those_of_mmsegmentations_test_pipeline(name: str) -> None:
+    protocol = load_card(name)[0].protocol
+    assert protocol is not None
+    assert (protocol.slide, protocol.short_side, protocol.long_side_at_most) == (None, 512, 2048)
+
+
+def test_test_protocols_of_road_scenes() -> None:
+    cityscapes, camvid = (load_card(name)[0].protocol for name in ("cityscapes", "camvid"))
+    assert cityscapes is not None and cityscapes.slide is not None
+    assert (cityscapes.slide.crop, cityscapes.slide.stride, cityscapes.short_side) == ((768, 768), (512, 512), None)
+    assert camvid == TestProtocol()
 
 
 # First and last frame number of each sequence of the Lost & Found test scenes; frames are ten apart.
@@ -279,6 +317,16 @@ LAYOUT = {"name": "flat", "images": "{folder}/i/{id}.*", "masks": "{folder}/m/{i
         ({**CLOSED_SET, "labels": {"inlier": ["0-2"]}}, "class ids from 0 to 1"),
         ({**CLOSED_SET, "labels": {"inlier": [0], "anomaly": [1]}}, "class ids from 0 to 1"),
         ({**CLOSED_SET, "labels": {"class_ids": {300: 1}}}, "between 0 and 255"),
+        ({**CLOSED_SET, "labels": {"class_ids": {"1-3": "0-1"}}}, "1-3 are 3 mask values, but 0-1 are 2 class ids"),
+        ({**CLOSED_SET, "labels": {"class_ids": {"1-2": "0-1", 2: 1}}}, "a mask value has two class ids"),
+        ({**CLOSED_SET, "labels": {"class_ids": {"x": 1}}}, "labels.class_ids: 'x' is neither"),
+        ({**CLOSED_SET, "labels": {"class_ids": [1]}}, "labels.class_ids: Input should be"),
+        ({"protocol": {}}, "classes, class_ids and protocol belong to task: closed_set"),
+        ({**CLOSED_SET, "protocol": {"short_side": 0}}, "protocol.short_side"),
+        ({**CLOSED_SET, "protocol": {"tta": True}}, "protocol.tta: Extra inputs"),
+        ({**CLOSED_SET, "protocol": {"long_side_at_most": 9}}, "long_side_at_most limits short_side"),
+        ({**CLOSED_SET, "protocol": {"short_side": 9, "long_side_at_most": 8}}, "must not be below short_side"),
+        ({**CLOSED_SET, "protocol": {"slide": {"crop": [8, 8], "stride": [8, 9]}}}, "the stride is too large"),
         ({"layouts": []}, "layouts"),
         ({"layouts": [LAYOUT, LAYOUT]}, "two layouts have the same name"),
         ({"layouts": [LAYOUT | {"images": []}]}, "layouts.0.images"),
@@ -303,6 +351,11 @@ def test_wrong_cards(tmp_path: Path, changes: dict[str, Any], words: str) -> Non
 def test_cards_are_immutable() -> None:
     with pytest.raises(ValidationError):
         load_card("road_anomaly")[0].title = "other"
+
+
+def test_ranges_of_class_ids() -> None:
+    labels = LabelValues.model_validate({"class_ids": {7: 0, "2-4": "1-3"}, "void": [0]})
+    assert labels.class_ids == {7: 0, 2: 1, 3: 2, 4: 3}
 
 
 def test_label_table() -> None:

@@ -214,3 +214,29 @@ def test_nothing_found(tmp_path: Path) -> None:
     message = str(caught.value)
     for words in (str(tmp_path), "road_anomaly/images/*", "RoadAnomaly", "--data-root", DATA_VARIABLE, "epfl.ch"):
         assert words in message
+
+
+@pytest.mark.parametrize("folder", ["ADEChallengeData2016", "ade/ADEChallengeData2016", "ade20k"])
+def test_ade20k_released(tmp_path: Path, folder: str) -> None:
+    root = tmp_path / folder
+    for split, id in (("validation", "ADE_val_00000001"), ("training", "ADE_train_00000001")):
+        draw_pair(root / f"images/{split}/{id}.jpg", root / f"annotations/{split}/{id}.png", [[0, 1, 2, 150]])
+        samples = find(f"ade20k:{split}", tmp_path)
+        assert ids(samples) == [id]
+        assert label_of(samples) == [[VOID, 0, 1, 149]]
+    draw(root / "annotations/validation/ADE_val_00000001.png", [[0, 1, 2, 151]])
+    with pytest.raises(InputError, match="holds the value 151"):
+        find("ade20k", tmp_path).samples[0].read_label()
+
+
+def test_cocostuff10k_as_mmsegmentation_converts_it(tmp_path: Path) -> None:
+    root = tmp_path / "coco_stuff10k"
+    for split, id in (("test2014", "COCO_train2014_000000000077"), ("train2014", "COCO_train2014_000000000081")):
+        masks = root / "annotations" / split
+        draw_pair(root / f"images/{split}/{id}.jpg", masks / f"{id}_labelTrainIds.png", [[0, 1, 2, 171]])
+        samples = find(f"cocostuff10k:{split}", tmp_path)
+        assert ids(samples) == [id]
+        assert label_of(samples) == [[VOID, 0, 1, 170]]
+    draw(root / "annotations/test2014/COCO_train2014_000000000077_labelTrainIds.png", [[0, 1, 2, 255]])
+    with pytest.raises(InputError, match="holds the value 255"):
+        find("cocostuff10k", tmp_path).samples[0].read_label()

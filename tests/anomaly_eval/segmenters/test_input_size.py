@@ -1,0 +1,56 @@
+"""The size of the network's input against mmcv's own, which mmsegmentation's Resize uses."""
+
+from __future__ import annotations
+
+import gmmseg  # noqa: F401  isort: skip
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mmcv.image.geometric import rescale_size
+
+from anomaly_eval.segmenters.input_size import InputSize
+
+sides = st.integers(1, 5000)
+
+
+@given(sides, sides)
+def test_short_sides_with_a_limit_are_those_of_mmcv(width, height):
+    expected = rescale_size((width, height), (2048, 512))
+    assert InputSize(short_side=512, long_side_at_most=2048).target(width, height) == tuple(
+        max(side, 1) for side in expected
+    )
+
+
+@given(sides, sides, st.floats(0.05, 3))
+def test_factors_are_those_of_mmcv(width, height, factor):
+    expected = tuple(max(side, 1) for side in rescale_size((width, height), factor))
+    assert InputSize(factor=factor).target(width, height) == expected
+
+
+@pytest.mark.parametrize(
+    ("size", "limited", "unlimited"),
+    [
+        ((683, 512), (683, 512), (683, 512)),
+        ((2048, 512), (2048, 512), (2048, 512)),
+        ((1000, 100), (2048, 205), (5120, 512)),
+        ((100, 1000), (205, 2048), (512, 5120)),
+        ((2050, 512), (2048, 512), (2050, 512)),
+    ],
+)
+def test_very_long_images_get_a_shorter_short_side(size, limited, unlimited):
+    assert InputSize(short_side=512, long_side_at_most=2048).target(*size) == limited
+    assert InputSize(short_side=512).target(*size) == unlimited
+
+
+def test_halves_are_rounded_up():
+    assert InputSize(factor=0.5).target(1025, 1027) == (513, 514)
+
+
+def test_rules_in_words():
+    assert str(InputSize(short_side=512, long_side_at_most=2048)) == "short side 512, long side at most 2048"
+    assert str(InputSize.parse("512")) == "short side 512"
+    assert (str(InputSize.parse("0.5x")), str(InputSize.parse("70x45")), str(InputSize())) == (
+        "0.5x",
+        "70x45",
+        "native",
+    )
