@@ -1,0 +1,11 @@
+_base_ = [
+    "./_base_/models/deeplabv3plus_r101.py",
+    "./_base_/datasets/cocostuff10k.py",
+    "mmseg::_base_/schedules/schedule_80k.py",
+    "./_base_/runtime.py",
+]
+model = dict(
+    data_preprocessor=dict(size=(512, 512)),
+    decode_head=dict(num_classes=171),
+    auxiliary_head=dict(num_classes=171),
+)

@@ -1,0 +1,10 @@
+_base_ = [
+    "./_base_/models/segformer_mit-b5.py",
+    "./_base_/datasets/ade20k.py",
+    "./_base_/schedules/segformer_160k.py",
+    "./_base_/runtime.py",
+]
+model = dict(
+    data_preprocessor=dict(size=(512, 512)),
+    decode_head=dict(num_classes=150),
+)

@@ -1,0 +1,10 @@
+_base_ = [
+    "./_base_/models/segformer_mit-b5.py",
+    "./_base_/datasets/cityscapes.py",
+    "./_base_/schedules/segformer_80k.py",
+    "./_base_/runtime.py",
+]
+model = dict(
+    data_preprocessor=dict(size=(768, 768)),
+    test_cfg=dict(mode="slide", crop_size=(768, 768), stride=(512, 512)),
+)
