@@ -42,7 +42,7 @@ class FitRequest:
 
 def run_fit(request: FitRequest, console: Console) -> dict[str, FitRecord]:
     """Fit, write the statistics file, and return what each score learnt from."""
-    _check_out(request.out, request.overwrite)
+    check_out(request.out, request.overwrite)
     samples = find_dataset(request.dataset, request.data_root)
     segmenter = request.network.load()
     learners = [name for name, kind in SCORES.items() if issubclass(kind, FittedScore)]
@@ -61,7 +61,7 @@ def run_fit(request: FitRequest, console: Console) -> dict[str, FitRecord]:
     return records
 
 
-def _check_out(path: Path, overwrite: bool) -> None:
+def check_out(path: Path, overwrite: bool) -> None:
     """Refuse a place where the file cannot be put, before the time of fitting is spent."""
     if path.is_dir() or not path.parent.is_dir():
         raise InputError(
@@ -79,6 +79,20 @@ def fit_scores(
     clock: Clock,
 ) -> dict[str, FitRecord]:
     """Fit the scores in one pass over a closed-set dataset; return what each learnt from, by score name."""
+    classes = check_classes(samples, segmenter)
+    with clock.section("fit"), torch.inference_mode():
+        with progress_bar(console, f"fitting on {samples.spec}", len(samples.samples)) as advance:
+            for sample, image, label in read_ahead(samples, Clock()):
+                prediction = segmenter(image)
+                refuse_non_finite(prediction, sample.image)
+                for score in scores:
+                    score.observe(prediction, label)
+                advance()
+        return _records(segmenter, samples, scores, classes)
+
+
+def check_classes(samples: SampleSet, segmenter: Segmenter) -> Sequence[str]:
+    """Return the classes of a closed-set dataset; raise InputError where the network has another number of them."""
     classes = samples.card.classes
     if classes is None:
         raise InputError(
@@ -90,15 +104,7 @@ def fit_scores(
             f"{samples.spec} has {len(classes)} classes, the network {len(segmenter.classes)}; fit on the dataset that "
             f"the network was trained on."
         )
-    with clock.section("fit"), torch.inference_mode():
-        with progress_bar(console, f"fitting on {samples.spec}", len(samples.samples)) as advance:
-            for sample, image, label in read_ahead(samples, Clock()):
-                prediction = segmenter(image)
-                refuse_non_finite(prediction, sample.image)
-                for score in scores:
-                    score.observe(prediction, label)
-                advance()
-        return _records(segmenter, samples, scores, classes)
+    return classes
 
 
 def _records(

@@ -65,6 +65,11 @@ class GMMClassifier(nn.Module):
         self.em = None if trainable else OnlineEM(self.mixtures, settings)
         self._seen: _Seen | None = None
 
+    @property
+    def gives_densities(self) -> bool:
+        """Whether the logits are the class log densities with the largest component for each class."""
+        return self.class_norm is None and self.settings.class_density == "max"
+
     def embed(self, features: Tensor) -> Tensor:
         """Return the embedding x of the mixtures, (B, D, h, w) float32."""
         embedded: Tensor = self.projection(self.dropout(features))
@@ -149,6 +154,13 @@ class GMMClassifier(nn.Module):
 
 
 def _projection(in_channels: int, settings: MixtureSettings, norm_cfg: Mapping[str, Any] | None) -> nn.Module:
+    if settings.projection == "none":
+        if settings.dimensions != in_channels:
+            raise InputError(
+                f"without projection the mixture's dimensions must be the {in_channels} channels of the features, not "
+                f"{settings.dimensions}."
+            )
+        return nn.Identity()
     if settings.projection == "linear":
         projection = nn.Conv2d(in_channels, settings.dimensions, 1)
         nn.init.normal_(projection.weight, std=0.01)

@@ -95,7 +95,7 @@ def fit_mixtures(
     variance_floor: float = 1e-6,
     generator: torch.Generator | None = None,
     start: Mixtures | None = None,
-    chunk: int = 65_536,
+    chunk: int = 16_384,
 ) -> tuple[Mixtures, list[float]]:
     """Fit a mixture to each class by batch EM (Eq. 8), all classes at once: the GMM of Table 3, fitted after training.
 
@@ -106,20 +106,35 @@ def fit_mixtures(
     """
     check_pixels(features, labels, classes)
     mixtures = start or _first_mixtures(features, labels, classes, components, variance_floor, generator)
+    # Sorted, a chunk meets only a few classes, and is compared with no others.
+    order = labels.argsort(stable=True)
+    features, labels = features[order], labels[order]
     history: list[float] = []
     for _ in range(iterations):
-        moments, log_likelihood = None, 0.0
-        for begin in range(0, len(features), chunk):
-            part, own = features[begin : begin + chunk], labels[begin : begin + chunk]
-            joint = own_log_joint(part, own, mixtures).double()
-            log_likelihood += float(joint.logsumexp(dim=1).sum())
-            found = weighted_moments(part, responsibilities(joint), own, classes)
-            moments = found if moments is None else moments.plus(found)
-        history.append(log_likelihood / max(len(features), 1))
-        if moments is None or (len(history) > 1 and history[-1] - history[-2] < tolerance):
+        moments, log_likelihood = _e_step(features, labels, mixtures, chunk)
+        history.append(log_likelihood)
+        if len(history) > 1 and history[-1] - history[-2] < tolerance:
             break
         mixtures = _keep_where_empty(m_step(moments, variance_floor=variance_floor), mixtures, moments.mass)
     return mixtures, history
+
+
+def _e_step(features: Tensor, labels: Tensor, mixtures: Mixtures, chunk: int) -> tuple[Moments, float]:
+    """Return the moments under the responsibilities, and the mean log-likelihood, of pixels sorted by class."""
+    mass = torch.zeros_like(mixtures.weights, dtype=torch.float64)
+    total, square = (torch.zeros_like(mixtures.means, dtype=torch.float64) for _ in range(2))
+    log_likelihood = 0.0
+    for begin in range(0, len(features), chunk):
+        part, own = features[begin : begin + chunk], labels[begin : begin + chunk]
+        first, last = int(own[0]), int(own[-1]) + 1
+        near = Mixtures(*(values[first:last] for values in mixtures))
+        joint = own_log_joint(part, own - first, near).double()
+        log_likelihood += float(joint.logsumexp(dim=1).sum())
+        found = weighted_moments(part, responsibilities(joint), own - first, last - first)
+        mass[first:last] += found.mass
+        total[first:last] += found.total
+        square[first:last] += found.square
+    return Moments(mass, total, square), log_likelihood / max(len(features), 1)
 
 
 def check_pixels(features: Tensor, labels: Tensor, classes: int) -> None:

@@ -11,7 +11,7 @@ from gmmseg.density import ClassDensity
 from gmmseg.errors import InputError
 
 Objective = Literal["generative", "discriminative"]
-Projection = Literal["linear", "conv_norm_relu"]
+Projection = Literal["linear", "conv_norm_relu", "none"]
 Normalisation = Literal["none", "l2", "layer_norm", "layer_norm_l2"]
 Assignment = Literal["sinkhorn", "vanilla"]
 MemoryType = Literal["float32", "float16", "bfloat16"]
@@ -34,7 +34,7 @@ class MixtureSettings:
     """`generative`: EM fits the mixtures, cross-entropy the features (Eq. 11). `discriminative`: cross-entropy fits
     all (Table 4)."""
     projection: Projection = "linear"
-    """The 1x1 convolution alone, or followed by batch normalisation and ReLU."""
+    """The 1x1 convolution alone, or followed by batch normalisation and ReLU; `none` fits the features themselves."""
     normalisation: Normalisation = "layer_norm_l2"
     """What is done to each pixel's embedding."""
     class_density: ClassDensity = "max"

@@ -72,13 +72,16 @@ class MmsegSegmenter:
         self._gives_coarse_logits = _is_plain(model, self._head)
         self._seen: dict[str, Tensor] = {}
         self.provides = frozenset({"logits"})
-        classifier = getattr(self._head, "conv_seg", None)
-        if classifier is not None:
+        self.classifier: nn.Module | None = getattr(self._head, "conv_seg", None)
+        if self.classifier is not None:
             self.provides |= {"features"}
-            classifier.register_forward_pre_hook(self._keep_features)
-        if isinstance(classifier, GMMClassifier):
+            self.classifier.register_forward_pre_hook(self._keep_features)
+        # Then one map serves both, and is resized once.
+        self._logits_are_densities = False
+        if isinstance(self.classifier, GMMClassifier):
+            self._logits_are_densities = self._gives_coarse_logits and self.classifier.gives_densities
             self.provides |= {"log_density", "log_density_logsumexp"}
-            classifier.mixtures.register_forward_hook(self._keep_densities)
+            self.classifier.mixtures.register_forward_hook(self._keep_densities)
 
     def __call__(self, image: NDArray[np.uint8]) -> Prediction:
         """Segment an RGB image (height, width, 3), uint8; maps stand for the image at its own size."""
@@ -102,7 +105,10 @@ class MmsegSegmenter:
         if self._resizes_twice and scale != (1.0, 1.0):
             at_input = maps["logits"].resized()
             maps["logits"] = CoarseMaps.covering(at_input, maps["logits"].size, maps["logits"].align_corners)
-        return Prediction(**{name: for_image(values) for name, values in maps.items()})
+        found = {name: for_image(values) for name, values in maps.items()}
+        if self._logits_are_densities:
+            found["log_density"] = found["logits"]
+        return Prediction(**found)
 
     def under(self, protocol: TestProtocol | None) -> MmsegSegmenter:
         """Return this network as mmsegmentation tests it on a closed-set dataset; it gives logits alone.
@@ -190,7 +196,8 @@ class MmsegSegmenter:
         self._seen["features"] = arguments[0]
 
     def _keep_densities(self, module: ClassMixtures, arguments: tuple[Tensor, ...], joint: Tensor) -> None:
-        self._seen["log_density"] = module.class_log_density(joint, "max")
+        if not self._logits_are_densities:
+            self._seen["log_density"] = module.class_log_density(joint, "max")
         self._seen["log_density_logsumexp"] = module.class_log_density(joint, "logsumexp")
 
 

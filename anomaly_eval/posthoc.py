@@ -1,0 +1,103 @@
+"""One run of `gmmseg-anomaly fit-mixtures`: mixtures fitted after training, by batch EM (GMMSeg, Table 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from anomaly_eval.clock import Clock
+from anomaly_eval.errors import InputError
+from anomaly_eval.fitting import check_classes, check_out
+from anomaly_eval.labels import VOID
+from anomaly_eval.network import NetworkRequest
+from anomaly_eval.outputs import write_atomically
+from anomaly_eval.prediction import refuse_non_finite
+from anomaly_eval.progress import progress_bar
+from anomaly_eval.reading import read_ahead
+from anomaly_eval.samples import find_dataset
+from anomaly_eval.scores.mahalanobis import sample_label
+from gmmseg.estimation import fit_mixtures
+from gmmseg.reservoir import ClassReservoir
+from gmmseg.sampling import draw_per_class_and_image
+
+
+@dataclass(frozen=True)
+class MixtureRequest:
+    """All that one run of `fit-mixtures` depends on."""
+
+    network: NetworkRequest
+    dataset: str
+    out: Path
+    data_root: Path | None = None
+    components: int = 5
+    pixels_per_image: int = 100
+    """Pixels drawn from each class of each image."""
+    pixels_per_class: int = 20_000
+    """Pixels kept of each class over the dataset."""
+    variance_floor: float = 1e-6
+    iterations: int = 100
+    seed: int = 0
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class MixtureReport:
+    """What was fitted."""
+
+    images: int
+    pixels: int
+    steps: int
+    log_likelihood: float
+    """Mean over the pixels of log p(x | c), nats."""
+    absent: tuple[str, ...]
+    """Classes without a pixel; the network never predicts them."""
+
+
+def run_fit_mixtures(request: MixtureRequest, console: Console) -> MixtureReport:
+    """Sample the features of a trained network, fit the mixtures, and write a checkpoint that `eval` can run."""
+    from anomaly_eval.segmenters.mmseg import MmsegSegmenter
+    from anomaly_eval.segmenters.posthoc import checkpoint_with_mixtures, refuse_without_softmax
+
+    check_out(request.out, request.overwrite)
+    samples = find_dataset(request.dataset, request.data_root)
+    segmenter = request.network.load()
+    if not isinstance(segmenter, MmsegSegmenter):
+        raise InputError("mixtures can only be fitted to networks of mmsegmentation.")
+    refuse_without_softmax(segmenter)
+    check_classes(samples, segmenter)
+    reservoir = ClassReservoir(len(segmenter.classes), request.pixels_per_class, request.seed)
+    with torch.inference_mode(), progress_bar(console, f"features of {samples.spec}", len(samples.samples)) as advance:
+        for number, (sample, image, label) in enumerate(read_ahead(samples, Clock())):
+            prediction = segmenter(image)
+            refuse_non_finite(prediction, sample.image)
+            maps = prediction.features
+            if maps is None:
+                raise InputError(f"the network {segmenter.checkpoint.path} gives no features.")
+            labels = torch.from_numpy(sample_label(label, maps)).long()
+            labels[labels == VOID] = -1
+            drawn = draw_per_class_and_image(
+                labels[None], request.pixels_per_image, seed=request.seed, first_image=number
+            )
+            reservoir.add(maps.values.flatten(1).T[drawn.to(maps.values.device)], labels.flatten()[drawn])
+            advance()
+    try:
+        features, labels = reservoir.result()
+    except ValueError as error:
+        raise InputError(f"mixtures cannot be fitted on {samples.spec}: {error}.") from error
+    known = torch.bincount(labels, minlength=len(segmenter.classes)) > 0
+    with console.status("EM"):
+        mixtures, history = fit_mixtures(
+            features,
+            labels,
+            len(known),
+            request.components,
+            iterations=request.iterations,
+            variance_floor=request.variance_floor,
+            generator=torch.Generator().manual_seed(request.seed),
+        )
+    write_atomically(request.out, checkpoint_with_mixtures(segmenter, mixtures, known))
+    absent = tuple(name for name, there in zip(segmenter.classes, known.tolist(), strict=True) if not there)
+    return MixtureReport(len(samples.samples), len(labels), len(history), history[-1], absent)

@@ -1,0 +1,109 @@
+"""`fit-mixtures`: mixtures in the place of a trained network's softmax."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from scipy.stats import norm
+
+from anomaly_eval.cli import main
+from anomaly_eval.segmenters.mmseg import load_segmenter
+from tests.anomaly_eval import networks
+from tests.anomaly_eval.commands import assert_refused
+
+
+@pytest.fixture
+def fit(tmp_path, data, checkpoint, capsys):
+    """Run `fit-mixtures` with sensible arguments and return (exit code, standard output, standard error)."""
+
+    def run(*arguments: str, **replaced: str) -> tuple[int, str, str]:
+        options = {
+            "--ckpt": str(checkpoint),
+            "--dataset": str(tmp_path / "training.yaml"),
+            "--data-root": str(data),
+            "--out": str(tmp_path / "mixtures.pth"),
+            "--device": "cpu",
+            "--components": "1",
+        } | {f"--{name}": value for name, value in replaced.items()}
+        code = main(["fit-mixtures", *(word for option in options.items() for word in option), *arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def test_one_component_is_the_gaussian_of_each_class(tmp_path, fit, checkpoint, data):
+    """With all pixels drawn, mean and deviation are those of the features of the class; scipy gives the density."""
+    code, output, errors = fit(**{"pixels-per-image": "99999"})
+    assert code == 0, errors
+    softmax = load_segmenter(checkpoint, device="cpu")
+    fitted = load_segmenter(tmp_path / "mixtures.pth", device="cpu")
+    features, labels = [], []
+    for index in range(3):
+        image = np.asarray(Image.open(data / "training" / "images" / f"{index}.png"))
+        label = np.asarray(Image.open(data / "training" / "labels_masks" / f"{index}.png"))
+        maps = softmax(image).features.values
+        step = image.shape[0] // maps.shape[1]
+        # The pixel that lies nearest to the centre of a cell of the feature grid, rounded up.
+        labels.append(label[step // 2 :: step, step // 2 :: step].ravel())
+        features.append(maps.flatten(1).T.numpy())
+    features, labels = np.concatenate(features), np.concatenate(labels)
+    assert f"{len(labels)} pixels of 3 images" in output
+    densities = fitted(image).log_density.values.flatten(1).numpy()
+    pixels = maps.flatten(1).T.double().numpy()
+    for label in range(5):
+        own = features[labels == label].astype(np.float64)
+        # Some features of a random network never vary; there the floor of the variance stands in.
+        deviations = np.sqrt(np.maximum(own.var(axis=0), 1e-6))
+        expected = norm(own.mean(axis=0), deviations).logpdf(pixels).sum(axis=1)
+        np.testing.assert_allclose(densities[label], expected, rtol=1e-4, atol=1e-2)
+
+
+def test_the_network_can_be_evaluated_and_absent_classes_are_told(tmp_path, fit, data, capsys):
+    for path in (data / "training" / "labels_masks").iterdir():
+        label = np.array(Image.open(path))
+        label[label == 3] = 255
+        Image.fromarray(label).save(path)
+    code, output, errors = fit(components="2")
+    assert code == 0, errors
+    assert "never predict: vegetation" in output
+    fitted = load_segmenter(tmp_path / "mixtures.pth", device="cpu")
+    image = np.asarray(Image.open(data / "training" / "images" / "0.png"))
+    assert 3 not in fitted(image).logits.values.argmax(dim=0)
+    arguments = ["--ckpt", tmp_path / "mixtures.pth", "--dataset", "road_anomaly", "--data-root", data]
+    assert main(["eval", *map(str, arguments), "--out", str(tmp_path / "out"), "--device", "cpu"]) == 0
+    assert "gmmseg_logsumexp" in (tmp_path / "out" / "results.csv").read_text()
+
+
+def test_the_same_seed_gives_the_same_file(tmp_path, fit):
+    contents = []
+    for seed in ("0", "0", "1"):
+        assert fit("--overwrite", components="3", seed=seed)[0] == 0
+        contents.append(torch.load(tmp_path / "mixtures.pth", weights_only=True)["state_dict"])
+    means = [content["decode_head.conv_seg.mixtures.means"] for content in contents]
+    assert torch.equal(means[0], means[1]) and not torch.equal(means[0], means[2])
+
+
+def test_what_cannot_be_fitted_is_refused(tmp_path, fit, data):
+    assert_refused(fit(dataset="road_anomaly"), "road_anomaly", "no class labels")
+    assert fit()[0] == 0
+    assert_refused(fit(), "mixtures.pth exists already", "--overwrite")
+    fitted = str(tmp_path / "mixtures.pth")
+    assert_refused(fit(ckpt=fitted, out=str(tmp_path / "again.pth")), "is a GMM classifier already")
+    for path in (data / "training" / "labels_masks").iterdir():
+        Image.fromarray(np.full((64, 96), 255, np.uint8)).save(path)
+    assert_refused(fit(out=str(tmp_path / "void.pth")), "no labelled pixel")
+    assert not (tmp_path / "void.pth").exists() and not (tmp_path / "again.pth").exists()
+
+
+def test_a_cascade_gets_its_mixtures_in_the_last_head(tmp_path, fit):
+    model = copy.deepcopy(networks.cascade())
+    checkpoint = networks.save(tmp_path / "cascade.pth", model)
+    assert fit(ckpt=str(checkpoint))[0] == 0
+    fitted = load_segmenter(tmp_path / "mixtures.pth", device="cpu")
+    assert type(fitted.classifier).__name__ == "GMMClassifier"
+    assert isinstance(fitted.model.decode_head[0].conv_seg, torch.nn.Conv2d)
