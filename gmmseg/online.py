@@ -173,6 +173,8 @@ class OnlineEM:
         # A mass that is all rounding describes nothing.
         learns = present[:, None] & (moments.mass > 1e-3)
         means = self._blend(old.means, new.means, settings.momentum_means, learns)
+        if settings.unit_means:
+            means = torch.nn.functional.normalize(means, dim=2)
         variances = self._blend(old.deviations.square(), new.deviations.square(), settings.momentum_deviations, learns)
         weights = old.weights
         if settings.assignment == "vanilla":
