@@ -74,7 +74,7 @@ def evaluate_dataset(
     with clock.section("metrics"):
         metrics = _compute(states, samples)
     with clock.section("input"):
-        record = _record(samples, tally)
+        record = dataset_record(samples, tally.sizes, tally.void_pixels, tally.without_anomaly)
     return [_row(samples, name, found) for name, found in metrics.items()], record
 
 
@@ -82,8 +82,8 @@ def check_rankable(samples: SampleSet) -> None:
     """Raise InputError for a dataset whose labels are classes rather than anomalies."""
     if samples.card.task != "anomaly":
         raise InputError(
-            f"{samples.spec} is a closed-set dataset without anomalies, so nothing can be ranked on it; use it with "
-            f"--fit-dataset."
+            f"{samples.spec} is a closed-set dataset without anomalies, so nothing can be ranked on it; evaluate its "
+            f"classes, or use it with --fit-dataset."
         )
 
 
@@ -130,16 +130,20 @@ def _compute(states: Mapping[str, RankingState], samples: SampleSet) -> dict[str
             ) from error
 
 
-def _record(samples: SampleSet, tally: _Tally) -> DatasetRecord:
+def dataset_record(
+    samples: SampleSet, sizes: set[tuple[int, int]], void_pixels: int, without_anomaly: int | None = None
+) -> DatasetRecord:
+    """Say which images of which sizes, (width, height), were evaluated; hashes all files of the set."""
     return DatasetRecord(
+        task=samples.card.task,
         name=samples.spec,
         title=samples.title,
         layout=samples.layout,
         n_images=len(samples.samples),
         expected_images=samples.expected_images,
-        n_images_without_anomaly=tally.without_anomaly,
-        n_void_pixels=tally.void_pixels,
-        image_sizes=sorted(tally.sizes),
+        n_images_without_anomaly=without_anomaly,
+        n_void_pixels=void_pixels,
+        image_sizes=sorted(sizes),
         expected_size=samples.card.size,
         card_sha256=samples.card.sha256,
         files_sha256=samples.files_sha256(),

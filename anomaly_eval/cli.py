@@ -38,6 +38,13 @@ class Device(str, Enum):
     cuda = "cuda"
 
 
+class Protocol(str, Enum):
+    """Whose test settings closed-set datasets are evaluated with."""
+
+    card = "card"
+    network = "network"
+
+
 Checkpoint = Annotated[Path, typer.Option("--ckpt", help="Checkpoint (.pth) of an mmsegmentation network.")]
 Config = Annotated[
     str | None,
@@ -74,6 +81,12 @@ def evaluate(
         list[str] | None,
         typer.Option(help="Switch off steps of SML: standardisation, suppression, smoothing."),
     ] = None,
+    protocol: Annotated[
+        Protocol | None,
+        typer.Option(
+            help="Test settings for closed-set datasets: of the dataset's card, or the network's own. Default: card."
+        ),
+    ] = None,
     resize: Resize = None,
     device: DeviceOption = Device.auto,
     window_batch: WindowBatch = 4,
@@ -85,7 +98,7 @@ def evaluate(
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier results in --out.")] = False,
 ) -> None:
-    """Evaluate a checkpoint: scores x datasets to tables, heatmaps and a record of where the numbers come from."""
+    """Evaluate a checkpoint: scores x anomaly datasets, and the classes of closed-set ones, to tables and heatmaps."""
     from anomaly_eval.evaluation import EvaluationRequest, run_evaluation
     from anomaly_eval.network import NetworkRequest
     from anomaly_eval.reports.tables import print_results
@@ -100,6 +113,7 @@ def evaluate(
         statistics=stats,
         sml_without=sml_without or (),
         heatmaps=_heatmap_count(heatmaps),
+        protocol=None if protocol is None else protocol.value,
         with_published=with_published,
         overwrite=overwrite,
         command=context.obj,
@@ -137,6 +151,49 @@ def fit(
     for name, record in run_fit(request, Console(stderr=True)).items():
         _say("; ".join([f"{name}: {record.n_images} images of {record.dataset}", *record.notes]))
     _say(f"Statistics: {out}")
+
+
+@app.command(name="fit-mixtures")
+def fit_mixtures(
+    ckpt: Checkpoint,
+    dataset: Annotated[str, typer.Option(help="The closed-set dataset that the network was trained on.")],
+    out: Annotated[Path, typer.Option(help="The checkpoint to write (.pth); `eval` runs it.")],
+    data_root: DataRoot = None,
+    config: Config = None,
+    components: Annotated[int, typer.Option(min=1, help="Gaussians of each class.")] = 5,
+    pixels_per_image: Annotated[int, typer.Option(min=1, help="Pixels drawn from each class and image.")] = 100,
+    pixels_per_class: Annotated[int, typer.Option(min=1, help="Pixels kept of each class.")] = 20_000,
+    variance_floor: Annotated[float, typer.Option(min=1e-12, help="Smallest variance of a feature.")] = 1e-6,
+    seed: Annotated[int, typer.Option(help="Seed of the pixels and of the first means.")] = 0,
+    resize: Resize = None,
+    device: DeviceOption = Device.auto,
+    window_batch: WindowBatch = 4,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+) -> None:
+    """Fit Gaussian mixtures to the features of a trained softmax network, and write it with them as its classifier."""
+    from anomaly_eval.network import NetworkRequest
+    from anomaly_eval.posthoc import MixtureRequest, run_fit_mixtures
+
+    request = MixtureRequest(
+        network=NetworkRequest(ckpt, config, device.value, resize, window_batch),
+        dataset=dataset,
+        out=out,
+        data_root=data_root,
+        components=components,
+        pixels_per_image=pixels_per_image,
+        pixels_per_class=pixels_per_class,
+        variance_floor=variance_floor,
+        seed=seed,
+        overwrite=overwrite,
+    )
+    report = run_fit_mixtures(request, Console(stderr=True))
+    _say(
+        f"{report.pixels} pixels of {report.images} images, {report.steps} steps of EM, mean log-likelihood "
+        f"{report.log_likelihood:.3f}"
+    )
+    if report.absent:
+        _say(f"no pixel of these classes, which the network will never predict: {', '.join(report.absent)}")
+    _say(f"Checkpoint: {out}")
 
 
 @datasets_app.callback(invoke_without_command=True)

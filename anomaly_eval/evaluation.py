@@ -15,18 +15,31 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.markup import escape
 
-from anomaly_eval.benchmark import Observer, check_rankable, evaluate_dataset
+from anomaly_eval.benchmark import Observer, evaluate_dataset
+from anomaly_eval.cards import Task
 from anomaly_eval.clock import Clock, peak_memory_mb
+from anomaly_eval.closed_set import check_same_classes, evaluate_closed_set
 from anomaly_eval.errors import InputError
 from anomaly_eval.fitting import fit_scores, load_statistics
 from anomaly_eval.network import NetworkRequest
 from anomaly_eval.outputs import prepare_output
 from anomaly_eval.prediction import Prediction, Segmenter
 from anomaly_eval.progress import progress_bar
+from anomaly_eval.protocol import ProtocolChoice
 from anomaly_eval.reports.heatmaps import HeatmapStore, choose_evenly
 from anomaly_eval.reports.methods import method_name
-from anomaly_eval.reports.tables import results_csv, results_latex, results_markdown
-from anomaly_eval.results import Conventions, DatasetRecord, FitRecord, Provenance, Results, Row, Timing
+from anomaly_eval.reports.tables import write_tables
+from anomaly_eval.results import (
+    ClosedSetClassRow,
+    ClosedSetRow,
+    Conventions,
+    DatasetRecord,
+    FitRecord,
+    Provenance,
+    Results,
+    Row,
+    Timing,
+)
 from anomaly_eval.samples import Sample, SampleSet, find_dataset
 from anomaly_eval.scores import FittedScore, Score, choose_scores
 from anomaly_eval.scores.sml import SML
@@ -48,6 +61,8 @@ class EvaluationRequest:
     sml_without: Sequence[str] = ()
     heatmaps: int | None = 0
     """How many images of each dataset get heatmaps; None is all."""
+    protocol: ProtocolChoice | None = None
+    """Whose test settings closed-set datasets are evaluated with; None is the card's."""
     with_published: bool = False
     overwrite: bool = False
     command: Sequence[str] = ()
@@ -63,13 +78,15 @@ def run_evaluation(request: EvaluationRequest, console: Console) -> Results:
     _check_options(request)
     with clock.section("input"):
         datasets = _find_all(request.datasets, request.data_root)
+        _check_tasks(request, {samples.card.task for samples in datasets})
         fit_set = find_dataset(request.fit_dataset, request.data_root) if request.fit_dataset else None
     with prepare_output(request.out, request.overwrite) as output:
         with clock.section("load"):
             segmenter = request.network.load()
-        scores = [
-            _configured(score, request.sml_without) for score in choose_scores(request.scores, segmenter.provides)
-        ]
+        closed_sets = [samples for samples in datasets if samples.card.task == "closed_set"]
+        for samples in closed_sets:
+            check_same_classes(samples, segmenter.classes)
+        scores = _scores(request, segmenter) if len(closed_sets) < len(datasets) else []
         fits = _fit(scores, segmenter, fit_set, request.statistics, console, clock)
         scores, warnings = _drop_unfitted(scores)
         _check_kept(request, scores)
@@ -77,12 +94,20 @@ def run_evaluation(request: EvaluationRequest, console: Console) -> Results:
         for warning in warnings:
             console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)
         rows: list[Row] = []
+        closed_set: list[ClosedSetRow] = []
+        closed_set_classes: list[ClosedSetClassRow] = []
         records: list[DatasetRecord] = []
         with HeatmapStore(output.path) as store:
             observer = _heatmap_observer(store, datasets, request.heatmaps)
             for samples in datasets:
-                found, record = evaluate_dataset(segmenter, samples, scores, console, clock, observer)
-                rows += found
+                if samples.card.task == "closed_set":
+                    findings = evaluate_closed_set(segmenter, samples, console, clock, request.protocol or "card")
+                    record = findings.record
+                    closed_set.append(findings.row)
+                    closed_set_classes += findings.classes
+                else:
+                    found, record = evaluate_dataset(segmenter, samples, scores, console, clock, observer)
+                    rows += found
                 records.append(record)
                 if not record.expected_sizes_only:
                     warnings.append(f"{samples.spec}: {_sizes(record)}")
@@ -90,6 +115,8 @@ def run_evaluation(request: EvaluationRequest, console: Console) -> Results:
                 _draw_heatmaps(store, output.path, console, records, scores)
         results = Results(
             rows=rows,
+            closed_set=closed_set,
+            closed_set_classes=closed_set_classes,
             datasets=records,
             conventions=Conventions(),
             provenance=Provenance(
@@ -103,7 +130,8 @@ def run_evaluation(request: EvaluationRequest, console: Console) -> Results:
             timing=_timing(clock),
             warnings=warnings,
         )
-        _write(results, output.path, request.with_published)
+        (output.path / "results.json").write_text(results.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        write_tables(results, output.path, request.with_published)
     return results
 
 
@@ -125,10 +153,34 @@ def _find_all(references: Sequence[str], data_root: Path | None) -> list[SampleS
     found: dict[str, SampleSet] = {}
     for reference in references:
         samples = find_dataset(reference, data_root)
-        check_rankable(samples)
         if found.setdefault(samples.spec, samples).card.sha256 != samples.card.sha256:
             raise InputError(f"two different dataset cards are called {samples.spec}; rename one of them in its card.")
     return list(found.values())
+
+
+def _check_tasks(request: EvaluationRequest, tasks: set[Task]) -> None:
+    """Refuse options for a kind of dataset that is not among the datasets."""
+    of_anomalies = {
+        "--scores": request.scores is not None,
+        "--fit-dataset": request.fit_dataset is not None,
+        "--stats": request.statistics is not None,
+        "--sml-without": bool(request.sml_without),
+        "--heatmaps": request.heatmaps != 0,
+    }
+    given = [name for name, is_given in of_anomalies.items() if is_given]
+    if given and "anomaly" not in tasks:
+        raise InputError(
+            f"{given[0]} is about anomalies, but --dataset names only closed-set datasets, on which nothing can be "
+            f"ranked; leave it out, or add an anomaly dataset."
+        )
+    if request.protocol is not None and "closed_set" not in tasks:
+        raise InputError(
+            "--protocol is about closed-set datasets, and none is among --dataset; leave it out, or add one."
+        )
+
+
+def _scores(request: EvaluationRequest, segmenter: Segmenter) -> list[Score]:
+    return [_configured(score, request.sml_without) for score in choose_scores(request.scores, segmenter.provides)]
 
 
 def _configured(score: Score, sml_without: Sequence[str]) -> Score:
@@ -253,10 +305,3 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def _write(results: Results, folder: Path, with_published: bool) -> None:
-    (folder / "results.csv").write_text(results_csv(results), encoding="utf-8")
-    (folder / "results.json").write_text(results.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    (folder / "results.tex").write_text(results_latex(results, with_published), encoding="utf-8")
-    (folder / "results.md").write_text(results_markdown(results, with_published), encoding="utf-8")

@@ -13,7 +13,8 @@ from types import TracebackType
 from anomaly_eval.errors import InputError
 
 RESULTS_FILE = "results.json"
-_OURS = {RESULTS_FILE, "results.csv", "results.tex", "results.md", "heatmaps"}
+_TABLES = {"results.csv", "results.tex", "results.md", "closed_set.csv", "closed_set_classes.csv", "closed_set.tex"}
+_OURS = {RESULTS_FILE, "heatmaps"} | _TABLES
 _KEYS_OF_RESULTS = {"format_version", "rows", "provenance"}
 # These can only come from writing, wherever they are raised; the others may be about a file that was read.
 _ERRORS_OF_WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+from anomaly_eval.cards import Task
 
 
 class Record(BaseModel):
@@ -24,9 +26,38 @@ class Row(Record):
     n_inlier_pixels: int
 
 
+class ClosedSetRow(Record):
+    """One line of `closed_set.csv`. Rates are percentages at full precision."""
+
+    dataset: str
+    miou: float
+    macc: float
+    aacc: float
+    n_images: int
+    n_pixels: int
+    """Pixels that were counted, void left out."""
+    n_classes: int
+    """Classes that `miou` is the mean of: those that occur in a label or a prediction."""
+    protocol: str
+    """Whose test settings were used, and which they are."""
+
+
+class ClosedSetClassRow(Record):
+    """One line of `closed_set_classes.csv`. Rates are percentages at full precision, NaN where there is none."""
+
+    dataset: str
+    class_id: int
+    name: str
+    iou: float
+    acc: float
+    n_label_pixels: int
+    n_predicted_pixels: int
+
+
 class DatasetRecord(Record):
     """Which images stood behind the rows of one dataset."""
 
+    task: Task = "anomaly"
     name: str
     """Canonical name, with the variant where it is not the card's default: `fishyscapes_static:v2`."""
     title: str
@@ -34,7 +65,8 @@ class DatasetRecord(Record):
     layout: str
     n_images: int
     expected_images: int | None
-    n_images_without_anomaly: int
+    n_images_without_anomaly: int | None
+    """None in a closed-set dataset."""
     n_void_pixels: int
     image_sizes: list[tuple[int, int]]
     """Distinct (width, height) in pixels."""
@@ -64,6 +96,13 @@ class Conventions(Record):
     ap: str = "step-wise sum over distinct thresholds (no interpolation)"
     fpr95: str = "first_geq: false-positive rate at the first threshold with a true-positive rate >= 0.95"
     class_maps: str = "resized bilinearly to the label, then reduced over classes"
+    closed_set: str = (
+        "confusion counts of all pixels of the set are pooled, void pixels are dropped; no test-time augmentation"
+    )
+    closed_set_means: str = (
+        "as in mmsegmentation, mIoU is the mean over classes that occur in a label or a prediction, mAcc over those "
+        "that occur in a label; aAcc is the share of all pixels"
+    )
 
 
 class Timing(Record):
@@ -124,6 +163,8 @@ class Results(Record):
 
     format_version: int = 1
     rows: list[Row]
+    closed_set: list[ClosedSetRow] = Field(default_factory=list)
+    closed_set_classes: list[ClosedSetClassRow] = Field(default_factory=list)
     datasets: list[DatasetRecord]
     conventions: Conventions
     provenance: Provenance

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from anomaly_eval.reports.methods import dataset_title, method_name
-from anomaly_eval.reports.notes import DAGGER, Note, deviations, fit_marks, notes_of
+from anomaly_eval.reports.notes import DAGGER, Note, deviations, fit_marks, notes_of, warnings_of
 from anomaly_eval.reports.published import PublishedRow, Rates
 from anomaly_eval.results import Results
 
@@ -64,10 +64,13 @@ class Section:
 class ComparisonTable:
     """All that a rendering needs.
 
-    datasets: titles, with a dagger at the end where the images are not those of the whole set. settings: headers of
-    the columns between the methods and the numbers; published lines fill them, and without those there are none.
+    subject: what was measured, for the caption. metrics: headers of the cells of one dataset. datasets: titles, with a
+    dagger at the end where the images are not those of the whole set. settings: headers of the columns between the
+    methods and the numbers; published lines fill them, and without those there are none.
     """
 
+    subject: str
+    metrics: tuple[str, ...]
     datasets: tuple[str, ...]
     settings: tuple[str, ...]
     sections: tuple[Section, ...]
@@ -78,7 +81,6 @@ class ComparisonTable:
 def compare(results: Results, published: Sequence[PublishedRow] = ()) -> ComparisonTable:
     """Arrange measured rows, and above them the published rows that have a value for one of the datasets."""
     names = _datasets(results)
-    different = {record.name for record in results.datasets if deviations(record)}
     shown = [row for row in published if any(name in row.rates for name in names)]
     settings = ("Resyn.", "OOD data", "mIoU") if shown else ()
     measured = _measured(results, names, settings)
@@ -87,14 +89,21 @@ def compare(results: Results, published: Sequence[PublishedRow] = ()) -> Compari
         if shown
         else (Section("", measured),)
     )
-    titles = (dataset_title(name, results.datasets) + (DAGGER if name in different else "") for name in names)
     return ComparisonTable(
-        datasets=tuple(titles),
+        subject="Anomaly segmentation",
+        metrics=METRICS,
+        datasets=marked_titles(results, names),
         settings=settings,
         sections=sections,
         notes=notes_of(results, with_published=bool(shown)),
-        warnings=tuple(results.warnings),
+        warnings=warnings_of(results, "anomaly"),
     )
+
+
+def marked_titles(results: Results, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the titles of datasets, with a dagger where the images are not those of the whole set."""
+    different = {record.name for record in results.datasets if deviations(record)}
+    return tuple(dataset_title(name, results.datasets) + (DAGGER if name in different else "") for name in names)
 
 
 def ranks(values: Sequence[float | None], higher_is_better: bool) -> list[Rank]:
@@ -112,7 +121,8 @@ def ranks(values: Sequence[float | None], higher_is_better: bool) -> list[Rank]:
 
 def _datasets(results: Results) -> list[str]:
     """Return the canonical names of the datasets in the order of their records."""
-    names = [record.name for record in results.datasets] + [row.dataset for row in results.rows]
+    ranked = [record.name for record in results.datasets if record.task == "anomaly"]
+    names = ranked + [row.dataset for row in results.rows]
     return list(dict.fromkeys(names))
 
 
@@ -123,7 +133,7 @@ def _measured(results: Results, names: Sequence[str], settings: Sequence[str]) -
     methods = list(dict.fromkeys(row.method for row in rows))
     marks = fit_marks(results)
     unknown = (UNKNOWN,) * len(settings)
-    cells = _cells([[rates.get((method, name)) for name in names] for method in methods])
+    cells = ranked_cells([[rates.get((method, name)) for name in names] for method in methods], HIGHER_IS_BETTER)
     return tuple(
         Line(method_name(method), marks.get(method, ""), unknown, line)
         for method, line in zip(methods, cells, strict=True)
@@ -133,7 +143,7 @@ def _measured(results: Results, names: Sequence[str], settings: Sequence[str]) -
 def _published(rows: Sequence[PublishedRow], names: Sequence[str]) -> tuple[Line, ...]:
     """Return the published lines in the order of the paper."""
     tick = {True: "✓", False: "✗"}
-    cells = _cells([[row.rates.get(name) for name in names] for row in rows])
+    cells = ranked_cells([[row.rates.get(name) for name in names] for row in rows], HIGHER_IS_BETTER)
     return tuple(
         Line(
             name=row.method,
@@ -149,16 +159,20 @@ def _published(rows: Sequence[PublishedRow], names: Sequence[str]) -> tuple[Line
     )
 
 
-def _cells(rates: Sequence[Sequence[Rates | None]]) -> list[tuple[tuple[Cell, ...], ...]]:
-    """Rank the rates of [method][dataset] column by column."""
-    datasets = [_dataset_cells(dataset) for dataset in zip(*rates, strict=True)]
+def ranked_cells(
+    rates: Sequence[Sequence[Sequence[float | None] | None]], higher_is_better: Sequence[bool]
+) -> list[tuple[tuple[Cell, ...], ...]]:
+    """Rank the rates of [method][dataset][metric] column by column; None is a method that was not measured."""
+    datasets = [_dataset_cells(dataset, higher_is_better) for dataset in zip(*rates, strict=True)]
     return [tuple(cells[method] for cells in datasets) for method in range(len(rates))]
 
 
-def _dataset_cells(rates: Sequence[Rates | None]) -> list[tuple[Cell, ...]]:
+def _dataset_cells(
+    rates: Sequence[Sequence[float | None] | None], higher_is_better: Sequence[bool]
+) -> list[tuple[Cell, ...]]:
     """Return for each method its cells on one dataset."""
     columns = []
-    for metric, higher_is_better in enumerate(HIGHER_IS_BETTER):
+    for metric, higher in enumerate(higher_is_better):
         values = [None if rate is None else rate[metric] for rate in rates]
-        columns.append(list(map(Cell, values, ranks(values, higher_is_better))))
+        columns.append(list(map(Cell, values, ranks(values, higher))))
     return list(zip(*columns, strict=True))

@@ -1,8 +1,8 @@
-"""The comparison as a LaTeX table in the layout of the paper's Table 2."""
+"""The comparison as a LaTeX table in the layout of the paper's Tables 1 and 2."""
 
 from __future__ import annotations
 
-from anomaly_eval.reports.comparison import METRICS, Cell, ComparisonTable, Line, Rank
+from anomaly_eval.reports.comparison import Cell, ComparisonTable, Line, Rank
 from anomaly_eval.reports.notes import DAGGER
 
 _SPECIAL = {
@@ -40,7 +40,7 @@ def latex_table(table: ComparisonTable) -> str:
     """Return a `table` environment, after a comment that names the packages it needs."""
     packages = ["booktabs", "graphicx", *(["amssymb"] if table.settings else [])]
     preamble = " ".join(rf"\usepackage{{{package}}}" for package in packages)
-    columns = "l" + "c" * (len(table.settings) + len(METRICS) * len(table.datasets))
+    columns = "l" + "c" * (len(table.settings) + len(table.metrics) * len(table.datasets))
     titles = ", ".join(escape(title.removesuffix(DAGGER)) for title in table.datasets)
     return "\n".join(
         [
@@ -48,8 +48,8 @@ def latex_table(table: ComparisonTable) -> str:
             *(f"% Warning: {' '.join(warning.split())}" for warning in table.warnings),
             r"\begin{table}[t]",
             r"\centering",
-            rf"\caption{{Anomaly segmentation ({titles}). All numbers in percent.}}",
-            r"\label{tab:anomaly-segmentation}",
+            rf"\caption{{{escape(table.subject)} ({titles}). All numbers in percent.}}",
+            rf"\label{{tab:{table.subject.lower().replace(' ', '-')}}}",
             r"\smallskip",
             _FIT_WIDTH,
             rf"\begin{{tabular}}{{{columns}}}",
@@ -70,13 +70,13 @@ def latex_table(table: ComparisonTable) -> str:
 
 def _header(table: ComparisonTable) -> list[str]:
     """Return the line of datasets, the rules below it, and the line of metrics."""
-    width, before = len(METRICS), 1 + len(table.settings)
+    width, before = len(table.metrics), 1 + len(table.settings)
     groups, rules = [""] * before, []
     for index, title in enumerate(table.datasets):
         start = before + 1 + index * width
         groups.append(rf"\multicolumn{{{width}}}{{c}}{{{escape(title)}}}")
         rules.append(rf"\cmidrule(lr){{{start}-{start + width - 1}}}")
-    names = ["Method", *table.settings, *METRICS * len(table.datasets)]
+    names = ["Method", *table.settings, *table.metrics * len(table.datasets)]
     return [_row(groups), "".join(rules), _row([escape(name) for name in names]), r"\midrule"]
 
 

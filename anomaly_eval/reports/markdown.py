@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from anomaly_eval.reports.comparison import METRICS, Cell, ComparisonTable, Line, Rank
+from anomaly_eval.reports.comparison import Cell, ComparisonTable, Line, Rank
 
 # GitHub removes <u> but keeps <ins>, which browsers underline.
 _WRAP = {Rank.BEST: "**%s**", Rank.SECOND: "<ins>%s</ins>", Rank.OTHER: "%s"}
@@ -19,7 +19,7 @@ def escape(text: str) -> str:
 
 def markdown_table(table: ComparisonTable) -> str:
     """Return the table, the footnotes and the warnings."""
-    numbers = [f"{escape(title)} {metric}" for title in table.datasets for metric in METRICS]
+    numbers = [f"{escape(title)} {metric}" for title in table.datasets for metric in table.metrics]
     lines = [
         _row(["Method", *table.settings, *numbers]),
         _row(["---", *[":-:"] * len(table.settings), *["--:"] * len(numbers)]),

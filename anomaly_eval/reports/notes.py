@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from anomaly_eval.reports.methods import method_name
-from anomaly_eval.reports.published import SOURCE
+from anomaly_eval.cards import Task
+from anomaly_eval.reports.methods import dataset_title, method_name
+from anomaly_eval.reports.published import CLOSED_SET_SOURCE, SOURCE
 from anomaly_eval.results import DatasetRecord, FitRecord, ModelRecord, Results
 
 DAGGER = "†"
@@ -39,18 +40,57 @@ def deviations(record: DatasetRecord) -> list[str]:
 
 def notes_of(results: Results, with_published: bool) -> tuple[Note, ...]:
     """Return the daggers, the fits, then the notes on the whole table."""
-    notes = [Note(DAGGER, _deviation_text(record, with_published)) for record in results.datasets if deviations(record)]
+    notes = _deviation_notes(results, "anomaly", with_published)
     notes += [Note(str(1 + index), _fit_text(fit, methods)) for index, (fit, methods) in enumerate(_fits(results))]
-    conventions = results.conventions
+    conventions, model = results.conventions, results.provenance.model
     notes += [
         Note("", f"Pooling: {conventions.pooling}. Positives: {conventions.positives}."),
         Note("", f"AUROC: {conventions.auroc}. AP: {conventions.ap}. FPR95: {conventions.fpr95}."),
         Note("", f"Class maps: {conventions.class_maps}."),
-        Note("", _model_text(results.provenance.model)),
+        Note("", f"{_model_text(model)} Resolution: {model.resize}, inference: {model.inference}."),
     ]
     if with_published:
         notes.append(Note("", f"Published rows are copied from {SOURCE}; other networks, so they are ranked apart."))
     return tuple(notes)
+
+
+def closed_set_notes_of(results: Results, with_published: bool) -> tuple[Note, ...]:
+    """Return the daggers, how each closed-set dataset was tested, then the notes on the whole table."""
+    notes = _deviation_notes(results, "closed_set", with_published)
+    names = [row.dataset for row in results.closed_set_classes]
+    for row in results.closed_set:
+        title = dataset_title(row.dataset, results.datasets)
+        notes.append(
+            Note(
+                "",
+                f"{title}: test settings of the {row.protocol}; mIoU over {row.n_classes} of "
+                f"{names.count(row.dataset)} classes.",
+            )
+        )
+    conventions = results.conventions
+    notes += [
+        Note("", f"Closed set: {conventions.closed_set}."),
+        Note("", f"Means: {conventions.closed_set_means}."),
+        Note("", f"Class maps: {conventions.class_maps}."),
+        Note("", _model_text(results.provenance.model)),
+    ]
+    if with_published:
+        text = f"Published rows are copied from {CLOSED_SET_SOURCE}; other networks, so they are ranked apart."
+        notes.append(Note("", text))
+    return tuple(notes)
+
+
+def warnings_of(results: Results, task: Task) -> tuple[str, ...]:
+    """Return the warnings about datasets of a task; those about no dataset count among anomalies, if there are any."""
+    closed_set = tuple(f"{record.name}: " for record in results.datasets if record.task == "closed_set")
+    if all(record.task == task for record in results.datasets):
+        return tuple(results.warnings)
+    return tuple(text for text in results.warnings if text.startswith(closed_set) == (task == "closed_set"))
+
+
+def _deviation_notes(results: Results, task: Task, with_published: bool) -> list[Note]:
+    records = [record for record in results.datasets if record.task == task and deviations(record)]
+    return [Note(DAGGER, _deviation_text(record, with_published)) for record in records]
 
 
 def _deviation_text(record: DatasetRecord, with_published: bool) -> str:
@@ -100,9 +140,8 @@ def _sentence(text: str) -> str:
 
 
 def _model_text(model: ModelRecord) -> str:
-    """Name the network, its weights and its resolution, without the folders they lay in."""
+    """Name the network and its weights, without the folders they lay in."""
     return (
         f"Checkpoint: {PurePath(model.checkpoint).name} (sha256 {model.checkpoint_sha256[:_HASH_DIGITS]}), "
-        f"config: {PurePath(model.config).name}. "
-        f"Resolution: {model.resize}, inference: {model.inference}."
+        f"config: {PurePath(model.config).name}."
     )

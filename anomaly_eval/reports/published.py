@@ -1,4 +1,4 @@
-"""The numbers of the paper's Table 2, to set beside measured ones."""
+"""The numbers of the paper's Tables 1 and 2, to set beside measured ones."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from anomaly_eval.shipped import shipped_folder
 SOURCE = "GMMSeg, NeurIPS 2022, Table 2"
 # Prefix of the columns of a dataset in the file, and the dataset's canonical name.
 _DATASETS = {"fs_laf": "fishyscapes_lostandfound", "road_anomaly": "road_anomaly"}
+CLOSED_SET_SOURCE = "GMMSeg, NeurIPS 2022, Table 1"
+_CLOSED_SETS = {"ade20k": "ade20k", "cityscapes": "cityscapes", "cocostuff": "cocostuff10k"}
 
 
 class Rates(NamedTuple):
@@ -40,6 +42,33 @@ def read_published() -> list[PublishedRow]:
     """Read the table that ships with the project, in the order of the paper."""
     path = shipped_folder("reports") / "published" / "table2_anomaly.csv"
     return parse_published(path.read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True)
+class PublishedClosedSetRow:
+    """One network of the published closed-set table."""
+
+    method: str
+    backbone: str
+    miou: dict[str, float]
+    """By the canonical name of the dataset, in percent; datasets without a published number are missing."""
+
+
+def read_published_closed_set() -> list[PublishedClosedSetRow]:
+    """Read the closed-set table that ships with the project, in the order of the paper."""
+    path = shipped_folder("reports") / "published" / "table1_closed_set.csv"
+    return [
+        PublishedClosedSetRow(
+            method=line["method"],
+            backbone=line["backbone"],
+            miou={
+                dataset: float(line[f"{prefix}_miou"])
+                for prefix, dataset in _CLOSED_SETS.items()
+                if line[f"{prefix}_miou"]
+            },
+        )
+        for line in csv.DictReader(path.read_text(encoding="utf-8").splitlines())
+    ]
 
 
 def parse_published(text: str) -> list[PublishedRow]:

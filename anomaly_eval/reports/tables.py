@@ -4,24 +4,48 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 
+from anomaly_eval.reports.closed_set import class_table_markdown, compare_closed_set, print_classes
 from anomaly_eval.reports.comparison import ComparisonTable, compare
 from anomaly_eval.reports.latex import latex_table
 from anomaly_eval.reports.markdown import markdown_table
-from anomaly_eval.reports.published import read_published
+from anomaly_eval.reports.published import read_published, read_published_closed_set
 from anomaly_eval.reports.terminal import print_comparison
-from anomaly_eval.results import Results, Row
+from anomaly_eval.results import ClosedSetClassRow, ClosedSetRow, Record, Results, Row
+
+
+def write_tables(results: Results, folder: Path, with_published: bool) -> None:
+    """Write the tables of what was evaluated: `results.*` of anomalies, `closed_set.*` of classes, both in Markdown."""
+    tables = {"results.md": results_markdown(results, with_published)}
+    if _has(results, "anomaly"):
+        tables |= {"results.csv": results_csv(results), "results.tex": results_latex(results, with_published)}
+    if _has(results, "closed_set"):
+        tables |= {
+            "closed_set.csv": closed_set_csv(results),
+            "closed_set_classes.csv": closed_set_classes_csv(results),
+            "closed_set.tex": closed_set_latex(results, with_published),
+        }
+    for name, text in tables.items():
+        (folder / name).write_text(text, encoding="utf-8")
 
 
 def results_csv(results: Results) -> str:
     """Return the rows, with the fields of `Row` as columns; numbers read back are exactly those measured."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, Row.model_fields, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(row.model_dump() for row in results.rows)
-    return text.getvalue()
+    return _csv(Row, results.rows)
+
+
+def closed_set_csv(results: Results) -> str:
+    """Return a row for each closed-set dataset, with the fields of `ClosedSetRow` as columns."""
+    return _csv(ClosedSetRow, results.closed_set)
+
+
+def closed_set_classes_csv(results: Results) -> str:
+    """Return a row for each class of each closed-set dataset, with the fields of `ClosedSetClassRow` as columns."""
+    return _csv(ClosedSetClassRow, results.closed_set_classes)
 
 
 def results_latex(results: Results, with_published: bool) -> str:
@@ -29,16 +53,47 @@ def results_latex(results: Results, with_published: bool) -> str:
     return latex_table(_comparison(results, with_published))
 
 
+def closed_set_latex(results: Results, with_published: bool) -> str:
+    """Return a LaTeX table of the closed-set datasets; with the paper's numbers where there are any for the same."""
+    return latex_table(_closed_set(results, with_published))
+
+
 def results_markdown(results: Results, with_published: bool) -> str:
-    """Return a GitHub table with footnotes and warnings."""
-    return markdown_table(_comparison(results, with_published))
+    """Return GitHub tables with footnotes and warnings: of anomalies, of closed-set datasets, and of their classes."""
+    parts = []
+    if _has(results, "anomaly"):
+        parts.append(markdown_table(_comparison(results, with_published)))
+    if _has(results, "closed_set"):
+        parts += [markdown_table(_closed_set(results, with_published)), class_table_markdown(results)]
+    return "\n".join(parts)
 
 
 def print_results(console: Console, results: Results, with_published: bool) -> None:
-    """Print the table, its footnotes and its warnings to the console."""
-    print_comparison(console, _comparison(results, with_published))
+    """Print the tables, their footnotes and their warnings to the console."""
+    if _has(results, "anomaly"):
+        print_comparison(console, _comparison(results, with_published))
+    if _has(results, "closed_set"):
+        print_classes(console, results)
+        print_comparison(console, _closed_set(results, with_published))
+
+
+def _has(results: Results, task: str) -> bool:
+    return any(record.task == task for record in results.datasets)
+
+
+def _csv(kind: type[Record], rows: Sequence[Record]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, kind.model_fields, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(row.model_dump() for row in rows)
+    return text.getvalue()
 
 
 def _comparison(results: Results, with_published: bool) -> ComparisonTable:
     """Arrange the results, beside the numbers that ship with the project if these are wanted."""
     return compare(results, read_published() if with_published else ())
+
+
+def _closed_set(results: Results, with_published: bool) -> ComparisonTable:
+    """Arrange the closed-set results, beside the numbers that ship with the project if these are wanted."""
+    return compare_closed_set(results, read_published_closed_set() if with_published else ())

@@ -9,13 +9,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from anomaly_eval.reports.comparison import METRICS, Cell, ComparisonTable, Line, Rank
+from anomaly_eval.reports.comparison import Cell, ComparisonTable, Line, Rank
 
 _STYLE = {Rank.BEST: "bold", Rank.SECOND: "underline", Rank.OTHER: ""}
 _SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 # Room for "100.00" or "FPR95 ↓", and a space.
 _CELL_WIDTH = 8
-_METRICS = "".join(metric.rjust(_CELL_WIDTH) for metric in METRICS)
 
 
 def print_comparison(console: Console, table: ComparisonTable) -> None:
@@ -34,13 +33,14 @@ def print_comparison(console: Console, table: ComparisonTable) -> None:
 
 
 def terminal_table(table: ComparisonTable, datasets: Sequence[int]) -> Table:
-    """Return a table of the datasets with these indices; one column per dataset holds its three metrics."""
+    """Return a table of the datasets with these indices; one column per dataset holds all its metrics."""
+    metrics = "".join(metric.rjust(_CELL_WIDTH) for metric in table.metrics)
     drawn = Table(box=box.SIMPLE_HEAD, header_style="", padding=(0, 1))
     drawn.add_column("\nMethod", no_wrap=True)
     for setting in table.settings:
         drawn.add_column(f"\n{setting}", justify="right", no_wrap=True)
     for index in datasets:
-        header = Text(f"{table.datasets[index].center(len(_METRICS))}\n{_METRICS}")
+        header = Text(f"{table.datasets[index].center(len(metrics))}\n{metrics}")
         drawn.add_column(header, justify="right", no_wrap=True)
     for section in table.sections:
         lines = [line for line in section.lines if _has_number(line, datasets)]

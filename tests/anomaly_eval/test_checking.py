@@ -129,6 +129,16 @@ def test_closed_set_has_no_share(tmp_path: Path) -> None:
     assert report.images_without_anomaly == ()
 
 
+def test_new_values_in_masks_of_ade20k_are_listed(tmp_path: Path) -> None:
+    for id, values in (("ADE_val_00000001", [[0, 1, 2, 150]]), ("ADE_val_00000002", [[0, 151, 2, 255]])):
+        draw(tmp_path / f"ADEChallengeData2016/images/validation/{id}.jpg", np.zeros((1, 4, 3)))
+        draw(tmp_path / f"ADEChallengeData2016/annotations/validation/{id}.png", values)
+    report = check_dataset(scan_samples(*load_card("ade20k"), tmp_path))
+    assert (report.found, report.expected, report.complete) == (2, 2000, False)
+    (problem,) = report.problems
+    assert "ADE_val_00000002.png holds the values 151, 255, but its dataset card knows only 0-150" in problem
+
+
 def test_list_datasets(tmp_path: Path) -> None:
     draw(tmp_path / "road_anomaly/images/0.jpg", np.zeros((1, 4, 3)))
     draw(tmp_path / "road_anomaly/labels_masks/0.png", [[0, 1, 2, 255]])

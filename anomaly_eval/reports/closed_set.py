@@ -1,0 +1,91 @@
+"""Closed-set results for people: a table of the datasets, as in the paper's Table 1, and one of their classes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import PurePath
+
+from rich import box
+from rich.columns import Columns
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from anomaly_eval.reports.comparison import UNKNOWN, ComparisonTable, Line, Section, marked_titles, ranked_cells
+from anomaly_eval.reports.markdown import escape
+from anomaly_eval.reports.methods import dataset_title
+from anomaly_eval.reports.notes import closed_set_notes_of, warnings_of
+from anomaly_eval.reports.published import PublishedClosedSetRow
+from anomaly_eval.results import ClosedSetClassRow, Results
+
+METRICS = ("mIoU ↑", "mAcc ↑", "aAcc ↑")
+HIGHER_IS_BETTER = (True, True, True)
+_CLASSES_PER_BLOCK = 25
+
+
+def compare_closed_set(results: Results, published: Sequence[PublishedClosedSetRow] = ()) -> ComparisonTable:
+    """Arrange what was measured, and above it the published rows that have a value for one of the datasets."""
+    names = [row.dataset for row in results.closed_set]
+    shown = [row for row in published if any(name in row.miou for name in names)]
+    name = PurePath(results.provenance.model.checkpoint).stem
+    measured = ranked_cells([[(row.miou, row.macc, row.aacc) for row in results.closed_set]], HIGHER_IS_BETTER)
+    settings = ("Backbone",) if shown else ()
+    sections = [Section("Measured" if shown else "", (Line(name, "", (UNKNOWN,) * len(settings), measured[0]),))]
+    if shown:
+        cells = ranked_cells([[(row.miou.get(name), None, None) for name in names] for row in shown], HIGHER_IS_BETTER)
+        lines = (Line(row.method, "", (row.backbone,), line) for row, line in zip(shown, cells, strict=True))
+        sections.insert(0, Section("Published", tuple(lines)))
+    return ComparisonTable(
+        subject="Closed-set segmentation",
+        metrics=METRICS,
+        datasets=marked_titles(results, names),
+        settings=settings,
+        sections=tuple(sections),
+        notes=closed_set_notes_of(results, with_published=bool(shown)),
+        warnings=warnings_of(results, "closed_set"),
+    )
+
+
+def class_table_markdown(results: Results) -> str:
+    """Return a GitHub table of all classes for each dataset."""
+    lines: list[str] = []
+    for title, rows in _by_dataset(results):
+        lines += [f"Classes of {escape(title)}, in percent:", "", "| Class | IoU | Acc |", "| --- | --: | --: |"]
+        lines += [f"| {escape(row.name)} | {_percent(row.iou)} | {_percent(row.acc)} |" for row in rows]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def print_classes(console: Console, results: Results) -> None:
+    """Print the classes of each dataset, in as many blocks beside each other as the console is wide."""
+    for title, rows in _by_dataset(results):
+        console.print(Text(f"Classes of {title}"))
+        starts = range(0, len(rows), _CLASSES_PER_BLOCK)
+        console.print(Columns([_block(rows[start : start + _CLASSES_PER_BLOCK]) for start in starts]))
+
+
+def _block(rows: Sequence[ClosedSetClassRow]) -> Table:
+    drawn = Table(box=box.SIMPLE_HEAD, header_style="", padding=(0, 1))
+    drawn.add_column("Class", no_wrap=True)
+    for metric in ("IoU", "Acc"):
+        drawn.add_column(metric, justify="right", no_wrap=True)
+    for row in rows:
+        drawn.add_row(Text(row.name), _percent(row.iou), _percent(row.acc))
+    return drawn
+
+
+def _by_dataset(results: Results) -> list[tuple[str, list[ClosedSetClassRow]]]:
+    """Return the title and the classes of each dataset."""
+    return [
+        (
+            dataset_title(found.dataset, results.datasets),
+            [row for row in results.closed_set_classes if row.dataset == found.dataset],
+        )
+        for found in results.closed_set
+    ]
+
+
+def _percent(value: float) -> str:
+    """Two decimals, or `--` for a class without a value."""
+    return UNKNOWN if math.isnan(value) else f"{value:.2f}"
