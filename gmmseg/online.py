@@ -172,13 +172,22 @@ class OnlineEM:
         present = used.any(dim=1)
         # A mass that is all rounding describes nothing.
         learns = present[:, None] & (moments.mass > 1e-3)
-        means = self._blend(old.means, new.means, settings.momentum_means, learns)
+        warmup = settings.momentum_warmup
+        means = self._blend(old.means, new.means, settings.momentum_means, learns, warmup == "all")
         if settings.unit_means:
             means = torch.nn.functional.normalize(means, dim=2)
-        variances = self._blend(old.deviations.square(), new.deviations.square(), settings.momentum_deviations, learns)
+        variances = self._blend(
+            old.deviations.square(),
+            new.deviations.square(),
+            settings.momentum_deviations,
+            learns,
+            warmup != "none",
+        )
         weights = old.weights
         if settings.assignment == "vanilla":
-            blended = self._blend(old.weights[..., None], new.weights[..., None], settings.momentum_weights, learns)
+            blended = self._blend(
+                old.weights[..., None], new.weights[..., None], settings.momentum_weights, learns, warmup == "all"
+            )
             weights = blended[..., 0].clamp(min=1e-6)
             weights = weights / weights.sum(dim=1, keepdim=True)
         mixtures.updates += learns
@@ -186,10 +195,10 @@ class OnlineEM:
         self.idle = torch.where(used.cpu(), 0, self.idle + present.cpu()[:, None].long())
         self._revive(pixels, components, iteration)
 
-    def _blend(self, old: Tensor, new: Tensor, momentum: float, learns: Tensor) -> Tensor:
+    def _blend(self, old: Tensor, new: Tensor, momentum: float, learns: Tensor, warmup: bool) -> Tensor:
         """Apply the momentum update (C, M, …) where a component learns; float64."""
         tau = torch.full_like(old[..., :1], momentum, dtype=torch.float64)
-        if self.settings.momentum_warmup:
+        if warmup:
             steps = self.mixtures.updates[..., None].double()
             tau = torch.minimum(tau, steps / (steps + 1))
         return torch.where(learns[..., None], momentum_update(old.double(), new, tau), old.double())

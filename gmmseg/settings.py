@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+import torch
+
 from gmmseg.density import ClassDensity
 from gmmseg.errors import InputError
 
@@ -14,6 +16,7 @@ Objective = Literal["generative", "discriminative"]
 Projection = Literal["linear", "conv_norm_relu", "none"]
 Normalisation = Literal["none", "l2", "layer_norm", "layer_norm_l2"]
 Assignment = Literal["sinkhorn", "vanilla"]
+Warmup = Literal["none", "deviations", "all"]
 MemoryType = Literal["float32", "float16", "bfloat16"]
 MemoryStart = Literal["empty", "random_directions"]
 
@@ -62,8 +65,8 @@ class MixtureSettings:
     momentum_deviations: float = 0.999
     momentum_weights: float = 0.999
     """Used with `vanilla` only: under Sinkhorn all components of a class weigh the same."""
-    momentum_warmup: bool = True
-    """In a component's step t use at most 1 - 1/t: the first step replaces, the next ones average."""
+    momentum_warmup: Warmup = "deviations"
+    """What has a momentum of at most 1 - 1/t in a component's step t: the first replaces, the next ones average."""
     unit_means: bool = False
     """Means are directions of length one."""
     variance_offset: float = 0.0
@@ -101,7 +104,10 @@ class MixtureSettings:
         for name in ("pixels_per_class_and_image", "pixels_per_component"):
             value = getattr(self, name)
             _require(name, value, value is None or value >= 1, "None or at least 1")
+        _require("memory_device", self.memory_device, _is_device(self.memory_device), "a device of torch, or None")
 
+        if self.component_loss_weight > 0 and self.pixels_per_class_and_image is not None:
+            raise InputError("component_loss_weight needs pixels_per_class_and_image=None: all pixels have a target.")
         if self.em_loops > 1 and not self.batch_in_m_step:
             raise InputError("the mixture's em_loops above 1 need batch_in_m_step: the memory alone does not change.")
 
@@ -113,7 +119,7 @@ class MixtureSettings:
         """
         given = dict(settings)
         preset = given.pop("preset", "paper")
-        if preset not in PRESETS:
+        if not isinstance(preset, str) or preset not in PRESETS:
             raise InputError(f"there is no mixture preset {preset!r}; the presets are {', '.join(PRESETS)}.")
         known = [field.name for field in fields(cls)]
         for name in given:
@@ -141,6 +147,13 @@ def _check(name: str, value: object, expected: Any) -> None:
         raise InputError(f"the mixture's {name} is {value!r}; it must be of type {wanted}.")
 
 
+def _is_device(name: str | None) -> bool:
+    try:
+        return name is None or bool(torch.device(name))
+    except RuntimeError:
+        return False
+
+
 def _require(name: str, value: object, holds: bool, wanted: str) -> None:
     if not holds:
         raise InputError(f"the mixture's {name} is {value!r}; it must be {wanted}.")
@@ -157,7 +170,7 @@ PRESETS: dict[str, MixtureSettings] = {
         em_every=5,
         batch_in_m_step=False,
         momentum_deviations=0.0,
-        momentum_warmup=False,
+        momentum_warmup="none",
         unit_means=True,
         variance_offset=1e-2,
         variance_floor=1e-2,

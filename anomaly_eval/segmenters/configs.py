@@ -111,6 +111,9 @@ def _literal(node: ast.expr) -> Any:
                 value = _literal(keyword.value)
                 result.update(value if keyword.arg is None else {keyword.arg: value})
             return result
+        case ast.Call(func=ast.Name(id="dict"), args=[ast.Dict() as argument], keywords=[]):
+            # So mmengine writes a dictionary whose keys are no names.
+            return _literal(argument)
         case ast.Dict(keys=keys, values=values) if None not in keys:
             return {_literal(key): _literal(value) for key, value in zip(keys, values, strict=True) if key}
         case ast.List(elts=items):

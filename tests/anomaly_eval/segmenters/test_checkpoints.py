@@ -156,7 +156,7 @@ def test_literals_round_trip_through_python_text(values):
 
 
 def test_mmengines_text_is_read_as_mmengine_reads_it():
-    config = Config(dict(model=networks.cascade()))
+    config = Config(dict(model=networks.cascade(), values={11: 255}, both=[{"a": {1: 2}}]))
     parsed = parse_literals(config.pretty_text)
     assert parsed == Config.fromstring(config.pretty_text, ".py").to_dict()
 
@@ -181,6 +181,8 @@ def test_mmengines_text_is_read_as_mmengine_reads_it():
         "model = '\0'",
         "model = {[1]: 2}",
         "model = dict(**3)",
+        "model = dict({1: 2}, a=f())",
+        "model = dict({1: f()})",
     ],
 )
 def test_anything_but_literals_is_refused(text):
