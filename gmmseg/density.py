@@ -14,12 +14,14 @@ from torch import Tensor
 
 ClassDensity = Literal["max", "logsumexp"]
 
-_LARGEST_SPREAD = 512.0
+_LARGEST_SPREAD = 256.0
 """Squared distance of a mean from the centre, in deviations, up to which float32 keeps a log density to 1e-4."""
+_PARTS = 2
+"""Products that a log density is added up from: one long sum would round to 2e-4."""
 
 
 class QuadraticForm(NamedTuple):
-    """log N(x; mu, diag sigma^2) = weight . [y^2, y] + bias with y = x - centre, for K Gaussians in D dimensions.
+    """log N(x; mu, diag sigma^2) = weight . [y1^2, y1, y2^2, y2, ...] + bias with y = x - centre, for K Gaussians.
 
     weight: (K, 2 D), bias: (K,), centre: (D,), all of one dtype: float64 where float32 would cancel.
     """
@@ -37,11 +39,12 @@ def quadratic_form(means: Tensor, deviations: Tensor, log_weights: Tensor | None
     leaves too much for float32 the form is float64.
     """
     means, deviations = means.double(), deviations.double()
-    centre = means.mean(dim=0)
+    # Rounded, because features are shifted by it in float32.
+    centre = means.mean(dim=0).float().double()
     precision = deviations.square().reciprocal()
     offset = means - centre
     spread = (offset.square() * precision).sum(dim=1)
-    weight = torch.cat([-0.5 * precision, offset * precision], dim=1)
+    weight = torch.stack([-0.5 * precision, offset * precision], dim=2).flatten(1)
     bias = -0.5 * spread - deviations.log().sum(dim=1) - 0.5 * means.shape[1] * math.log(2 * math.pi)
     if log_weights is not None:
         bias = bias + log_weights.double()
@@ -59,8 +62,12 @@ def component_log_density(
     with torch.autocast(features.device.type, enabled=False):
         weight, bias, centre = quadratic_form(means, deviations, log_weights)
         shifted = features.to(weight.dtype) - centre
-        expanded = torch.cat([shifted.square(), shifted], dim=1)
-        return torch.addmm(bias, expanded, weight.t()).float()
+        expanded = torch.stack([shifted.square(), shifted], dim=2).flatten(1)
+        first, *rest = zip(expanded.chunk(_PARTS, dim=1), weight.t().chunk(_PARTS, dim=0), strict=True)
+        densities = torch.addmm(bias, *first)
+        for factors in rest:
+            densities.addmm_(*factors)
+        return densities.float()
 
 
 def component_log_density_maps(
@@ -70,8 +77,13 @@ def component_log_density_maps(
     with torch.autocast(features.device.type, enabled=False):
         weight, bias, centre = quadratic_form(means, deviations, log_weights)
         shifted = features.flatten(2).to(weight.dtype) - centre[:, None]
-        expanded = torch.cat([shifted.square(), shifted], dim=1)
-        densities = torch.matmul(weight, expanded).add_(bias[:, None]).float()
+        expanded = torch.stack([shifted.square(), shifted], dim=2).flatten(1, 2)
+        many = weight.expand(len(expanded), -1, -1)
+        first, *rest = zip(many.chunk(_PARTS, dim=2), expanded.chunk(_PARTS, dim=1), strict=True)
+        densities = torch.baddbmm(bias[:, None], *first)
+        for factors in rest:
+            densities.baddbmm_(*factors)
+        densities = densities.float()
         return densities.reshape(*densities.shape[:2], *features.shape[2:])
 
 

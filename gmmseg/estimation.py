@@ -139,7 +139,8 @@ def _e_step(features: Tensor, labels: Tensor, mixtures: Mixtures, chunk: int) ->
 
 def check_pixels(features: Tensor, labels: Tensor, classes: int) -> None:
     """Raise ValueError where features (N, D) are not finite or labels (N,) lie outside [0, classes)."""
-    if not torch.isfinite(features.sum()):
+    # In float64: the sum of finite float16 features may be infinite.
+    if not torch.isfinite(features.sum(dtype=torch.float64)):
         raise ValueError("the features hold NaN or infinite values")
     if len(labels) and not (int(labels.min()) >= 0 and int(labels.max()) < classes):
         raise ValueError(f"labels lie between {int(labels.min())} and {int(labels.max())}, outside [0, {classes})")

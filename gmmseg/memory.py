@@ -100,11 +100,14 @@ class FeatureMemory:
     def load_state(self, state: Mapping[str, Tensor], device: torch.device) -> None:
         """Take what `state` returned, for a network on `device`. Raises InputError where it does not fit."""
         if not state:
+            self.clear(torch.ones(len(self.fill), dtype=torch.bool))
             return
-        queues = state["stored"]
+        queues, fill, following = state["stored"], state["fill"], state["next"]
         expected = (len(self.fill), self.dimensions)
         found = (queues.shape[0], queues.shape[2])
-        if found != expected or queues.shape[1] > self.size or queues.dtype != self.dtype:
+        fits = found == expected and queues.shape[1] <= self.size and queues.dtype == self.dtype
+        # The next place is behind the last, unless the queue was full at another size.
+        if not (fits and bool(((fill == self.size) | (following == fill)).all())):
             raise InputError(
                 f"the memory in the checkpoint holds {tuple(queues.shape)} {queues.dtype}, but the config asks for "
                 f"{expected[0]} queues of {self.size} x {expected[1]} {self.dtype}; resume with the config it was "
@@ -112,14 +115,15 @@ class FeatureMemory:
             )
         stored = self._allocate(device)
         stored.reshape(len(self.fill), self.size, self.dimensions)[:, : queues.shape[1]] = queues.to(stored.device)
-        self.fill, self._next = state["fill"].clone(), state["next"].clone()
-        self._mass, self._sums = state["mass"].to(device), state["sums"].to(device)
+        self.fill, self._next = fill.clone(), following.clone()
+        self._mass, self._sums = state["mass"].to(device, copy=True), state["sums"].to(device, copy=True)
 
     def _allocate(self, device: torch.device) -> Tensor:
         """Return the queues as (C M size, D), made on the first call; moments lie beside the network."""
         if self._stored is None:
             rows = len(self.fill) * self.size
-            self._stored = torch.empty(rows, self.dimensions, dtype=self.dtype, device=self.device or device)
+            # Zeros, because a state holds what lies behind the end of shorter queues as well.
+            self._stored = torch.zeros(rows, self.dimensions, dtype=self.dtype, device=self.device or device)
             self._mass = torch.zeros(len(self.fill), dtype=torch.float64, device=device)
             self._sums = torch.zeros(len(self.fill), 2 * self.dimensions, dtype=torch.float64, device=device)
         return self._stored
