@@ -25,8 +25,8 @@ MemoryStart = Literal["empty", "random_directions"]
 class MixtureSettings:
     """What a GMM classifier is and how it learns; the defaults are the preset `paper` (section 3.3).
 
-    Where the paper is silent they follow the official code, except that momentum is warmed up and the memory starts
-    empty: from random means and deviations of 1, a momentum of 0.999 alone needs thousands of iterations.
+    Where the paper is silent they follow the official code, except that the momentum of the deviations is warmed up and
+    the memory starts empty: from deviations of 1, a momentum of 0.999 alone needs thousands of iterations.
     """
 
     components: int = 5
@@ -71,8 +71,8 @@ class MixtureSettings:
     """Means are directions of length one."""
     variance_offset: float = 0.0
     """Added to each variance."""
-    variance_floor: float = 1e-3
-    """Smallest variance."""
+    variance_floor: float = 1e-2
+    """Smallest variance; that of the official code. At a tenth of it a short training falls behind softmax."""
     reseed_after: int = 200
     """A component without a pixel in this many M-steps with its class present starts anew from it; 0: never."""
 
