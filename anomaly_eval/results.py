@@ -99,6 +99,10 @@ class Conventions(Record):
     closed_set: str = (
         "confusion counts of all pixels of the set are pooled, void pixels are dropped; no test-time augmentation"
     )
+    closed_set_maps: str = (
+        "as in mmsegmentation, logits are resized bilinearly to the network's input, then to the label, and the class "
+        "with the largest is predicted"
+    )
     closed_set_means: str = (
         "as in mmsegmentation, mIoU is the mean over classes that occur in a label or a prediction, mAcc over those "
         "that occur in a label; aAcc is the share of all pixels"

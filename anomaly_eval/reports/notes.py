@@ -71,7 +71,7 @@ def closed_set_notes_of(results: Results, with_published: bool) -> tuple[Note, .
     notes += [
         Note("", f"Closed set: {conventions.closed_set}."),
         Note("", f"Means: {conventions.closed_set_means}."),
-        Note("", f"Class maps: {conventions.class_maps}."),
+        Note("", f"Class maps: {conventions.closed_set_maps}."),
         Note("", _model_text(results.provenance.model)),
     ]
     if with_published:
