@@ -1,8 +1,6 @@
-# What all trainings share. Options of the train command, with any config:
+# What all trainings share. Options for any of them:
 #   images chosen so that all classes come equally often, as in the official code:
 #       --cfg-options train_dataloader.sampler.type=ClassUniformSampler
-#   or, in a config of your own:
-#       train_dataloader = dict(sampler=dict(_delete_=True, type="ClassUniformSampler"))
-#   curves for TensorBoard:
-#       visualizer = dict(vis_backends=[dict(type="TensorboardVisBackend")])
+#   curves for TensorBoard, beside the log:
+#       --cfg-options visualizer.vis_backends.0.type=TensorboardVisBackend
 _base_ = "mmseg::_base_/default_runtime.py"
