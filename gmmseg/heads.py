@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from gmmseg.classifier import GMMClassifier
 from gmmseg.errors import InputError
+from gmmseg.sampling import check_labels
 from gmmseg.settings import MixtureSettings
 
 
@@ -23,8 +24,11 @@ class _LearnsMixtures(BaseDecodeHead):  # type: ignore[misc]
 
     def loss_by_feat(self, seg_logits: Tensor, batch_data_samples: list[Any]) -> dict[str, Tensor]:
         """Return the architecture's losses and those of the classifier."""
+        # Some architectures return edges beside the labels.
+        labels = BaseDecodeHead._stack_batch_gt(self, batch_data_samples).squeeze(1)
+        # First, because a cross-entropy of labels outside the classes fails less clearly.
+        check_labels(labels, self.num_classes, self.ignore_index)
         losses: dict[str, Tensor] = super().loss_by_feat(seg_logits, batch_data_samples)
-        labels = self._stack_batch_gt(batch_data_samples).squeeze(1)
         losses.update(self.conv_seg.learn(labels, self.ignore_index))
         return losses
 
@@ -44,7 +48,7 @@ def GMMSegHead(architecture: str, mixture: Mapping[str, Any] | None = None, **se
 
     Raises InputError for an architecture that mmsegmentation does not know or that does not end in one convolution.
     """
-    kind = MODELS.module_dict.get(architecture)
+    kind = MODELS.module_dict.get(architecture) if isinstance(architecture, str) else None
     if not (isinstance(kind, type) and issubclass(kind, BaseDecodeHead)):
         raise InputError(f"there is no decode head {architecture!r} in mmsegmentation; check `architecture`.")
     head = _gmmseg_class(kind)(**settings)
@@ -61,8 +65,20 @@ def GMMSegHead(architecture: str, mixture: Mapping[str, Any] | None = None, **se
         dropout=head.dropout_ratio,
         norm_cfg=head.norm_cfg,
     )
-    head.dropout = None
-    if isinstance(head.init_cfg, Mapping) and (head.init_cfg.get("override") or {}).get("name") == "conv_seg":
-        # It would set the classifier's normalisations to small random numbers; the classifier starts by itself.
-        head.init_cfg = None
+    # Not None, as ANNHead calls it unasked.
+    head.dropout = nn.Identity()
+    # They would set the classifier's normalisations to small random numbers; the classifier starts by itself.
+    head.init_cfg = [step for step in _as_list(head.init_cfg) if "conv_seg" not in _overridden(step)] or None
     return head
+
+
+def _overridden(step: Mapping[str, Any]) -> list[str]:
+    """Return the names of the modules that one step of an `init_cfg` singles out."""
+    return [override["name"] for override in _as_list(step.get("override"))]
+
+
+def _as_list(value: Any) -> list[Any]:
+    """Return what mmengine takes as nothing, one or many as a list."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, (list, tuple)) else [value]

@@ -144,8 +144,9 @@ class OnlineEM:
         if settings.assignment == "vanilla":
             assignment = responsibilities(joint)
         else:
-            # Under Sinkhorn the weights of a class are equal, so the joint is the density but for a constant.
-            density = scale_by_class(joint, labels, classes) if settings.sinkhorn_scaled else joint
+            # Not the joint: weights have no part in Eq. 10, and would change what densities are scaled by.
+            density = joint - self.mixtures.weights.log()[labels]
+            density = scale_by_class(density, labels, classes) if settings.sinkhorn_scaled else density
             assignment = sinkhorn(
                 density, labels, classes, epsilon=settings.sinkhorn_epsilon, iterations=settings.sinkhorn_iterations
             )
@@ -175,7 +176,7 @@ class OnlineEM:
         warmup = settings.momentum_warmup
         means = self._blend(old.means, new.means, settings.momentum_means, learns, warmup == "all")
         if settings.unit_means:
-            means = torch.nn.functional.normalize(means, dim=2)
+            means = torch.where(learns[..., None], torch.nn.functional.normalize(means, dim=2), means)
         variances = self._blend(
             old.deviations.square(),
             new.deviations.square(),
@@ -185,8 +186,10 @@ class OnlineEM:
         )
         weights = old.weights
         if settings.assignment == "vanilla":
+            # A component without pixels learns nothing but this: that its share is zero.
+            among = present[:, None].expand_as(learns)
             blended = self._blend(
-                old.weights[..., None], new.weights[..., None], settings.momentum_weights, learns, warmup == "all"
+                old.weights[..., None], new.weights[..., None], settings.momentum_weights, among, warmup == "all"
             )
             weights = blended[..., 0].clamp(min=1e-6)
             weights = weights / weights.sum(dim=1, keepdim=True)
@@ -221,6 +224,11 @@ class OnlineEM:
             self.idle[label, component] = 0
             self.mixtures.updates[label, component] = 1
         revived = dead & (self.idle == 0)
-        self.mixtures.replace(Mixtures(means, deviations, old.weights))
+        weights = old.weights
+        if self.settings.assignment == "vanilla":
+            # Its weight died with it.
+            weights = weights.masked_fill(revived.to(weights.device), 1 / self.mixtures.components)
+            weights = weights / weights.sum(dim=1, keepdim=True)
+        self.mixtures.replace(Mixtures(means, deviations, weights))
         self.memory.clear(revived.flatten())
         self.reseeded += int(revived.sum())

@@ -11,20 +11,24 @@ IGNORED = -1
 """The label of a pixel that belongs to no class."""
 
 
-def labels_at(labels: Tensor, size: tuple[int, int], classes: int, ignore_index: int) -> Tensor:
-    """Resize labels (B, H, W) to the features' (h, w) by the nearest neighbour; pixels of no class become IGNORED.
-
-    Raises InputError for a label outside [0, classes) other than `ignore_index`.
-    """
-    ignored = labels == ignore_index
-    wrong = ~ignored & ((labels < 0) | (labels >= classes))
+def check_labels(labels: Tensor, classes: int, ignore_index: int) -> None:
+    """Raise InputError for a label outside [0, classes) other than `ignore_index`."""
+    wrong = (labels != ignore_index) & ((labels < 0) | (labels >= classes))
     if bool(wrong.any()):
         raise InputError(
             f"a training label has the value {int(labels[wrong][0])}, but the network has {classes} classes and "
             f"ignores {ignore_index}; check num_classes, ignore_index and reduce_zero_label of the config."
         )
-    clean = labels.masked_fill(ignored, IGNORED)
-    # The same pixels as interpolation of float labels by `nearest`, without rounding them.
+
+
+def labels_at(labels: Tensor, size: tuple[int, int], classes: int, ignore_index: int) -> Tensor:
+    """Resize labels (B, H, W) to the features' (h, w) by the nearest neighbour; pixels of no class become IGNORED.
+
+    Raises InputError for a label outside [0, classes) other than `ignore_index`.
+    """
+    check_labels(labels, classes, ignore_index)
+    clean = labels.masked_fill(labels == ignore_index, IGNORED)
+    # What interpolation by `nearest` means; torch rounds the ratio, which at odd sizes can miss by a pixel.
     rows = torch.arange(size[0], device=labels.device) * labels.shape[1] // size[0]
     columns = torch.arange(size[1], device=labels.device) * labels.shape[2] // size[1]
     return clean[:, rows[:, None], columns]

@@ -1,0 +1,53 @@
+"""Pixels of two gloo processes, and of one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from gmmseg.gathering import gather_pixels
+
+PROCESS = """
+import sys, torch
+from gmmseg.gathering import gather_pixels
+rank, folder = int(sys.argv[1]), sys.argv[2]
+torch.distributed.init_process_group("gloo", f"file://{folder}/meeting", rank=rank, world_size=2)
+found = []
+for counts in [(3, 5), (0, 4), (2, 0), (0, 0)]:
+    count = counts[rank]
+    features = torch.arange(count * 3.0).reshape(count, 3) + 100 * rank
+    found.append(gather_pixels(features, torch.arange(count) + 10 * rank, torch.full((count,), rank)))
+torch.save(found, f"{folder}/{rank}.pth")
+torch.distributed.barrier()
+torch.distributed.destroy_process_group()
+"""
+
+
+def test_two_processes_see_the_same_pixels_in_the_order_of_their_ranks(tmp_path: Path) -> None:
+    processes = [
+        subprocess.Popen([sys.executable, "-c", PROCESS, str(rank), str(tmp_path)], stderr=subprocess.PIPE, text=True)
+        for rank in (0, 1)
+    ]
+    try:
+        for process in processes:
+            _, errors = process.communicate(timeout=120)
+            assert process.returncode == 0, errors
+    finally:
+        for process in processes:
+            process.kill()
+    first, second = (torch.load(tmp_path / f"{rank}.pth", weights_only=True) for rank in (0, 1))
+    labels = [[0, 1, 2, 10, 11, 12, 13, 14], [10, 11, 12, 13], [0, 1], []]
+    for one, other, expected in zip(first, second, labels, strict=True):
+        assert all(torch.equal(value, same) for value, same in zip(one, other, strict=True))
+        features, found, marks = one
+        assert found.tolist() == expected and marks.tolist() == [label // 10 for label in expected]
+        assert features[:, 0].tolist() == [100.0 * (label // 10) + 3 * (label % 10) for label in expected]
+        assert features.shape == (len(expected), 3)
+
+
+def test_one_process_keeps_its_own() -> None:
+    own = torch.rand(4, 3), torch.arange(4), torch.ones(4, dtype=torch.int64)
+    assert all(found is given for found, given in zip(gather_pixels(*own), own, strict=True))

@@ -1,0 +1,345 @@
+"""Online EM, each step beside the same step written out by hand."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from gmmseg.assignment import harden, sinkhorn
+from gmmseg.errors import InputError
+from gmmseg.mixtures import ClassMixtures
+from gmmseg.online import OnlineEM
+from gmmseg.sampling import IGNORED
+from gmmseg.settings import MixtureSettings
+
+CLASSES, COMPONENTS, DIMENSIONS = 3, 2, 4
+
+
+def learner(seed: int = 0, **settings: Any) -> OnlineEM:
+    torch.manual_seed(seed)
+    whole = {"components": COMPONENTS, "dimensions": DIMENSIONS, "memory_size": 40, **settings}
+    chosen = MixtureSettings.from_config(whole)
+    mixtures = ClassMixtures(CLASSES, chosen.components, DIMENSIONS, chosen.class_density)
+    return OnlineEM(mixtures, chosen)
+
+
+def batch(seed: int, classes: tuple[int, ...] = (0, 1, 2), side: int = 8) -> tuple[Tensor, Tensor, Tensor]:
+    """Return features (2, D, side, side) with two far groups a class, labels, and all correct."""
+    generator = torch.Generator().manual_seed(seed)
+    centres = 2 * torch.randn(CLASSES, 2, DIMENSIONS, generator=torch.Generator().manual_seed(50))
+    labels = torch.tensor(classes)[torch.randint(len(classes), (2, side, side), generator=generator)]
+    group = torch.randint(2, labels.shape, generator=generator)
+    noise = 0.3 * torch.randn(2, side, side, DIMENSIONS, generator=generator)
+    features = (centres[labels, group] + noise).permute(0, 3, 1, 2).contiguous()
+    labels[:, 0] = IGNORED
+    return features, labels, torch.ones_like(labels, dtype=torch.bool)
+
+
+def rows(features: Tensor) -> Tensor:
+    return features.permute(0, 2, 3, 1).reshape(-1, features.shape[1])
+
+
+def reference_log_density(features: Tensor, label: int, mixtures: ClassMixtures) -> Tensor:
+    normal = torch.distributions.Normal(mixtures.means[label].double(), mixtures.deviations[label].double())
+    return normal.log_prob(features.double()[:, None]).sum(dim=2)
+
+
+def mean_and_variance(features: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    weights = weights.double()[:, None] / weights.double().sum()
+    mean = (weights * features.double()).sum(dim=0)
+    return mean, (weights * (features.double() - mean).square()).sum(dim=0)
+
+
+@pytest.mark.parametrize("assignment", ["sinkhorn", "vanilla"])
+def test_separable_features_raise_the_log_likelihood(assignment: str) -> None:
+    em = learner(assignment=assignment, momentum_warmup="all", sinkhorn_epsilon=1.0)
+    history = []
+    for iteration in range(12):
+        em.step(*batch(iteration), iteration)
+        history.append(em.log_likelihood)
+    # Of the mixture that drew them: two groups with deviations of 0.3.
+    best = float(np.log(0.5) - 4 * (np.log(0.3) + 0.5 * np.log(2 * np.pi) + 0.5))
+    assert history[0] < -8 and history[-1] > best - 1.5
+    assert history[-1] > history[1] > history[0]
+
+
+def test_paper_step_is_the_moments_of_memory_and_batch() -> None:
+    """Every queue is full and has been overwritten; the M-step must equal one over the pixels themselves."""
+    em = learner(memory_size=15, momentum_means=0.9, momentum_deviations=0.7, momentum_warmup="none")
+    remembered: list[list[Tensor]] = [[] for _ in range(CLASSES * COMPONENTS)]
+    for iteration in range(25):
+        features, labels, correct = batch(iteration)
+        before = copy.deepcopy(em.mixtures)
+        pixels, own_labels = rows(features), labels.flatten()
+        full = min(len(queue) for queue in remembered) == 15
+        em.step(features, labels, correct, iteration)
+        for label in range(CLASSES):
+            own = pixels[own_labels == label]
+            density = reference_log_density(own, label, before)
+            q = sinkhorn(density, torch.zeros(len(own), dtype=torch.int64), 1)
+            component = q.argmax(dim=1)
+            for index in range(COMPONENTS):
+                queue = remembered[label * COMPONENTS + index]
+                together = torch.stack([*queue, *own])
+                weights = torch.cat([torch.ones(len(queue), dtype=torch.float64), q[:, index]])
+                if float(weights.sum()) > 1e-3:
+                    mean, variance = mean_and_variance(together, weights)
+                    expected = 0.1 * mean + 0.9 * before.means[label, index].double()
+                    spread = (
+                        0.3 * variance.clamp(min=em.settings.variance_floor)
+                        + 0.7 * before.deviations[label, index].double() ** 2
+                    )
+                    found = em.mixtures.snapshot()
+                    torch.testing.assert_close(found.means[label, index].double(), expected, rtol=1e-4, atol=1e-5)
+                    torch.testing.assert_close(
+                        found.deviations[label, index].double() ** 2, spread, rtol=1e-4, atol=1e-5
+                    )
+                queue.extend(own[component == index])
+                del queue[: max(0, len(queue) - 15)]
+        assert em.memory.fill.tolist() == [len(queue) for queue in remembered]
+    assert full
+    assert torch.equal(em.mixtures.weights, torch.full((CLASSES, COMPONENTS), 0.5))
+
+
+@pytest.mark.parametrize("warmup", ["none", "deviations", "all"])
+def test_momentum_and_its_warm_up_by_hand(warmup: str) -> None:
+    """One Gaussian a class: nothing is assigned, so each step is a mean, a variance, and the momentum."""
+    em = learner(components=1, momentum_means=0.6, momentum_deviations=0.8, momentum_warmup=warmup, memory_size=1)
+    means, variances = em.mixtures.means[:, 0].double(), torch.ones(CLASSES, DIMENSIONS, dtype=torch.float64)
+    last: dict[int, Tensor] = {}
+    for iteration in range(4):
+        features, labels, correct = batch(iteration)
+        em.step(features, labels, correct, iteration)
+        of_means = min(0.6, iteration / (iteration + 1)) if warmup == "all" else 0.6
+        of_variances = 0.8 if warmup == "none" else min(0.8, iteration / (iteration + 1))
+        for label in range(CLASSES):
+            own = rows(features)[labels.flatten() == label]
+            together = torch.cat([last[label][None], own]) if label in last else own
+            mean, variance = mean_and_variance(together, torch.ones(len(together)))
+            means[label] = (1 - of_means) * mean + of_means * means[label]
+            variances[label] = (1 - of_variances) * variance + of_variances * variances[label]
+            last[label] = own[-1]
+        torch.testing.assert_close(em.mixtures.means[:, 0].double(), means, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(em.mixtures.deviations[:, 0].double() ** 2, variances, rtol=1e-4, atol=1e-5)
+
+
+def test_vanilla_weights_follow_their_shares() -> None:
+    em = learner(assignment="vanilla", momentum_weights=0.5, momentum_warmup="none")
+    features, labels, correct = batch(0)
+    before = copy.deepcopy(em.mixtures)
+    em.step(features, labels, correct, 0)
+    for label in range(CLASSES):
+        own = rows(features)[labels.flatten() == label]
+        joint = reference_log_density(own, label, before) + before.weights[label].double().log()
+        shares = joint.softmax(dim=1).mean(dim=0)
+        expected = 0.5 * shares + 0.5 * before.weights[label].double()
+        torch.testing.assert_close(em.mixtures.weights[label].double(), expected, rtol=1e-4, atol=1e-5)
+
+
+def official(**changes: Any) -> OnlineEM:
+    whole = {"preset": "official", "memory_size": 30, "component_loss_weight": 0.0, **changes}
+    return learner(**whole)
+
+
+def test_official_step_by_hand() -> None:
+    """sigma = sqrt(mean((x - f)^2) + 1e-2), f the direction of the queue's sum; means blend, sigma is replaced."""
+    em = official()
+    features, labels, correct = batch(0)
+    features = torch.nn.functional.normalize(features, dim=1)
+    before = copy.deepcopy(em.mixtures)
+    targets = em.step(features, labels, correct, 0)
+    assert targets is not None and bool(((targets == IGNORED) == (labels == IGNORED)).all())
+    stored = em.memory.state()["stored"].double()
+    assert em.memory.fill.tolist() == [30] * CLASSES * COMPONENTS
+    pixels = rows(features)
+    for label in range(CLASSES):
+        own = labels.flatten() == label
+        # The assignment: Sinkhorn on densities over their largest magnitude, hardened.
+        density = reference_log_density(pixels[own], label, before)
+        scaled = density / density.abs().max()
+        chosen = harden(sinkhorn(scaled, torch.zeros(int(own.sum()), dtype=torch.int64), 1)).argmax(dim=1)
+        assert torch.equal(targets.flatten()[own], label * COMPONENTS + chosen)
+        for index in range(COMPONENTS):
+            queue = stored[label * COMPONENTS + index]
+            # At most twenty pixels of each component have entered, the rest is random.
+            entered = (queue[:, None] - pixels.double()[None]).abs().sum(dim=2).amin(dim=1) < 1e-12
+            assert int(entered.sum()) == min(20, int((chosen == index).sum()))
+            direction = queue.sum(dim=0) / queue.sum(dim=0).norm()
+            expected = 0.001 * direction + 0.999 * before.means[label, index].double()
+            expected = expected / expected.norm()
+            torch.testing.assert_close(em.mixtures.means[label, index].double(), expected, rtol=1e-5, atol=1e-6)
+            deviation = ((queue - direction).square().mean(dim=0) + 1e-2).sqrt()
+            torch.testing.assert_close(em.mixtures.deviations[label, index].double(), deviation, rtol=1e-5, atol=1e-6)
+
+
+def test_official_means_stay_directions() -> None:
+    em = official(momentum_means=0.5, em_every=1)
+    for iteration in range(10):
+        em.step(*batch(iteration), iteration)
+        torch.testing.assert_close(em.mixtures.means.norm(dim=2), torch.ones(CLASSES, COMPONENTS))
+
+
+def test_only_correct_pixels_enter_the_official_memory() -> None:
+    em = official(memory_start="empty", em_every=1)
+    features, labels, correct = batch(0)
+    correct = labels == 1
+    before = copy.deepcopy(em.mixtures)
+    targets = em.step(features, labels, correct, 0)
+    fill = em.memory.fill.reshape(CLASSES, COMPONENTS)
+    assert int(fill[[0, 2]].sum()) == 0 and int(fill[1].sum()) > 0
+    # All labelled pixels have a target, but classes without one that is correct do not learn.
+    assert targets is not None and int((targets != IGNORED).sum()) == int((labels >= 0).sum())
+    assert em.mixtures.known.tolist() == [False, True, False]
+    assert torch.equal(em.mixtures.means[[0, 2]], before.means[[0, 2]])
+
+
+def test_m_steps_come_every_so_many_iterations() -> None:
+    for em in (learner(em_every=3), official(em_every=3)):
+        changed = []
+        for iteration in range(7):
+            before = em.mixtures.means.clone()
+            em.step(*batch(iteration), iteration)
+            changed.append(not torch.equal(before, em.mixtures.means))
+        assert changed == [True, False, False, True, False, False, True]
+        assert int(em.memory.fill.sum()) > 0
+
+
+def test_more_loops_climb_further_on_one_batch() -> None:
+    histories = []
+    for loops in (1, 5):
+        em = learner(em_loops=loops, assignment="vanilla", momentum_means=0.0, momentum_deviations=0.0)
+        features, labels, correct = batch(0)
+        em.step(features, labels, correct, 0)
+        em.step(features, labels, correct, 1)
+        histories.append(em.log_likelihood)
+    assert histories[1] > histories[0]
+
+
+def test_a_class_absent_from_the_batch_does_not_move() -> None:
+    em = learner(momentum_warmup="all")
+    for iteration in range(3):
+        em.step(*batch(iteration), iteration)
+    before = {name: value.clone() for name, value in em.mixtures.state_dict().items()}
+    for iteration in range(3, 8):
+        em.step(*batch(iteration, (0, 2)), iteration)
+    after = em.mixtures.state_dict()
+    for name in ("means", "weights", "updates"):
+        assert torch.equal(after[name][1], before[name][1])
+    torch.testing.assert_close(after["log_deviations"][1], before["log_deviations"][1], rtol=0, atol=1e-6)
+    assert not torch.equal(after["means"][0], before["means"][0])
+    assert em.idle[1].tolist() == [0] * COMPONENTS
+
+
+def kill(em: OnlineEM, label: int, component: int) -> None:
+    """Put a component where no pixel of its class is, and the others in the midst of theirs."""
+    em.mixtures.means.copy_(2 * torch.randn(CLASSES, 2, DIMENSIONS, generator=torch.Generator().manual_seed(50)))
+    em.mixtures.means[label, component] = 1e3
+    em.mixtures.log_deviations[label, component] = -2.0
+
+
+@pytest.mark.parametrize("batch_in_m_step", [True, False])
+def test_a_dead_component_is_counted_and_starts_anew_at_a_pixel_of_its_class(batch_in_m_step: bool) -> None:
+    em = learner(assignment="vanilla", reseed_after=4, batch_in_m_step=batch_in_m_step, memory_size=200)
+    kill(em, 1, 0)
+    for iteration in range(3):
+        em.step(*batch(iteration), iteration)
+        assert em.reseeded == 0 and int(em.idle[1, 0]) == iteration + 1
+        # A batch without the class is no proof of death.
+        em.step(*batch(iteration, (0, 2)), iteration)
+        assert int(em.idle[1, 0]) == iteration + 1
+    assert bool((em.mixtures.means[1, 0] == 1e3).all()) and not bool(em.live()[1, 0])
+    features, labels, correct = batch(3)
+    em.step(features, labels, correct, 3)
+    assert em.reseeded == 1 and int(em.idle[1, 0]) == 0 and bool(em.live()[1, 0])
+    own = rows(features)[labels.flatten() == 1]
+    assert float((own - em.mixtures.means[1, 0]).abs().sum(dim=1).min()) < 1e-6
+    assert bool(torch.isfinite(em.mixtures.log_deviations).all())
+    for iteration in range(4, 12):
+        em.step(*batch(iteration), iteration)
+    assert em.reseeded == 1 and int(em.memory.fill[2]) > 0
+
+
+def test_a_revived_component_competes_with_the_others_of_its_class() -> None:
+    """Under vanilla EM a dead component has lost its weight as well; a pixel's density must not pay for that."""
+    em = learner(assignment="vanilla", reseed_after=3, momentum_weights=0.0)
+    kill(em, 1, 0)
+    for iteration in range(2):
+        em.step(*batch(iteration), iteration)
+        assert float(em.mixtures.weights[1, 0]) < 1e-5
+    em.step(*batch(2), 2)
+    assert em.reseeded == 1
+    assert float(em.mixtures.weights[1, 0]) > 0.1
+    torch.testing.assert_close(em.mixtures.weights.sum(dim=1), torch.ones(CLASSES))
+
+
+def test_zero_patience_never_reseeds() -> None:
+    em = learner(assignment="vanilla", reseed_after=0)
+    kill(em, 1, 0)
+    for iteration in range(6):
+        em.step(*batch(iteration), iteration)
+    assert em.reseeded == 0 and bool((em.mixtures.means[1, 0] == 1e3).all())
+
+
+@pytest.mark.parametrize("preset", ["paper", "official"])
+@pytest.mark.parametrize("memory_dtype", ["float32", "float16"])
+def test_training_goes_on_to_the_bit_from_a_restored_state(preset: str, memory_dtype: str) -> None:
+    changes = {"preset": preset, "component_loss_weight": 0.0, "memory_dtype": memory_dtype, "reseed_after": 3}
+    first, second = learner(0, **changes), learner(1, **changes)
+    for iteration in range(5):
+        first.step(*batch(iteration), iteration)
+    second.mixtures.load_state_dict(first.mixtures.state_dict())
+    second.load_training_state(copy.deepcopy(first.training_state()))
+    for iteration in range(5, 12):
+        first.step(*batch(iteration), iteration)
+        second.step(*batch(iteration), iteration)
+        for name, value in first.mixtures.state_dict().items():
+            assert torch.equal(value, second.mixtures.state_dict()[name])
+        assert first.log_likelihood == second.log_likelihood
+    for name, value in first.training_state().items():
+        assert torch.equal(value, second.training_state()[name])
+
+
+def test_a_training_state_of_other_mixtures_is_refused() -> None:
+    first, second = learner(), learner(components=3)
+    first.step(*batch(0), 0)
+    with pytest.raises(InputError, match="resume with the config it came from"):
+        second.load_training_state(first.training_state())
+    with pytest.raises(InputError, match="resume with the config it came from"):
+        second.load_training_state({})
+    with pytest.raises(InputError, match="resume with the config it was made with"):
+        learner(memory_dtype="float16").load_training_state(first.training_state())
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_features_that_are_not_finite_are_named(value: float) -> None:
+    em = learner()
+    features, labels, correct = batch(0)
+    features[0, 0, 3, 3] = value
+    before = em.mixtures.means.clone()
+    with pytest.raises(InputError, match="NaN or infinite values in training iteration 7"):
+        em.step(features, labels, correct, 7)
+    assert torch.equal(em.mixtures.means, before)
+
+
+@pytest.mark.parametrize("preset", ["paper", "official"])
+def test_a_batch_without_labels_changes_nothing(preset: str) -> None:
+    em = learner(preset=preset, component_loss_weight=0.0)
+    features, labels, correct = batch(0)
+    em.step(features, labels, correct, 0)
+    before = {name: value.clone() for name, value in em.mixtures.state_dict().items()}
+    fill = em.memory.fill.clone()
+    targets = em.step(features, torch.full_like(labels, IGNORED), correct, 5)
+    assert targets is None or bool((targets == IGNORED).all())
+    assert all(torch.equal(value, before[name]) for name, value in em.mixtures.state_dict().items())
+    assert torch.equal(em.memory.fill, fill)
+
+
+def test_at_most_so_many_pixels_of_each_class_and_image_take_part() -> None:
+    em = learner(pixels_per_class_and_image=3, memory_size=1000)
+    em.step(*batch(0), 0)
+    assert em.memory.fill.reshape(CLASSES, COMPONENTS).sum(dim=1).tolist() == [6, 6, 6]
