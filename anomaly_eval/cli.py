@@ -17,6 +17,7 @@ from rich.markup import escape
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.processor import keep_freed_memory, prefer_fast_sort
+from anomaly_eval.shipped import shipped_folder
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -27,7 +28,7 @@ app = typer.Typer(
 datasets_app = typer.Typer(help="List the datasets and what is found of them; check one in detail.")
 app.add_typer(datasets_app, name="datasets")
 
-LIST_OPTIONS = frozenset({"--dataset", "--scores", "--sml-without"})
+LIST_OPTIONS = frozenset({"--dataset", "--scores", "--sml-without", "--cfg-options"})
 
 
 class Device(str, Enum):
@@ -43,6 +44,14 @@ class Protocol(str, Enum):
 
     card = "card"
     network = "network"
+
+
+class Launcher(str, Enum):
+    """What started the processes of a training."""
+
+    none = "none"
+    pytorch = "pytorch"
+    slurm = "slurm"
 
 
 Checkpoint = Annotated[Path, typer.Option("--ckpt", help="Checkpoint (.pth) of an mmsegmentation network.")]
@@ -194,6 +203,48 @@ def fit_mixtures(
     if report.absent:
         _say(f"no pixel of these classes, which the network will never predict: {', '.join(report.absent)}")
     _say(f"Checkpoint: {out}")
+
+
+@app.command()
+def train(
+    config: Annotated[
+        str, typer.Argument(help="Name of a shipped config, a .py file (it is executed), or mmseg::NAME.")
+    ],
+    out: Annotated[Path | None, typer.Option(help="Work dir. Default: work_dirs/ and the config's name.")] = None,
+    data_root: Annotated[
+        Path | None, typer.Option(help="Folder with the datasets, in the place of data/ in the config.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on exactly where --out was interrupted.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier training in --out.")] = False,
+    init_from: Annotated[
+        Path | None, typer.Option(help="Start from the weights of a checkpoint that fit the network.")
+    ] = None,
+    cfg_options: Annotated[
+        list[str] | None, typer.Option(help="Settings of the config to replace: dotted.name=value, one or more.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random. Default: the config's, else 0.")] = None,
+    launcher: Annotated[Launcher, typer.Option(help="What started several processes.")] = Launcher.none,
+) -> None:
+    """Train a network on mmengine's Runner; the weights it writes at the end are for `eval`."""
+    from gmmseg.training.run import Interrupted, TrainingRequest, run_training
+
+    shipped = None if set(config) & set("/:*?[") else next(shipped_folder("configs").rglob(f"{config}.py"), None)
+    request = TrainingRequest(
+        config=config if shipped is None else str(shipped),
+        out=out,
+        data_root=data_root,
+        resume=resume,
+        overwrite=overwrite,
+        init_from=init_from,
+        options=cfg_options or (),
+        seed=seed,
+        launcher=launcher.value,
+    )
+    try:
+        run_training(request, _say)
+    except Interrupted as stop:
+        Console(stderr=True).print(str(stop), highlight=False, soft_wrap=True, markup=False)
+        raise typer.Exit(stop.code) from stop
 
 
 @datasets_app.callback(invoke_without_command=True)

@@ -1,0 +1,175 @@
+"""The config of a training: loading it, and setting in it what makes a training reproducible and resumable."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.hub import get_config
+
+from gmmseg.errors import InputError
+from gmmseg.training.data import decode_heads
+from gmmseg.training.initialisation import without_pretrained
+
+_SHUFFLING = {"InfiniteSampler", "DefaultSampler", "ResumableSampler"}
+
+
+def load_config(source: str, options: Sequence[str] = ()) -> Config:
+    """Load a Python config file, which is executed, or `mmseg::NAME`, and merge options `dotted.name=value` into it.
+
+    Raises InputError where that fails or the result is not the config of a training by iterations.
+    """
+    if "::" not in source and not Path(source).is_file():
+        raise InputError(
+            f"there is no config {source}; give the name of a shipped one, a .py file or mmseg::segformer/NAME.py."
+        )
+    try:
+        if "::" in source:
+            config = get_config(source if source.endswith(".py") else f"{source}.py")
+        else:
+            config = Config.fromfile(source)
+    except (Exception, SystemExit) as error:  # a config is a Python program and fails in its own ways
+        raise InputError(f"the config {source} cannot be loaded ({_one_line(error)}).") from error
+    if options:
+        parser = argparse.ArgumentParser()
+        parser.add_argument("--cfg-options", nargs="+", action=DictAction)
+        try:
+            parsed = parser.parse_args(["--cfg-options", *options]).cfg_options
+            config.merge_from_dict(parsed)
+        except (Exception, SystemExit) as error:  # mmengine checks options by assertions, and argparse exits
+            raise InputError(
+                f"--cfg-options {' '.join(options)} does not fit the config ({_one_line(error)}); give name=value "
+                f"pairs such as train_cfg.max_iters=200."
+            ) from error
+    _check_complete(config, source)
+    return config
+
+
+def _check_complete(config: Config, source: str) -> None:
+    for name in ("model", "train_dataloader", "train_cfg", "optim_wrapper"):
+        if not isinstance(config.get(name), Mapping):
+            raise InputError(f"the config {source} has no `{name}`; give one for training, with schedule and dataset.")
+    if "max_iters" not in config.train_cfg:
+        raise InputError(
+            f"the config {source} does not count iterations; give it train_cfg=dict(type='IterBasedTrainLoop', "
+            f"max_iters=...)."
+        )
+    if config.train_cfg.get("type", "IterBasedTrainLoop") not in ("IterBasedTrainLoop", "ResumableTrainLoop"):
+        raise InputError(f"the loop {config.train_cfg.type} cannot be resumed exactly; use IterBasedTrainLoop.")
+
+
+def fit_to_machine(config: Config, *, distributed: bool) -> None:
+    """Replace what needs a GPU where there is none.
+
+    Raises InputError for mixed precision without a GPU.
+    """
+    if torch.cuda.is_available():
+        return
+    if config.optim_wrapper.get("type") == "AmpOptimWrapper":
+        raise InputError(
+            "the config trains in mixed precision (AmpOptimWrapper), which needs a GPU; set optim_wrapper.type to "
+            "OptimWrapper and remove its loss_scale and dtype."
+        )
+    config.model = _without_sync(config.model)
+    if config.get("sync_bn"):
+        config.sync_bn = None
+    if distributed:
+        config.model_wrapper_cfg = dict(
+            type="MMDistributedDataParallel",
+            device_ids=None,
+            broadcast_buffers=False,
+            find_unused_parameters=config.get("find_unused_parameters", False),
+        )
+
+
+def arrange(config: Config, *, seed: int, start: int, model_settings: str) -> None:
+    """Insert sampler, loop and hooks of this package into any config, in place.
+
+    start: samples trained on before. Raises InputError for samplers whose order cannot be resumed.
+    """
+    config.randomness = {**(config.get("randomness") or {}), "seed": seed, "diff_rank_seed": False}
+    config.setdefault("default_scope", "mmseg")
+    config.setdefault("log_processor", dict(by_epoch=False))
+    if isinstance(config.get("visualizer"), dict):
+        # A fixed name would be one visualiser for all trainings of a process.
+        config.visualizer.pop("name", None)
+    settings = {name: value for name, value in config.train_cfg.items() if name not in ("type", "by_epoch")}
+    config.train_cfg = dict(type="ResumableTrainLoop", **settings)
+    for name in ("train_dataloader", "val_dataloader"):
+        loader = config.get(name)
+        if loader is not None and not loader.get("num_workers"):
+            loader.update(num_workers=0, persistent_workers=False)
+    batch_size = _arrange_samples(config, seed, start)
+    _arrange_hooks(config, batch_size, start, model_settings)
+
+
+def start_from(config: Config, checkpoint: Path, *, resume: bool) -> None:
+    """Let the Runner take its first weights from a checkpoint and from nothing else."""
+    config.load_from, config.resume = str(checkpoint), resume
+    config.model = without_pretrained(config.model)
+
+
+def _arrange_samples(config: Config, seed: int, start: int) -> int:
+    loader = config.train_dataloader
+    batch_size = loader.get("batch_size")
+    if loader.get("batch_sampler") is not None or not isinstance(batch_size, int) or batch_size < 1:
+        raise InputError("train_dataloader needs a batch_size of at least 1, and no batch_sampler of its own.")
+    given = loader.get("sampler") or dict(type="ResumableSampler")
+    if given.get("type") in _SHUFFLING:
+        sampler = dict(type="ResumableSampler", shuffle=given.get("shuffle", True))
+    elif given.get("type") == "ClassUniformSampler":
+        # Options of the sampler that it replaces.
+        sampler = {name: value for name, value in given.items() if name not in ("shuffle", "round_up")}
+    else:
+        raise InputError(
+            f"the order of the sampler {given.get('type')} cannot be resumed exactly; use InfiniteSampler or "
+            f"ClassUniformSampler."
+        )
+    loader.sampler = dict(sampler, batch_size=batch_size, start=start)
+    last = decode_heads(config)[-1:]
+    loader.dataset = dict(
+        type="SeededSamples",
+        dataset=loader.dataset,
+        seed=seed,
+        classes=last[0].get("num_classes") if last else None,
+        ignore_indices=[head.get("ignore_index", 255) for head in last],
+    )
+    return batch_size
+
+
+def _arrange_hooks(config: Config, batch_size: int, start: int, model_settings: str) -> None:
+    hooks = config.get("default_hooks") or {}
+    checkpoint = {"type": "CheckpointHook", "by_epoch": False, **(hooks.get("checkpoint") or {})}
+    if checkpoint["type"] == "CheckpointHook":
+        checkpoint["type"] = "SafeCheckpointHook"
+    logger = {"type": "LoggerHook", "log_metric_by_epoch": False, **(hooks.get("logger") or {})}
+    config.default_hooks = {**hooks, "checkpoint": checkpoint, "logger": logger}
+    accumulated = config.optim_wrapper.get("accumulative_counts", 1)
+    if checkpoint.get("interval", -1) > 0 and checkpoint["interval"] % accumulated:
+        raise InputError(
+            f"checkpoints every {checkpoint['interval']} iterations would lose gradients accumulated over "
+            f"{accumulated}; set default_hooks.checkpoint.interval to a multiple of {accumulated}."
+        )
+    own = [
+        dict(type="SeedStepsHook"),
+        dict(type="FiniteLossHook"),
+        dict(type="TrainingStateHook", model_settings=model_settings, batch_size=batch_size, start=start),
+        dict(type="MixtureLogHook", interval=logger.get("interval", 10)),
+    ]
+    config.custom_hooks = [*(config.get("custom_hooks") or []), *own]
+
+
+def _without_sync(settings: Any) -> Any:
+    """Return nested settings with batch normalisation of one process in the place of that over all."""
+    if isinstance(settings, Mapping):
+        plain = {name: _without_sync(value) for name, value in settings.items()}
+        return {**plain, "type": "BN"} if plain.get("type") in ("SyncBN", "MMSyncBN") else plain
+    return type(settings)(map(_without_sync, settings)) if isinstance(settings, list | tuple) else settings
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")

@@ -1,0 +1,113 @@
+"""The datasets of a config: where they lie, and whether all that training needs is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmseg.registry import DATASETS
+
+from gmmseg.errors import InputError
+
+_PLACEHOLDER = "data"
+"""mmsegmentation's configs expect every dataset in this folder."""
+
+
+def replace_data_root(config: Config, root: Path) -> None:
+    """Replace the leading `data/` of every dataset's `data_root`, in place.
+
+    Raises InputError where there is none to replace.
+    """
+    replaced = 0
+    for settings in _dictionaries(config._cfg_dict):
+        old = settings.get("data_root")
+        if isinstance(old, str) and old.removeprefix("./").split("/")[0] == _PLACEHOLDER:
+            settings["data_root"] = str(root / old.removeprefix("./").removeprefix(_PLACEHOLDER).lstrip("/"))
+            replaced += 1
+    if not replaced:
+        raise InputError("no dataset of the config lies in data/, so --data-root has nothing to replace; leave it out.")
+
+
+def check_datasets(config: Config) -> None:
+    """List the training and validation files of a config without reading them.
+
+    Raises InputError for a missing folder, a dataset without images, missing files, and other classes than the
+    network's.
+    """
+    for purpose in ("train", "val"):
+        settings = (config.get(f"{purpose}_dataloader") or {}).get("dataset")
+        if settings is None:
+            continue
+        _check_folders(settings)
+        try:
+            dataset = DATASETS.build(settings)
+            dataset.full_init()
+            count = len(dataset)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise InputError(
+                f"the {purpose} dataset of the config is incomplete: {error}; check --data-root."
+            ) from error
+        except Exception as error:  # mmsegmentation checks its datasets by whatever comes to hand
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise InputError(f"the {purpose} dataset of the config cannot be built ({reason}).") from error
+        if count == 0:
+            raise InputError(
+                f"the {purpose} dataset has no image in {_image_folder(settings)}; check --data-root and img_suffix."
+            )
+        _check_files(dataset, purpose, count)
+        _check_classes(config, dataset, purpose)
+
+
+def decode_heads(config: Config) -> list[Any]:
+    """Return the settings of the decode heads of a config, of which the last one gives the result."""
+    head = config.model.get("decode_head")
+    return list(head) if isinstance(head, list | tuple) else [head] if head is not None else []
+
+
+def _check_folders(settings: Any) -> None:
+    for part in _dictionaries(settings):
+        root = part.get("data_root")
+        if isinstance(root, str) and root and not Path(root).is_dir():
+            raise InputError(f"there is no folder {root}; give the folder that holds it with --data-root.")
+
+
+def _check_files(dataset: Any, purpose: str, count: int) -> None:
+    if not hasattr(dataset, "get_data_info"):
+        return
+    missing = []
+    for index in range(count):
+        info = dataset.get_data_info(index)
+        paths = (info.get("img_path"), info.get("seg_map_path"))
+        missing += [path for path in paths if isinstance(path, str) and "://" not in path and not Path(path).is_file()]
+    if missing:
+        raise InputError(
+            f"{len(missing)} of the files of the {purpose} dataset's {count} images are missing, the first is "
+            f"{missing[0]}; check --data-root and the dataset's layout."
+        )
+
+
+def _check_classes(config: Config, dataset: Any, purpose: str) -> None:
+    names = (getattr(dataset, "metainfo", None) or {}).get("classes")
+    for head in decode_heads(config)[-1:]:
+        if names is not None and head.get("num_classes") not in (None, len(names)):
+            raise InputError(
+                f"the {purpose} dataset has {len(names)} classes, but the decode head {head.get('num_classes')}; set "
+                f"num_classes of the heads to {len(names)}."
+            )
+
+
+def _image_folder(settings: Any) -> str:
+    prefix = (settings.get("data_prefix") or {}).get("img_path") or ""
+    return str(Path(settings.get("data_root") or "") / prefix)
+
+
+def _dictionaries(value: Any) -> Iterator[Any]:
+    """Yield every dictionary in nested containers."""
+    if isinstance(value, dict):
+        yield value
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from _dictionaries(item)

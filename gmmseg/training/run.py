@@ -1,0 +1,198 @@
+"""One training, from the words of the command to the weights file."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import mmseg.datasets
+import mmseg.engine
+import mmseg.evaluation
+import mmseg.models  # noqa: F401
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+import gmmseg.heads
+import gmmseg.training.class_uniform
+import gmmseg.training.loop
+import gmmseg.training.seeding
+import gmmseg.training.watching
+import gmmseg.transforms  # noqa: F401
+from gmmseg.errors import InputError
+from gmmseg.training import checkpoints, config, data, launch, resuming
+from gmmseg.training.runner import TrainingRunner
+
+DEFAULT_SEED = 0
+
+
+@dataclass(frozen=True)
+class TrainingRequest:
+    """What the user asks for."""
+
+    config: str
+    """A Python config file, which is executed, or `mmseg::NAME`."""
+    out: Path | None = None
+    """Work dir; None is work_dirs/ and the config's name."""
+    data_root: Path | None = None
+    """Replaces the leading data/ of the config's datasets."""
+    resume: bool = False
+    overwrite: bool = False
+    init_from: Path | None = None
+    options: Sequence[str] = ()
+    """dotted.name=value pairs that are merged into the config."""
+    seed: int | None = None
+    """None is the checkpoint's when resuming, else the config's, else 0."""
+    launcher: str = "none"
+    """none, pytorch or slurm."""
+
+
+class Interrupted(Exception):
+    """The training was stopped from outside; the message says how to go on, `code` is the exit code."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def run_training(request: TrainingRequest, say: Callable[[str], None] = print) -> Path:
+    """Train as requested and return the exported weights, which `eval` runs.
+
+    Raises InputError for whatever the user can mend, before anything is written wherever possible, and Interrupted.
+    """
+    if request.resume and request.init_from is not None:
+        raise InputError("--resume goes on with the weights of the interrupted training; leave --init-from out.")
+    settings = config.load_config(request.config, request.options)
+    work_dir = request.out or Path("work_dirs", Path(request.config.split("::")[-1]).stem)
+    model_settings = resuming.describe_model(settings.model.to_dict())
+    with launch.processes(request.launcher), checkpoints.weights_only(), _quiet():
+        init_default_scope("mmseg")
+        if request.data_root is not None:
+            data.replace_data_root(settings, request.data_root)
+        exported_settings = copy.deepcopy(settings)
+        seed, start = _begin(settings, request, work_dir, model_settings)
+        config.fit_to_machine(settings, distributed=request.launcher != "none")
+        data.check_datasets(settings)
+        config.arrange(settings, seed=seed, start=start, model_settings=model_settings)
+        settings.work_dir, settings.launcher = str(work_dir), request.launcher
+        if launch.is_first_process():
+            work_dir.mkdir(parents=True, exist_ok=True)
+            if not request.resume:
+                checkpoints.remove_training_files(work_dir)
+        runner = _build(settings, request.config)
+        if request.resume and launch.is_first_process():
+            say(f"going on from {settings.load_from}")
+        _train(runner, work_dir)
+        path = _export(runner, exported_settings, work_dir)
+        if launch.is_first_process():
+            say(f"Weights: {path}")
+        return path
+
+
+def _begin(settings: Config, request: TrainingRequest, work_dir: Path, model_settings: str) -> tuple[int, int]:
+    """Decide where weights and order begin; return the seed and the number of samples trained on before."""
+    own_seed = (settings.get("randomness") or {}).get("seed")
+    if not request.resume:
+        if launch.is_first_process() and not request.overwrite and work_dir.exists():
+            _check_empty(work_dir)
+        if request.init_from is not None:
+            if not request.init_from.is_file():
+                raise InputError(f"there is no checkpoint file {request.init_from}; check --init-from.")
+            config.start_from(settings, request.init_from, resume=False)
+        settings.resume = False
+        seed = request.seed if request.seed is not None else own_seed
+        return (DEFAULT_SEED if seed is None else seed), 0
+    newest = checkpoints.newest_checkpoint(work_dir)
+    if newest is None:
+        raise InputError(f"there is no checkpoint in {work_dir} to resume from; start without --resume.")
+    config.start_from(settings, newest, resume=True)
+    start, seed = resuming.check_resumable(newest, model_settings, request.seed)
+    return seed, start
+
+
+def _check_empty(work_dir: Path) -> None:
+    if not work_dir.is_dir():
+        raise InputError(f"{work_dir} is no folder; choose another --out.")
+    if any(work_dir.iterdir()):
+        raise InputError(
+            f"the folder {work_dir} is not empty; go on with --resume, start anew with --overwrite, or choose another "
+            f"--out."
+        )
+
+
+def _build(settings: Config, source: str) -> TrainingRunner:
+    try:
+        runner = TrainingRunner.from_cfg(settings)
+        # The loops build their parts when they are first asked for.
+        _ = runner.train_loop, runner.val_loop if settings.get("val_cfg") else None
+        runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    except (InputError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # what registries and constructors raise for wrong settings
+        reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
+        raise InputError(f"the training of the config {source} cannot be built ({reason}).") from error
+    runner.open_console()
+    return runner  # type: ignore[no-any-return]
+
+
+def _train(runner: TrainingRunner, work_dir: Path) -> None:
+    try:
+        runner.train()
+    except InputError as error:
+        raise InputError(_own_sentence(error)) from error
+    except UnpicklingError as error:
+        raise InputError(
+            "the weights that the config names hold Python objects that would have to be executed to load them, which "
+            "is refused; start from others with --init-from."
+        ) from error
+    except torch.OutOfMemoryError as error:
+        raise InputError(
+            "the memory of the GPU does not suffice; lower train_dataloader.batch_size, the crop size, or put the "
+            'memory of the mixtures elsewhere (mixture.memory_device="cpu").'
+        ) from error
+    except (KeyboardInterrupt, SystemExit) as stop:
+        newest = checkpoints.newest_checkpoint(work_dir)
+        remedy = f"go on from {newest.name} with --resume" if newest else "no checkpoint was written yet"
+        code = 130 if isinstance(stop, KeyboardInterrupt) else stop.code if isinstance(stop.code, int) else 1
+        raise Interrupted(f"stopped in iteration {runner.iter + 1} of {runner.max_iters}; {remedy}.", code) from stop
+
+
+def _own_sentence(error: InputError) -> str:
+    """Return the sentence of an error that a worker process of the data loader passed on in a whole traceback."""
+    return str(error).strip().splitlines()[-1].split("InputError: ")[-1]
+
+
+def _export(runner: TrainingRunner, settings: Config, work_dir: Path) -> Path:
+    """Write weights, class names and config: no optimiser, no memory."""
+    path = work_dir / checkpoints.EXPORTED
+    if not launch.is_first_process():
+        return path
+    dataset_meta = getattr(runner.train_dataloader.dataset, "metainfo", None)
+    meta = dict(cfg=settings.pretty_text, seed=runner.seed, iter=runner.iter, dataset_meta=dataset_meta)
+    weights = {name: value.cpu() for name, value in runner.network.state_dict().items()}
+    content: dict[str, Any] = dict(meta=meta, state_dict=weights)
+    # Averages of weights (EMAHook) take the place of the weights here.
+    runner.call_hook("before_save_checkpoint", checkpoint=content)
+    checkpoints.write_whole(dict(meta=meta, state_dict=content["state_dict"]), path)
+    return path
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Leave out warnings of the stack below that a user can do nothing about."""
+    with warnings.catch_warnings():
+        for message in (
+            "The draw is False",
+            "``build_loss`` would be deprecated",
+            "Default ``avg_non_ignore`` is False",
+            "`reduce_zero_label` will be deprecated",
+            "'pin_memory' argument is set as true but no accelerator",
+        ):
+            warnings.filterwarnings("ignore", message=message)
+        yield

@@ -1,0 +1,173 @@
+"""An interrupted training goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from gmmseg.errors import InputError
+from gmmseg.training.checkpoints import TRAINING_STATE, newest_checkpoint, read_training_checkpoint
+from gmmseg.training.resuming import first_difference
+from gmmseg.training.run import Interrupted
+from tests.gmmseg.training.trainings import losses, train, write_training
+
+# Kills its own process when half of a checkpoint is written: nothing that Python could catch or clean up.
+KILLING = """
+import os, signal
+from mmengine.fileio import LocalBackend
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+
+@HOOKS.register_module()
+class KillingHook(Hook):
+    def before_save_checkpoint(self, runner, checkpoint):
+        if runner.iter + 1 == 8:
+            def put(backend, content, path):
+                with open(path, "wb") as file:
+                    file.write(content[: len(content) // 2])
+                os.kill(os.getpid(), signal.SIGKILL)
+            LocalBackend.put = put
+"""
+KILLED = """
+custom_imports["imports"].append("killing")
+custom_hooks = [dict(type="KillingHook")]
+"""
+TEN = ["train_cfg.max_iters=10"]
+
+
+def copy_of(trained: Path, folder: Path, *kept: str) -> Path:
+    """Return the config of a copy of the training, in whose out/ only these checkpoints are."""
+    shutil.copytree(trained, folder, dirs_exist_ok=True)
+    for path in (folder / "out").glob("*.pth"):
+        if path.name not in kept:
+            path.unlink()
+    return folder / "tiny.py"
+
+
+def test_after_a_kill_the_next_losses_are_those_of_an_uninterrupted_training(trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "killing.py").write_text(KILLING)
+    killed = write_training(tmp_path, extra=KILLED)
+    words = ["train", str(killed), "--out", str(tmp_path / "out"), "--data-root", str(tmp_path / "data")]
+    command = [sys.executable, "-m", "anomaly_eval", *words, "--cfg-options", *TEN]
+    surroundings = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(__file__).parents[3])])}
+    result = subprocess.run(command, env=surroundings, capture_output=True, text=True, timeout=300)
+    assert result.returncode == -signal.SIGKILL, result.stderr
+    assert newest_checkpoint(tmp_path / "out") == tmp_path / "out" / "iter_4.pth"
+    assert list((tmp_path / "out").glob(".iter_8*"))
+
+    train(write_training(tmp_path), resume=True, options=TEN)
+    resumed, whole = losses(tmp_path / "out"), losses(trained / "out")
+    assert resumed == whole and len(whole) == 10
+    for name in ("iter_10.pth", "weights.pth"):
+        old, new = (torch.load(folder / "out" / name, weights_only=False) for folder in (trained, tmp_path))
+        assert all(torch.equal(old["state_dict"][key], new["state_dict"][key]) for key in old["state_dict"])
+    assert not list((tmp_path / "out").glob(".*"))
+
+
+def test_the_memory_goes_on_too(trained: Path, tmp_path: Path) -> None:
+    train(copy_of(trained, tmp_path, "iter_8.pth"), resume=True, options=TEN)
+    old, new = (read_training_checkpoint(folder / "out" / "iter_10.pth") for folder in (trained, tmp_path))
+    (before,), (after,) = (content[TRAINING_STATE]["memories"].values() for content in (old, new))
+    assert before.keys() == after.keys() and before["memory.fill"].sum() > 0
+    for key in before:
+        if key == "memory.stored":
+            continue
+        assert torch.equal(before[key], after[key]), key
+    # What lies beyond the fill of a queue was never written.
+    for queue, fill in enumerate(before["memory.fill"].tolist()):
+        assert torch.equal(before["memory.stored"][queue, :fill], after["memory.stored"][queue, :fill])
+
+
+def test_another_number_of_images_in_a_batch_goes_on_with_the_next_image(trained: Path, tmp_path: Path) -> None:
+    options = [*TEN, "train_dataloader.batch_size=1", "default_hooks.checkpoint.interval=2"]
+    train(copy_of(trained, tmp_path, "iter_4.pth"), resume=True, options=options)
+    samples = [read_training_checkpoint(tmp_path / "out" / f"iter_{i}.pth")[TRAINING_STATE]["samples"] for i in (4, 10)]
+    assert samples == [4 * 2, 4 * 2 + 6 * 1]
+
+
+def test_a_complete_training_is_only_exported_again(trained: Path, tmp_path: Path) -> None:
+    path = train(copy_of(trained, tmp_path, "iter_10.pth"), resume=True, options=TEN)
+    assert torch.load(path, weights_only=True)["meta"]["iter"] == 10
+
+
+def test_another_network_is_named(trained: Path, tmp_path: Path) -> None:
+    config = copy_of(trained, tmp_path, "iter_8.pth")
+    with pytest.raises(InputError, match=r"model\.decode_head\.mixture\.components was 2 and is 3"):
+        train(config, resume=True, options=["model.decode_head.mixture.components=3"])
+
+
+def test_another_seed_is_refused(trained: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="has the seed 0, not 5"):
+        train(copy_of(trained, tmp_path, "iter_8.pth"), resume=True, seed=5)
+
+
+def test_the_seed_of_the_checkpoint_is_kept(tmp_path: Path) -> None:
+    config = write_training(tmp_path)
+    train(config, seed=7)
+    train(config, resume=True, options=["train_cfg.max_iters=5"])
+    assert read_training_checkpoint(tmp_path / "out" / "iter_5.pth")["meta"]["seed"] == 7
+
+
+def test_nothing_to_resume_is_said(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"there is no checkpoint in .*out to resume from"):
+        train(write_training(tmp_path), resume=True)
+
+
+def test_a_truncated_checkpoint_is_not_resumed(trained: Path, tmp_path: Path) -> None:
+    config = copy_of(trained, tmp_path, "iter_4.pth", "iter_8.pth")
+    newest = tmp_path / "out" / "iter_8.pth"
+    newest.write_bytes(newest.read_bytes()[:-1000])
+    with pytest.raises(InputError, match=r"iter_8\.pth is damaged .* delete it to go on from the one before"):
+        train(config, resume=True)
+
+
+def test_a_foreign_checkpoint_is_not_resumed(trained: Path, tmp_path: Path) -> None:
+    config = copy_of(trained, tmp_path, "weights.pth")
+    (tmp_path / "out" / "weights.pth").rename(tmp_path / "out" / "iter_3.pth")
+    with pytest.raises(InputError, match="is no training checkpoint of gmmseg-anomaly"):
+        train(config, resume=True)
+
+
+INTERRUPTING = """
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+
+if "InterruptingHook" not in HOOKS.module_dict:
+    @HOOKS.register_module()
+    class InterruptingHook(Hook):
+        def after_train_iter(self, runner, **_):
+            if runner.iter + 1 == 6:
+                raise KeyboardInterrupt
+"""
+
+
+def test_an_interruption_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "interrupting.py").write_text(INTERRUPTING)
+    monkeypatch.syspath_prepend(tmp_path)
+    extra = 'custom_imports["imports"].append("interrupting")\ncustom_hooks = [dict(type="InterruptingHook")]\n'
+    with pytest.raises(Interrupted, match=r"in iteration 6 of 10; go on from iter_4\.pth with --resume") as stop:
+        train(write_training(tmp_path, extra=extra), options=TEN)
+    assert stop.value.code == 130
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "found"),
+    [
+        ({"a": 1}, {"a": 1}, None),
+        ({"a": {"b": [1, 2]}}, {"a": {"b": [1, 3]}}, ("m.a.b.1", "2", "3")),
+        ({"a": [1]}, {"a": [1, 2]}, ("m.a", "[1]", "[1, 2]")),
+        ({"a": 1}, {}, ("m.a", "1", "None")),
+        ({"type": "A", "a": 1}, {"type": "B", "a": 2}, ("m.type", "'A'", "'B'")),
+        ({"a": None}, {"a": {"b": 1}}, ("m.a", "None", "{'b': 1}")),
+    ],
+)
+def test_the_first_difference_is_named(old: Any, new: Any, found: Any) -> None:
+    assert first_difference(old, new, "m") == found

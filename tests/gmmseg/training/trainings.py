@@ -1,0 +1,134 @@
+"""Small trainings for tests: drawn images, a tiny network, and what is read back from the work dir."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from gmmseg.training.run import TrainingRequest, run_training
+
+CLASSES = ("sky", "road", "car")
+CONFIG = """
+custom_imports = dict(imports=["gmmseg.heads"], allow_failed_imports=False)
+default_scope = "mmseg"
+norm_cfg = dict(type="GN", num_groups=1)
+loss = dict(type="CrossEntropyLoss", avg_non_ignore=True)
+model = dict(
+    type="EncoderDecoder",
+    data_preprocessor=dict(
+        type="SegDataPreProcessor", mean=[128.0] * 3, std=[64.0] * 3, size=(32, 32), pad_val=0, seg_pad_val=255
+    ),
+    backbone=dict(type="CGNet", norm_cfg=norm_cfg, num_channels=(4, 8, 8), num_blocks=(1, 1), reductions=(4, 4)),
+    decode_head=dict(
+        type="GMMSegHead",
+        architecture="FCNHead",
+        mixture=dict(preset="paper", components=2, dimensions=4, memory_size=50, pixels_per_class_and_image=5),
+        in_channels=16,
+        in_index=2,
+        channels=16,
+        num_convs=0,
+        concat_input=False,
+        dropout_ratio=0.5,
+        num_classes=3,
+        norm_cfg=norm_cfg,
+        loss_decode=loss,
+    ),
+    test_cfg=dict(mode="whole"),
+)
+classes = ("sky", "road", "car")
+palette = [[0, 0, 0], [1, 1, 1], [2, 2, 2]]
+load = [dict(type="LoadImageFromFile"), dict(type="LoadAnnotations")]
+augment = [
+    dict(type="RandomResize", scale=(64, 64), ratio_range=(0.75, 1.5), keep_ratio=True),
+    dict(type="RandomCrop", crop_size=(32, 32), cat_max_ratio=0.75),
+    dict(type="RandomFlip", prob=0.5),
+    dict(type="PhotoMetricDistortion"),
+    dict(type="PackSegInputs"),
+]
+train_dataloader = dict(
+    batch_size=2,
+    num_workers=0,
+    sampler=dict(type="InfiniteSampler", shuffle=True),
+    dataset=dict(
+        type="BaseSegDataset",
+        data_root="data/drawn",
+        data_prefix=dict(img_path="images/train", seg_map_path="labels/train"),
+        img_suffix=".png",
+        metainfo=dict(classes=classes, palette=palette),
+        pipeline=load + augment,
+    ),
+)
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=0,
+    sampler=dict(type="DefaultSampler", shuffle=False),
+    dataset=dict(
+        type="BaseSegDataset",
+        data_root="data/drawn",
+        data_prefix=dict(img_path="images/val", seg_map_path="labels/val"),
+        img_suffix=".png",
+        metainfo=dict(classes=classes, palette=palette),
+        pipeline=load + [dict(type="PackSegInputs")],
+    ),
+)
+val_evaluator = dict(type="IoUMetric", iou_metrics=["mIoU"])
+val_cfg = dict(type="ValLoop")
+optim_wrapper = dict(type="OptimWrapper", optimizer=dict(type="SGD", lr=0.01, momentum=0.9))
+param_scheduler = [dict(type="PolyLR", eta_min=0.0, power=0.9, begin=0, end=20, by_epoch=False)]
+train_cfg = dict(type="IterBasedTrainLoop", max_iters=4, val_interval=100)
+# Every loss as it is, instead of the mean of the last ones.
+log_processor = dict(by_epoch=False, window_size=1)
+default_hooks = dict(
+    logger=dict(type="LoggerHook", interval=1, log_metric_by_epoch=False),
+    checkpoint=dict(type="CheckpointHook", by_epoch=False, interval=4),
+)
+env_cfg = dict(cudnn_benchmark=False)
+"""
+
+
+def write_training(folder: Path, *, images: int = 5, extra: str = "") -> Path:
+    """Draw data below `folder`/data, and return a config for it that ends in the lines `extra`."""
+    generator = np.random.default_rng(0)
+    for part, count in (("train", images), ("val", 2)):
+        for kind in ("images", "labels"):
+            (folder / "data" / "drawn" / kind / part).mkdir(parents=True, exist_ok=True)
+        for index in range(count):
+            labels = np.zeros((64, 64), np.uint8)
+            labels[generator.integers(20, 40) :] = 1
+            left = generator.integers(0, 40)
+            labels[40:56, left : left + 20] = 2
+            labels[:, :2] = 255
+            pixels = np.array([200, 100, 30, *[0] * 252, 0], np.uint8)[labels][..., None].repeat(3, 2)
+            noise = generator.integers(0, 40, pixels.shape, dtype=np.uint8)
+            drawn = folder / "data" / "drawn"
+            Image.fromarray(pixels + noise).save(drawn / "images" / part / f"{index}.png")
+            Image.fromarray(labels).save(drawn / "labels" / part / f"{index}.png")
+    config = folder / "tiny.py"
+    config.write_text(CONFIG + extra)
+    return config
+
+
+def train(config: Path, **settings: Any) -> Path:
+    """Train in this process, with the data beside the config, into `out` beside it unless told otherwise."""
+    folder = config.parent
+    request = {"config": str(config), "out": folder / "out", "data_root": folder / "data"} | settings
+    return run_training(TrainingRequest(**request), lambda line: None)
+
+
+def scalars(work_dir: Path) -> dict[int, dict[str, float]]:
+    """Return what was logged, by iteration; of iterations logged by several runs, what the last run wrote."""
+    found: dict[int, dict[str, float]] = {}
+    for file in sorted(work_dir.glob("*/vis_data/scalars.json")):
+        for line in file.read_text().splitlines():
+            values = json.loads(line)
+            found.setdefault(values["step"], {}).update(values)
+    return found
+
+
+def losses(work_dir: Path) -> dict[int, float]:
+    """Return the loss of every iteration."""
+    return {step: values["loss"] for step, values in scalars(work_dir).items() if "loss" in values}
