@@ -25,8 +25,9 @@ MemoryStart = Literal["empty", "random_directions"]
 class MixtureSettings:
     """What a GMM classifier is and how it learns; the defaults are the preset `paper` (section 3.3).
 
-    Where the paper is silent they follow the official code, except that the momentum of the deviations is warmed up and
-    the memory starts empty: from deviations of 1, a momentum of 0.999 alone needs thousands of iterations.
+    Where the paper is silent they follow the official code, except that momentum is warmed up and the memory starts
+    empty: from random means and deviations of 1, a momentum of 0.999 alone needs thousands of iterations, and small
+    deviations around means that are still random make the first losses huge.
     """
 
     components: int = 5
@@ -65,7 +66,7 @@ class MixtureSettings:
     momentum_deviations: float = 0.999
     momentum_weights: float = 0.999
     """Used with `vanilla` only: under Sinkhorn all components of a class weigh the same."""
-    momentum_warmup: Warmup = "deviations"
+    momentum_warmup: Warmup = "all"
     """What has a momentum of at most 1 - 1/t in a component's step t: the first replaces, the next ones average."""
     unit_means: bool = False
     """Means are directions of length one."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,8 +28,6 @@ SIZE = (64, 96)
 
 # mmsegmentation's default, which its own configs keep.
 pytestmark = pytest.mark.filterwarnings("ignore:Default ``avg_non_ignore`` is False:UserWarning")
-
-slow = pytest.mark.skipif("GMMSEG_SLOW_TESTS" not in os.environ, reason="takes minutes; set GMMSEG_SLOW_TESTS=1")
 
 
 @pytest.fixture(autouse=True)
@@ -118,7 +115,7 @@ def test_a_small_network_takes_two_training_steps_of_the_official_preset() -> No
     takes_two_steps(config)
 
 
-@slow
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BIG)
 def test_a_big_network_takes_two_training_steps(name: str) -> None:
     takes_two_steps(load(name))
