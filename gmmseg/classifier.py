@@ -57,7 +57,12 @@ class GMMClassifier(nn.Module):
         self.layer_norm = nn.LayerNorm(settings.dimensions) if "layer_norm" in settings.normalisation else None
         trainable = settings.objective == "discriminative"
         self.mixtures = ClassMixtures(
-            classes, settings.components, settings.dimensions, settings.class_density, trainable=trainable
+            classes,
+            settings.components,
+            settings.dimensions,
+            settings.class_density,
+            trainable=trainable,
+            variance_floor=settings.variance_floor if trainable else 1e-12,
         )
         self.class_norm = nn.LayerNorm(classes) if settings.normalise_classes else None
         self.register_buffer("iteration", torch.zeros((), dtype=torch.int64))

@@ -48,7 +48,9 @@ def quadratic_form(means: Tensor, deviations: Tensor, log_weights: Tensor | None
     bias = -0.5 * spread - deviations.log().sum(dim=1) - 0.5 * means.shape[1] * math.log(2 * math.pi)
     if log_weights is not None:
         bias = bias + log_weights.double()
-    dtype = torch.float64 if float(spread.detach().max()) > _LARGEST_SPREAD else torch.float32
+    # A program may have allowed products of less than float32 (TensorFloat-32).
+    exact = torch.get_float32_matmul_precision() == "highest" and float(spread.detach().max()) <= _LARGEST_SPREAD
+    dtype = torch.float32 if exact else torch.float64
     return QuadraticForm(weight.to(dtype), bias.to(dtype), centre.to(dtype))
 
 

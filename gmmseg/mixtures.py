@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -16,8 +17,9 @@ class ClassMixtures(nn.Module):
 
     Parameters are fitted by EM and receive no gradient, unless `trainable`. Means start as random directions of length
     one, deviations at 1, weights equal, as in the official code. `updates` (C, M) counts the M-steps of each component.
-    A class that never had a pixel is not known: its log density is the lowest of the known classes, so that it is never
-    predicted and, being as wide as it started, does not claim what is far from all classes.
+    A class that never had a pixel is not known: its log density is one nat below the lowest of the known classes, so
+    that it is never predicted and, being as wide as it started, does not claim what is far from all classes.
+    `variance_floor` bounds the variances that an optimiser fits.
     """
 
     means: Tensor
@@ -26,9 +28,17 @@ class ClassMixtures(nn.Module):
     updates: Tensor
 
     def __init__(
-        self, classes: int, components: int, dimensions: int, kind: ClassDensity = "max", *, trainable: bool = False
+        self,
+        classes: int,
+        components: int,
+        dimensions: int,
+        kind: ClassDensity = "max",
+        *,
+        trainable: bool = False,
+        variance_floor: float = 1e-12,
     ) -> None:
         super().__init__()
+        self.variance_floor = variance_floor
         self.classes, self.components, self.dimensions, self.kind = classes, components, dimensions, kind
         means = nn.init.trunc_normal_(torch.empty(classes, components, dimensions), std=0.02)
         means = nn.functional.normalize(means, dim=2)
@@ -47,7 +57,7 @@ class ClassMixtures(nn.Module):
     @property
     def deviations(self) -> Tensor:
         """(C, M, D): square roots of the variances."""
-        return self.log_deviations.exp()
+        return self.log_deviations.clamp(min=0.5 * math.log(self.variance_floor)).exp()
 
     @property
     def known(self) -> Tensor:
@@ -81,7 +91,7 @@ class ClassMixtures(nn.Module):
         self._all_known = bool(known.all())
         if self._all_known or not bool(known.any()):
             return density
-        lowest = density[:, known].amin(dim=1, keepdim=True).detach()
+        lowest = density[:, known].amin(dim=1, keepdim=True).detach() - 1
         return torch.where(known[:, None, None], density, lowest)
 
 

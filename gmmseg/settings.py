@@ -51,7 +51,8 @@ class MixtureSettings:
     assignment: Assignment = "sinkhorn"
     """The E-step: Eqs. 9 and 10, or Eq. 8."""
     sinkhorn_epsilon: float = 0.05
-    sinkhorn_iterations: int = 3
+    sinkhorn_iterations: int = 30
+    """Three are enough for equal shares on scaled log densities only."""
     sinkhorn_scaled: bool = False
     """Divide the log densities of each class by their largest magnitude first."""
     hard_assignment: bool = False
@@ -167,6 +168,7 @@ PRESETS: dict[str, MixtureSettings] = {
         normalise_classes=True,
         component_loss_weight=0.01,
         sinkhorn_scaled=True,
+        sinkhorn_iterations=3,
         hard_assignment=True,
         em_every=5,
         batch_in_m_step=False,

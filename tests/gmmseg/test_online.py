@@ -81,7 +81,7 @@ def test_paper_step_is_the_moments_of_memory_and_batch() -> None:
         for label in range(CLASSES):
             own = pixels[own_labels == label]
             density = reference_log_density(own, label, before)
-            q = sinkhorn(density, torch.zeros(len(own), dtype=torch.int64), 1)
+            q = sinkhorn(density, torch.zeros(len(own), dtype=torch.int64), 1, iterations=30)
             component = q.argmax(dim=1)
             for index in range(COMPONENTS):
                 queue = remembered[label * COMPONENTS + index]

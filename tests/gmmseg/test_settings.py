@@ -17,7 +17,7 @@ def test_the_paper_is_the_default() -> None:
     # Section 3.3 and section 3.2 of the paper, in numbers.
     assert (paper.components, paper.dimensions, paper.sinkhorn_epsilon, paper.memory_size) == (5, 64, 0.05, 32_000)
     assert (paper.pixels_per_class_and_image, paper.em_loops, paper.class_density) == (100, 1, "max")
-    assert paper.sinkhorn_iterations == 3 and paper.em_every == 1
+    assert paper.sinkhorn_iterations == 30 and paper.em_every == 1
     assert (paper.momentum_means, paper.momentum_deviations, paper.momentum_weights) == (0.999, 0.999, 0.999)
     assert not paper.normalise_classes and not paper.only_correct and paper.component_loss_weight == 0
 
