@@ -57,7 +57,7 @@ def test_after_a_kill_the_next_losses_are_those_of_an_uninterrupted_training(tra
     killed = write_training(tmp_path, extra=KILLED)
     words = ["train", str(killed), "--out", str(tmp_path / "out"), "--data-root", str(tmp_path / "data")]
     command = [sys.executable, "-m", "anomaly_eval", *words, "--cfg-options", *TEN]
-    surroundings = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(__file__).parents[3])])}
+    surroundings = os.environ | {"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[3]}", "OMP_NUM_THREADS": "1"}
     result = subprocess.run(command, env=surroundings, capture_output=True, text=True, timeout=300)
     assert result.returncode == -signal.SIGKILL, result.stderr
     assert newest_checkpoint(tmp_path / "out") == tmp_path / "out" / "iter_4.pth"
