@@ -226,7 +226,8 @@ def train(
     launcher: Annotated[Launcher, typer.Option(help="What started several processes.")] = Launcher.none,
 ) -> None:
     """Train a network on mmengine's Runner; the weights it writes at the end are for `eval`."""
-    from gmmseg.training.run import Interrupted, TrainingRequest, run_training
+    from gmmseg.training.interrupting import Interrupted
+    from gmmseg.training.run import TrainingRequest, run_training
 
     shipped = None if set(config) & set("/:*?[") else next(shipped_folder("configs").rglob(f"{config}.py"), None)
     request = TrainingRequest(

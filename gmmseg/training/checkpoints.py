@@ -82,8 +82,14 @@ def newest_checkpoint(work_dir: Path) -> Path | None:
 
 def remove_training_files(work_dir: Path) -> None:
     """Remove the checkpoints of an earlier training, which a later `--resume` would take for this one's."""
-    names = ("iter_*.pth", "epoch_*.pth", "best_*.pth", "last_checkpoint", EXPORTED, ".*.partial")
-    for path in (path for name in names for path in work_dir.glob(name)):
+    for name in ("iter_*.pth", "epoch_*.pth", "best_*.pth", "last_checkpoint", EXPORTED):
+        for path in work_dir.glob(name):
+            path.unlink()
+
+
+def remove_partial_files(work_dir: Path) -> None:
+    """Remove what an interruption left half-written."""
+    for path in work_dir.glob(partial_name("*.pth")):
         path.unlink()
 
 

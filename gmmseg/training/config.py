@@ -101,8 +101,9 @@ def arrange(config: Config, *, seed: int, start: int, model_settings: str) -> No
     config.train_cfg = dict(type="ResumableTrainLoop", **settings)
     for name in ("train_dataloader", "val_dataloader"):
         loader = config.get(name)
-        if loader is not None and not loader.get("num_workers"):
-            loader.update(num_workers=0, persistent_workers=False)
+        if loader is not None:
+            # An endless pass has no second one to keep workers for, and kept ones delay the end of the process.
+            loader.persistent_workers = False
     batch_size = _arrange_samples(config, seed, start)
     _arrange_hooks(config, batch_size, start, model_settings)
 

@@ -19,12 +19,16 @@ class ResumableTrainLoop(IterBasedTrainLoop):  # type: ignore[misc]
         """Train, validate, and return the model."""
         self.runner.call_hook("before_train")
         self.runner.call_hook("before_train_epoch")
-        while self._iter < self._max_iters and not self.stop_training:
-            self.runner.model.train()
-            self.run_iter(next(self.dataloader_iterator))
-            self._decide_current_val_interval()
-            if self._validates_now():
-                self.runner.val_loop.run()
+        try:
+            while self._iter < self._max_iters and not self.stop_training:
+                self.runner.model.train()
+                self.run_iter(next(self.dataloader_iterator))
+                self._decide_current_val_interval()
+                if self._validates_now():
+                    self.runner.val_loop.run()
+        finally:
+            # Workers end now; left to the garbage collection, they would keep the process waiting for seconds.
+            self.dataloader_iterator: Any = None
         self.runner.call_hook("after_train_epoch")
         self.runner.call_hook("after_train")
         return self.runner.model

@@ -27,6 +27,7 @@ import gmmseg.training.watching
 import gmmseg.transforms  # noqa: F401
 from gmmseg.errors import InputError
 from gmmseg.training import checkpoints, config, data, launch, resuming
+from gmmseg.training.interrupting import Interrupted, NotedSignals, StopHook
 from gmmseg.training.runner import TrainingRunner
 
 DEFAULT_SEED = 0
@@ -53,14 +54,6 @@ class TrainingRequest:
     """none, pytorch or slurm."""
 
 
-class Interrupted(Exception):
-    """The training was stopped from outside; the message says how to go on, `code` is the exit code."""
-
-    def __init__(self, message: str, code: int) -> None:
-        super().__init__(message)
-        self.code = code
-
-
 def run_training(request: TrainingRequest, say: Callable[[str], None] = print) -> Path:
     """Train as requested and return the exported weights, which `eval` runs.
 
@@ -68,31 +61,43 @@ def run_training(request: TrainingRequest, say: Callable[[str], None] = print) -
     """
     if request.resume and request.init_from is not None:
         raise InputError("--resume goes on with the weights of the interrupted training; leave --init-from out.")
-    settings = config.load_config(request.config, request.options)
     work_dir = request.out or Path("work_dirs", Path(request.config.split("::")[-1]).stem)
+    with NotedSignals() as signals:
+        try:
+            with launch.processes(request.launcher), checkpoints.weights_only(), _quiet():
+                return _run(request, work_dir, signals, say)
+        except KeyboardInterrupt as stop:
+            newest = checkpoints.newest_checkpoint(work_dir) if work_dir.is_dir() else None
+            remedy = f"go on from {newest.name} with --resume" if newest else "no checkpoint was written yet"
+            raise Interrupted(f"stopped; {remedy}.", signals.code) from stop
+
+
+def _run(request: TrainingRequest, work_dir: Path, signals: NotedSignals, say: Callable[[str], None]) -> Path:
+    init_default_scope("mmseg")
+    settings = config.load_config(request.config, request.options)
     model_settings = resuming.describe_model(settings.model.to_dict())
-    with launch.processes(request.launcher), checkpoints.weights_only(), _quiet():
-        init_default_scope("mmseg")
-        if request.data_root is not None:
-            data.replace_data_root(settings, request.data_root)
-        exported_settings = copy.deepcopy(settings)
-        seed, start = _begin(settings, request, work_dir, model_settings)
-        config.fit_to_machine(settings, distributed=request.launcher != "none")
-        data.check_datasets(settings)
-        config.arrange(settings, seed=seed, start=start, model_settings=model_settings)
-        settings.work_dir, settings.launcher = str(work_dir), request.launcher
-        if launch.is_first_process():
-            work_dir.mkdir(parents=True, exist_ok=True)
-            if not request.resume:
-                checkpoints.remove_training_files(work_dir)
-        runner = _build(settings, request.config)
-        if request.resume and launch.is_first_process():
-            say(f"going on from {settings.load_from}")
-        _train(runner, work_dir)
-        path = _export(runner, exported_settings, work_dir)
-        if launch.is_first_process():
-            say(f"Weights: {path}")
-        return path
+    if request.data_root is not None:
+        data.replace_data_root(settings, request.data_root)
+    exported_settings = copy.deepcopy(settings)
+    seed, start = _begin(settings, request, work_dir, model_settings)
+    config.fit_to_machine(settings, distributed=request.launcher != "none")
+    data.check_datasets(settings)
+    config.arrange(settings, seed=seed, start=start, model_settings=model_settings)
+    settings.work_dir, settings.launcher = str(work_dir), request.launcher
+    if launch.is_first_process():
+        work_dir.mkdir(parents=True, exist_ok=True)
+        checkpoints.remove_partial_files(work_dir)
+        if not request.resume:
+            checkpoints.remove_training_files(work_dir)
+    runner = _build(settings, request.config)
+    if request.resume and launch.is_first_process():
+        say(f"going on from {settings.load_from}")
+    runner.register_hook(StopHook(signals), priority="LOWEST")
+    _train(runner)
+    path = _export(runner, exported_settings, work_dir)
+    if launch.is_first_process():
+        say(f"Weights: {path}")
+    return path
 
 
 def _begin(settings: Config, request: TrainingRequest, work_dir: Path, model_settings: str) -> tuple[int, int]:
@@ -141,7 +146,7 @@ def _build(settings: Config, source: str) -> TrainingRunner:
     return runner  # type: ignore[no-any-return]
 
 
-def _train(runner: TrainingRunner, work_dir: Path) -> None:
+def _train(runner: TrainingRunner) -> None:
     try:
         runner.train()
     except InputError as error:
@@ -156,11 +161,6 @@ def _train(runner: TrainingRunner, work_dir: Path) -> None:
             "the memory of the GPU does not suffice; lower train_dataloader.batch_size, the crop size, or put the "
             'memory of the mixtures elsewhere (mixture.memory_device="cpu").'
         ) from error
-    except (KeyboardInterrupt, SystemExit) as stop:
-        newest = checkpoints.newest_checkpoint(work_dir)
-        remedy = f"go on from {newest.name} with --resume" if newest else "no checkpoint was written yet"
-        code = 130 if isinstance(stop, KeyboardInterrupt) else stop.code if isinstance(stop.code, int) else 1
-        raise Interrupted(f"stopped in iteration {runner.iter + 1} of {runner.max_iters}; {remedy}.", code) from stop
 
 
 def _own_sentence(error: InputError) -> str:

@@ -92,5 +92,6 @@ class FiniteLossHook(Hook):  # type: ignore[misc]
         if not math.isfinite(value):
             raise InputError(
                 f"the loss is {value} in training iteration {runner.iter + 1}; lower the learning rate "
-                f"(--cfg-options optim_wrapper.optimizer.lr=...) or clip gradients (optim_wrapper.clip_grad.max_norm=1)."
+                f"(--cfg-options optim_wrapper.optimizer.lr=...), or clip gradients "
+                "(optim_wrapper.clip_grad.max_norm=1)."
             )

@@ -120,6 +120,6 @@ def test_batch_normalisation_stays_in_one_process_without_a_gpu(distributed: boo
     assert ("model_wrapper_cfg" in config) == distributed
 
 
-def test_workers_are_not_kept_where_there_are_none(tmp_path: Path) -> None:
+def test_workers_are_not_kept(tmp_path: Path) -> None:
     config = arranged(tmp_path, "train_dataloader.num_workers=0", "train_dataloader.persistent_workers=True")
     assert not config.train_dataloader.persistent_workers

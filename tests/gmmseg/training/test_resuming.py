@@ -15,8 +15,8 @@ import torch
 
 from gmmseg.errors import InputError
 from gmmseg.training.checkpoints import TRAINING_STATE, newest_checkpoint, read_training_checkpoint
+from gmmseg.training.interrupting import Interrupted, NotedSignals
 from gmmseg.training.resuming import first_difference
-from gmmseg.training.run import Interrupted
 from tests.gmmseg.training.trainings import losses, train, write_training
 
 # Kills its own process when half of a checkpoint is written: nothing that Python could catch or clean up.
@@ -137,25 +137,38 @@ def test_a_foreign_checkpoint_is_not_resumed(trained: Path, tmp_path: Path) -> N
 
 
 INTERRUPTING = """
+import os, signal
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
 if "InterruptingHook" not in HOOKS.module_dict:
     @HOOKS.register_module()
     class InterruptingHook(Hook):
-        def after_train_iter(self, runner, **_):
+        def before_train_iter(self, runner, **_):
             if runner.iter + 1 == 6:
-                raise KeyboardInterrupt
+                os.kill(os.getpid(), signal.SIGTERM)
 """
 
 
-def test_an_interruption_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signal_ends_the_training_after_its_iteration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "interrupting.py").write_text(INTERRUPTING)
     monkeypatch.syspath_prepend(tmp_path)
     extra = 'custom_imports["imports"].append("interrupting")\ncustom_hooks = [dict(type="InterruptingHook")]\n'
-    with pytest.raises(Interrupted, match=r"in iteration 6 of 10; go on from iter_4\.pth with --resume") as stop:
+    handler = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Interrupted, match=r"stopped; go on from iter_4\.pth with --resume") as stop:
         train(write_training(tmp_path, extra=extra), options=TEN)
-    assert stop.value.code == 130
+    assert stop.value.code == 128 + signal.SIGTERM
+    assert max(losses(tmp_path / "out")) == 6
+    assert signal.getsignal(signal.SIGTERM) is handler
+
+
+def test_the_second_signal_does_not_wait() -> None:
+    with NotedSignals() as signals:
+        signals.training = True
+        signal.raise_signal(signal.SIGINT)
+        assert signals.number == signal.SIGINT
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
 
 
 @pytest.mark.parametrize(

@@ -127,11 +127,15 @@ def write_training(folder: Path, *, images: int = 5, extra: str = "") -> Path:
     return config
 
 
-def train(config: Path, **settings: Any) -> Path:
-    """Train in this process, with the data beside the config, into `out` beside it unless told otherwise."""
-    # mmengine names what it shares by the second; these trainings take less.
+def forget_earlier_trainings() -> None:
+    """Make mmengine build anew what all share: it names these things by the second, and a training takes less."""
     for shared in (DefaultScope, MMLogger, MessageHub, Visualizer, SegLocalVisualizer):
         shared._instance_dict.clear()
+
+
+def train(config: Path, **settings: Any) -> Path:
+    """Train in this process, with the data beside the config, into `out` beside it unless told otherwise."""
+    forget_earlier_trainings()
     folder = config.parent
     request = {"config": str(config), "out": folder / "out", "data_root": folder / "data"} | settings
     return run_training(TrainingRequest(**request), lambda line: None)

@@ -1,0 +1,66 @@
+"""The command `train`: its words, its refusals, and `eval` on what it wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from anomaly_eval.cli import main
+from tests.anomaly_eval.commands import assert_refused
+from tests.gmmseg.training.trainings import forget_earlier_trainings, losses, write_training
+
+CARD = """
+name: drawn
+title: Drawn scenes
+task: closed_set
+variants: {val: {images: 2}}
+default_variant: val
+labels: {inlier: ["0-2"], void: [255]}
+classes: [sky, road, car]
+layouts:
+  - name: flat
+    images: "{folder}/images/val/{id}.png"
+    masks: "{folder}/labels/val/{id}.png"
+"""
+
+
+def run(folder: Path, config: str, *words: str) -> int:
+    forget_earlier_trainings()
+    return main(["train", config, "--out", str(folder / "out"), "--data-root", str(folder / "data"), *words])
+
+
+def test_a_training_is_evaluated_by_its_weights_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = write_training(tmp_path)
+    options = ["--cfg-options", "train_cfg.max_iters=2", "default_hooks.checkpoint.interval=2"]
+    assert run(tmp_path, str(config), "--seed", "3", *options) == 0
+    assert losses(tmp_path / "out").keys() == {1, 2}
+    weights = tmp_path / "out" / "weights.pth"
+    assert f"Weights: {weights}" in capsys.readouterr().out
+
+    config.unlink()
+    (tmp_path / "drawn.yaml").write_text(CARD)
+    words = ["--ckpt", str(weights), "--dataset", str(tmp_path / "drawn.yaml"), "--data-root", str(tmp_path / "data")]
+    assert main(["eval", *words, "--protocol", "network", "--out", str(tmp_path / "results"), "--device", "cpu"]) == 0
+    assert "mIoU" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["no_such_config"], "there is no config no_such_config"),
+        (["drawn_cgnet"], "has no `train_dataloader`"),
+        (["gmmseg_cgnet_camvid"], "there is no folder"),
+        (["CONFIG", "--resume"], "start without --resume"),
+        (["CONFIG", "--init-from", "none.pth"], "check --init-from"),
+        (["CONFIG", "--cfg-options", "train_cfg.max_iters"], "give name=value pairs"),
+        (["CONFIG", "--launcher", "pytorch"], "needs torchrun"),
+    ],
+)
+def test_what_cannot_be_trained_is_told_in_one_sentence(
+    words: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = write_training(tmp_path)
+    code = run(tmp_path, *(str(config) if word == "CONFIG" else word for word in words))
+    assert_refused((code, "", capsys.readouterr().err), told)
+    assert not (tmp_path / "out").exists()
