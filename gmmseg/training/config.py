@@ -86,7 +86,7 @@ def fit_to_machine(config: Config, *, distributed: bool) -> None:
         )
 
 
-def arrange(config: Config, *, seed: int, start: int, model_settings: str) -> None:
+def arrange(config: Config, *, seed: int, start: int) -> None:
     """Insert sampler, loop and hooks of this package into any config, in place.
 
     start: samples trained on before. Raises InputError for samplers whose order cannot be resumed.
@@ -104,8 +104,8 @@ def arrange(config: Config, *, seed: int, start: int, model_settings: str) -> No
         if loader is not None:
             # An endless pass has no second one to keep workers for, and kept ones delay the end of the process.
             loader.persistent_workers = False
-    batch_size = _arrange_samples(config, seed, start)
-    _arrange_hooks(config, batch_size, start, model_settings)
+    _arrange_samples(config, seed, start)
+    _arrange_hooks(config)
 
 
 def start_from(config: Config, checkpoint: Path, *, resume: bool) -> None:
@@ -114,7 +114,7 @@ def start_from(config: Config, checkpoint: Path, *, resume: bool) -> None:
     config.model = without_pretrained(config.model)
 
 
-def _arrange_samples(config: Config, seed: int, start: int) -> int:
+def _arrange_samples(config: Config, seed: int, start: int) -> None:
     loader = config.train_dataloader
     batch_size = loader.get("batch_size")
     if loader.get("batch_sampler") is not None or not isinstance(batch_size, int) or batch_size < 1:
@@ -139,10 +139,9 @@ def _arrange_samples(config: Config, seed: int, start: int) -> int:
         classes=last[0].get("num_classes") if last else None,
         ignore_indices=[head.get("ignore_index", 255) for head in last],
     )
-    return batch_size
 
 
-def _arrange_hooks(config: Config, batch_size: int, start: int, model_settings: str) -> None:
+def _arrange_hooks(config: Config) -> None:
     hooks = config.get("default_hooks") or {}
     checkpoint = {"type": "CheckpointHook", "by_epoch": False, **(hooks.get("checkpoint") or {})}
     if checkpoint["type"] == "CheckpointHook":
@@ -158,7 +157,6 @@ def _arrange_hooks(config: Config, batch_size: int, start: int, model_settings: 
     own = [
         dict(type="SeedStepsHook"),
         dict(type="FiniteLossHook"),
-        dict(type="TrainingStateHook", model_settings=model_settings, batch_size=batch_size, start=start),
         dict(type="MixtureLogHook", interval=logger.get("interval", 10)),
     ]
     config.custom_hooks = [*(config.get("custom_hooks") or []), *own]

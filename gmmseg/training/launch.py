@@ -12,9 +12,9 @@ from torch import distributed
 from gmmseg.errors import InputError
 
 
-def is_first_process() -> bool:
+def is_first_process(launcher: str) -> bool:
     """Tell, before the processes know each other, whether this is the one that writes."""
-    return int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))) == 0
+    return launcher == "none" or int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))) == 0
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from typing import Any
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
-from mmengine.registry import HOOKS
 from torch import nn
 
 from gmmseg.classifier import GMMClassifier
@@ -32,7 +31,6 @@ def classifiers(model: nn.Module) -> dict[str, GMMClassifier]:
     return {name: module for name, module in unwrapped(model).named_modules() if isinstance(module, GMMClassifier)}
 
 
-@HOOKS.register_module()
 class TrainingStateHook(Hook):  # type: ignore[misc]
     """Puts into training checkpoints what exact resuming needs beyond mmengine's, and takes it out again.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -61,7 +62,7 @@ def run_training(request: TrainingRequest, say: Callable[[str], None] = print) -
     """
     if request.resume and request.init_from is not None:
         raise InputError("--resume goes on with the weights of the interrupted training; leave --init-from out.")
-    work_dir = request.out or Path("work_dirs", Path(request.config.split("::")[-1]).stem)
+    work_dir = request.out or Path("work_dirs", _name(request.config))
     with NotedSignals() as signals:
         try:
             with launch.processes(request.launcher), checkpoints.weights_only(), _quiet():
@@ -78,33 +79,36 @@ def _run(request: TrainingRequest, work_dir: Path, signals: NotedSignals, say: C
     model_settings = resuming.describe_model(settings.model.to_dict())
     if request.data_root is not None:
         data.replace_data_root(settings, request.data_root)
-    exported_settings = copy.deepcopy(settings)
+    given = copy.deepcopy(settings)
     seed, start = _begin(settings, request, work_dir, model_settings)
     config.fit_to_machine(settings, distributed=request.launcher != "none")
     data.check_datasets(settings)
-    config.arrange(settings, seed=seed, start=start, model_settings=model_settings)
+    config.arrange(settings, seed=seed, start=start)
     settings.work_dir, settings.launcher = str(work_dir), request.launcher
-    if launch.is_first_process():
-        work_dir.mkdir(parents=True, exist_ok=True)
-        checkpoints.remove_partial_files(work_dir)
-        if not request.resume:
-            checkpoints.remove_training_files(work_dir)
-    runner = _build(settings, request.config)
-    if request.resume and launch.is_first_process():
-        say(f"going on from {settings.load_from}")
+    runner = _build(settings, request, work_dir)
+    if launch.is_first_process(request.launcher):
+        given.dump(work_dir / f"{_name(request.config)}.py")
+        if request.resume:
+            say(f"going on from {settings.load_from}")
+    runner.register_hook(resuming.TrainingStateHook(model_settings, settings.train_dataloader.batch_size, start))
     runner.register_hook(StopHook(signals), priority="LOWEST")
     _train(runner)
-    path = _export(runner, exported_settings, work_dir)
-    if launch.is_first_process():
+    path = work_dir / checkpoints.EXPORTED
+    if launch.is_first_process(request.launcher):
+        _export(runner, given, path)
         say(f"Weights: {path}")
     return path
+
+
+def _name(source: str) -> str:
+    return Path(source.split("::")[-1]).stem
 
 
 def _begin(settings: Config, request: TrainingRequest, work_dir: Path, model_settings: str) -> tuple[int, int]:
     """Decide where weights and order begin; return the seed and the number of samples trained on before."""
     own_seed = (settings.get("randomness") or {}).get("seed")
     if not request.resume:
-        if launch.is_first_process() and not request.overwrite and work_dir.exists():
+        if launch.is_first_process(request.launcher) and not request.overwrite and work_dir.exists():
             _check_empty(work_dir)
         if request.init_from is not None:
             if not request.init_from.is_file():
@@ -131,17 +135,27 @@ def _check_empty(work_dir: Path) -> None:
         )
 
 
-def _build(settings: Config, source: str) -> TrainingRunner:
+def _build(settings: Config, request: TrainingRequest, work_dir: Path) -> TrainingRunner:
+    """Build the Runner and all that it trains with; leave no new folder behind where that fails."""
+    existed = work_dir.exists()
+    if launch.is_first_process(request.launcher):
+        work_dir.mkdir(parents=True, exist_ok=True)
+        checkpoints.remove_partial_files(work_dir)
+        if not request.resume:
+            checkpoints.remove_training_files(work_dir)
     try:
         runner = TrainingRunner.from_cfg(settings)
         # The loops build their parts when they are first asked for.
         _ = runner.train_loop, runner.val_loop if settings.get("val_cfg") else None
         runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
-    except (InputError, torch.OutOfMemoryError):
-        raise
-    except Exception as error:  # what registries and constructors raise for wrong settings
+    except Exception as error:
+        if launch.is_first_process(request.launcher) and not existed:
+            shutil.rmtree(work_dir)
+        if isinstance(error, InputError | torch.OutOfMemoryError):
+            raise
+        # What registries and constructors raise for wrong settings.
         reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
-        raise InputError(f"the training of the config {source} cannot be built ({reason}).") from error
+        raise InputError(f"the training of the config {request.config} cannot be built ({reason}).") from error
     runner.open_console()
     return runner  # type: ignore[no-any-return]
 
@@ -168,11 +182,8 @@ def _own_sentence(error: InputError) -> str:
     return str(error).strip().splitlines()[-1].split("InputError: ")[-1]
 
 
-def _export(runner: TrainingRunner, settings: Config, work_dir: Path) -> Path:
+def _export(runner: TrainingRunner, settings: Config, path: Path) -> None:
     """Write weights, class names and config: no optimiser, no memory."""
-    path = work_dir / checkpoints.EXPORTED
-    if not launch.is_first_process():
-        return path
     dataset_meta = getattr(runner.train_dataloader.dataset, "metainfo", None)
     meta = dict(cfg=settings.pretty_text, seed=runner.seed, iter=runner.iter, dataset_meta=dataset_meta)
     weights = {name: value.cpu() for name, value in runner.network.state_dict().items()}
@@ -180,7 +191,6 @@ def _export(runner: TrainingRunner, settings: Config, work_dir: Path) -> Path:
     # Averages of weights (EMAHook) take the place of the weights here.
     runner.call_hook("before_save_checkpoint", checkpoint=content)
     checkpoints.write_whole(dict(meta=meta, state_dict=content["state_dict"]), path)
-    return path
 
 
 @contextmanager

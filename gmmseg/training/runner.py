@@ -47,6 +47,9 @@ class TrainingRunner(Runner):  # type: ignore[misc]
         for handler, level in self._console_levels.items():
             handler.setLevel(level)
 
+    def dump_config(self) -> None:
+        """Write nothing: the config in the work dir is the user's, without what was inserted for this run."""
+
     def save_checkpoint(self, out_dir: str, filename: str, *arguments: Any, **settings: Any) -> None:
         """Write a checkpoint under another name first, so that an interruption leaves none in parts."""
         if "://" in out_dir:

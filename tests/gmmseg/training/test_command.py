@@ -40,9 +40,11 @@ def test_a_training_is_evaluated_by_its_weights_alone(tmp_path: Path, capsys: py
 
     config.unlink()
     (tmp_path / "drawn.yaml").write_text(CARD)
-    words = ["--ckpt", str(weights), "--dataset", str(tmp_path / "drawn.yaml"), "--data-root", str(tmp_path / "data")]
-    assert main(["eval", *words, "--protocol", "network", "--out", str(tmp_path / "results"), "--device", "cpu"]) == 0
-    assert "mIoU" in capsys.readouterr().out
+    words = ["--dataset", str(tmp_path / "drawn.yaml"), "--data-root", str(tmp_path / "data"), "--protocol", "network"]
+    for checkpoint in (weights, tmp_path / "out" / "iter_2.pth"):
+        out = tmp_path / checkpoint.stem
+        assert main(["eval", "--ckpt", str(checkpoint), *words, "--out", str(out), "--device", "cpu"]) == 0
+        assert "mIoU" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

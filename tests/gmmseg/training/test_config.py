@@ -22,7 +22,7 @@ def load(folder: Path, *options: str, extra: str = "") -> Config:
 
 def arranged(folder: Path, *options: str, extra: str = "") -> Config:
     config = load(folder, *options, extra=extra)
-    arrange(config, seed=1, start=6, model_settings="{}")
+    arrange(config, seed=1, start=6)
     return config
 
 
@@ -100,7 +100,7 @@ def test_samplers_become_resumable(given: str, expected: dict[str, Any], tmp_pat
 
 def test_own_hooks_of_a_config_stay(tmp_path: Path) -> None:
     config = arranged(tmp_path, extra="custom_hooks = [dict(type='EMAHook')]\n")
-    assert config.custom_hooks[0].type == "EMAHook" and len(config.custom_hooks) == 5
+    assert config.custom_hooks[0].type == "EMAHook" and len(config.custom_hooks) == 4
 
 
 @without_gpu

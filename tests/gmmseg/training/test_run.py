@@ -54,6 +54,13 @@ def test_the_exported_weights_are_the_last_ones_and_nothing_else(trained: Path) 
     assert "GMMSegHead" in checkpoint.meta["cfg"] and "SeededSamples" not in checkpoint.meta["cfg"]
 
 
+def test_the_config_in_the_work_dir_trains_again(trained: Path, tmp_path: Path) -> None:
+    options = ["train_cfg.max_iters=2"]
+    train(trained / "out" / "tiny.py", out=tmp_path / "out", data_root=None, options=options)
+    first, again = losses(trained / "out"), losses(tmp_path / "out")
+    assert again == {step: first[step] for step in (1, 2)}
+
+
 def test_the_same_seed_gives_the_same_losses_and_another_one_does_not(tmp_path: Path) -> None:
     config = write_training(tmp_path)
     for out, seed in (("a", 1), ("b", 1), ("c", 2)):
@@ -118,7 +125,8 @@ def test_a_loss_that_is_no_number_stops_the_training_before_a_checkpoint(tmp_pat
 def test_settings_that_cannot_be_built_are_refused_in_one_sentence(tmp_path: Path) -> None:
     for option in ("model.backbone.type=NoNet", "model.decode_head.mixture.componentz=2", "train_cfg.max_itres=2"):
         with pytest.raises(InputError) as error:
-            train(write_training(tmp_path), overwrite=True, options=[option])
+            train(write_training(tmp_path), options=[option])
+        assert not (tmp_path / "out").exists()
         assert option.split(".")[-1].split("=")[0] in str(error.value) or "NoNet" in str(error.value)
         assert "\n" not in str(error.value)
 
