@@ -28,6 +28,7 @@ app = typer.Typer(
 datasets_app = typer.Typer(help="List the datasets and what is found of them; check one in detail.")
 app.add_typer(datasets_app, name="datasets")
 
+MAX_SEED = 2**32 - 1
 LIST_OPTIONS = frozenset({"--dataset", "--scores", "--sml-without", "--cfg-options"})
 
 
@@ -171,9 +172,9 @@ def fit_mixtures(
     config: Config = None,
     components: Annotated[int, typer.Option(min=1, help="Gaussians of each class.")] = 5,
     pixels_per_image: Annotated[int, typer.Option(min=1, help="Pixels drawn from each class and image.")] = 100,
-    pixels_per_class: Annotated[int, typer.Option(min=1, help="Pixels kept of each class.")] = 20_000,
-    variance_floor: Annotated[float, typer.Option(min=1e-12, help="Smallest variance of a feature.")] = 1e-6,
-    seed: Annotated[int, typer.Option(help="Seed of the pixels and of the first means.")] = 0,
+    pixels_per_class: Annotated[int, typer.Option(min=1, help="Pixels kept of each class.")] = 5_000,
+    variance_floor: Annotated[float, typer.Option(min=1e-12, max=1e6, help="Smallest variance of a feature.")] = 1e-6,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of the pixels and of the first means.")] = 0,
     resize: Resize = None,
     device: DeviceOption = Device.auto,
     window_batch: WindowBatch = 4,
@@ -222,16 +223,18 @@ def train(
     cfg_options: Annotated[
         list[str] | None, typer.Option(help="Settings of the config to replace: dotted.name=value, one or more.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of everything random. Default: the config's, else 0.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=MAX_SEED, help="Seed of everything random. Default: the config's, else 0.")
+    ] = None,
     launcher: Annotated[Launcher, typer.Option(help="What started several processes.")] = Launcher.none,
 ) -> None:
     """Train a network on mmengine's Runner; the weights it writes at the end are for `eval`."""
     from gmmseg.training.interrupting import Interrupted
     from gmmseg.training.run import TrainingRequest, run_training
 
-    shipped = None if set(config) & set("/:*?[") else next(shipped_folder("configs").rglob(f"{config}.py"), None)
+    shipped = shipped_folder("configs") / f"{config}.py"
     request = TrainingRequest(
-        config=config if shipped is None else str(shipped),
+        config=str(shipped) if shipped.is_file() and "/" not in config else config,
         out=out,
         data_root=data_root,
         resume=resume,

@@ -35,7 +35,7 @@ class MixtureRequest:
     components: int = 5
     pixels_per_image: int = 100
     """Pixels drawn from each class of each image."""
-    pixels_per_class: int = 20_000
+    pixels_per_class: int = 5_000
     """Pixels kept of each class over the dataset."""
     variance_floor: float = 1e-6
     iterations: int = 100

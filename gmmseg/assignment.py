@@ -16,23 +16,53 @@ def responsibilities(log_joint: Tensor) -> Tensor:
 
 
 def sinkhorn(
-    log_density: Tensor, labels: Tensor, classes: int, *, epsilon: float = 0.05, iterations: int = 3
+    log_density: Tensor,
+    labels: Tensor,
+    classes: int,
+    *,
+    epsilon: float = 0.05,
+    iterations: int = 3,
+    potentials: Tensor | None = None,
 ) -> Tensor:
     """Return responsibilities (N, M) under the constraint that the components of a class share its pixels equally.
 
     Solves Eq. 10 by Sinkhorn-Knopp in the log domain: each row sums to 1, and the columns of class c approach N_c / M
     with the iterations. log_density: (N, M), log p(x_n | c_n, m), whose negative is the cost; labels: (N,) int64 in
-    [0, classes). Computed and returned in float64: at epsilon = 0.05 float32 would lose the marginals.
+    [0, classes). Computed and returned in float64: at epsilon = 0.05 float32 would lose the marginals. potentials:
+    (classes, M) of a similar problem to start from, else none.
     """
     scaled = log_density.double() / epsilon
-    counts = torch.bincount(labels, minlength=classes).clamp_(min=1).double()
-    log_share = (counts / log_density.shape[1]).log()
-    # A row has the same sum from the first iteration on, whatever its largest cost.
-    plan = scaled.log_softmax(dim=1)
+    potentials = sinkhorn_potentials(
+        log_density, labels, classes, epsilon=epsilon, iterations=iterations, start=potentials
+    )
+    return (scaled + potentials[labels]).softmax(dim=1)
+
+
+def sinkhorn_potentials(
+    log_density: Tensor,
+    labels: Tensor,
+    classes: int,
+    *,
+    epsilon: float = 0.05,
+    iterations: int = 3,
+    start: Tensor | None = None,
+) -> Tensor:
+    """Return what is added to log_density / epsilon so that a softmax over components shares pixels equally.
+
+    (classes, M) float64 with mean 0 in each class; arguments as for `sinkhorn`. The cost range over epsilon is the
+    number of iterations that this takes from nothing, hundreds for unscaled densities; a start from the potentials of
+    the training iteration before leaves little to do.
+    """
+    scaled = log_density.double() / epsilon
+    counts = torch.bincount(labels, minlength=classes)
+    log_share = (counts.clamp(min=1).double() / log_density.shape[1]).log()[:, None]
+    potentials = scaled.new_zeros(classes, log_density.shape[1]) if start is None else start
     for _ in range(iterations):
-        columns = log_share[:, None] - _log_sum_exp_by_class(plan, labels, classes)
-        plan = (plan + columns[labels]).log_softmax(dim=1)
-    return plan.exp()
+        plan = (scaled + potentials[labels]).log_softmax(dim=1)
+        updated = potentials + log_share - _log_sum_exp_by_class(plan, labels, classes)
+        # A softmax does not see the mean, which would drift.
+        potentials = torch.where(counts[:, None] > 0, updated - updated.mean(dim=1, keepdim=True), potentials)
+    return potentials
 
 
 def scale_by_class(log_density: Tensor, labels: Tensor, classes: int) -> Tensor:

@@ -39,10 +39,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
     Raises InputError for a missing file, a file that is no checkpoint, and one that holds code or no weights.
     """
     if not path.is_file():
-        raise InputError(f"there is no checkpoint file {path}; check --ckpt.")
+        raise InputError(f"there is no checkpoint file {path}; check its name.")
     try:
         digest = sha256_of_file(path)
-        with torch.serialization.safe_globals(_harmless_globals()):
+        with torch.serialization.safe_globals(harmless_globals()):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise InputError(f"the checkpoint {path} cannot be read ({error.strerror}).") from error
@@ -81,7 +81,7 @@ def _without_wrapper(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return dict(weights)
 
 
-def _harmless_globals() -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
+def harmless_globals() -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
     """List the classes that mmengine's own training checkpoints hold beside tensors: message buffers and arrays."""
     import numpy as np
     from mmengine.logging.history_buffer import HistoryBuffer

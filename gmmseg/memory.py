@@ -46,7 +46,9 @@ class FeatureMemory:
             return
         stored = self._allocate(features.device)
         order = components.argsort(stable=True)
-        queue, features = components[order], features[order].to(self.dtype)
+        # Half precision ends at 65,504, and an infinite sum would stay infinite for good.
+        largest = torch.finfo(self.dtype).max
+        queue, features = components[order], features[order].clamp(-largest, largest).to(self.dtype)
         arriving = torch.bincount(queue, minlength=len(self.fill))
         rank = torch.arange(len(queue), device=queue.device) - (arriving.cumsum(0) - arriving)[queue]
         kept = rank >= (arriving - self.size)[queue]
@@ -95,7 +97,7 @@ class FeatureMemory:
         longest = int(self.fill.max())
         queues = self._stored.reshape(len(self.fill), self.size, self.dimensions)[:, :longest]
         state = {"stored": queues, "fill": self.fill, "next": self._next, "mass": self._mass, "sums": self._sums}
-        return {name: value.detach().cpu().clone() for name, value in state.items()}
+        return {name: value.detach().to("cpu", copy=True) for name, value in state.items()}
 
     def load_state(self, state: Mapping[str, Tensor], device: torch.device) -> None:
         """Take what `state` returned, for a network on `device`. Raises InputError where it does not fit."""
@@ -122,8 +124,15 @@ class FeatureMemory:
         """Return the queues as (C M size, D), made on the first call; moments lie beside the network."""
         if self._stored is None:
             rows = len(self.fill) * self.size
-            # Zeros, because a state holds what lies behind the end of shorter queues as well.
-            self._stored = torch.zeros(rows, self.dimensions, dtype=self.dtype, device=self.device or device)
+            try:
+                # Zeros, because a state holds what lies behind the end of shorter queues as well.
+                self._stored = torch.zeros(rows, self.dimensions, dtype=self.dtype, device=self.device or device)
+            except (RuntimeError, AssertionError) as error:
+                size = rows * self.dimensions * self.dtype.itemsize / 1e9
+                raise InputError(
+                    f"the memory of the mixtures ({size:.1f} GB on {self.device or device}) cannot be had; set "
+                    f"mixture.memory_device, a smaller mixture.memory_size, or mixture.memory_dtype='float16'."
+                ) from error
             self._mass = torch.zeros(len(self.fill), dtype=torch.float64, device=device)
             self._sums = torch.zeros(len(self.fill), 2 * self.dimensions, dtype=torch.float64, device=device)
         return self._stored

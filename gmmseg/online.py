@@ -9,7 +9,7 @@ import torch
 from mmengine import dist
 from torch import Tensor
 
-from gmmseg.assignment import harden, responsibilities, scale_by_class, sinkhorn
+from gmmseg.assignment import harden, responsibilities, scale_by_class, sinkhorn, sinkhorn_potentials
 from gmmseg.errors import InputError
 from gmmseg.estimation import Mixtures, Moments, m_step, momentum_update, own_log_joint, weighted_moments
 from gmmseg.gathering import gather_pixels
@@ -34,6 +34,8 @@ class OnlineEM:
         )
         self.idle = torch.zeros(mixtures.classes, mixtures.components, dtype=torch.int64)
         """(C, M), on the CPU: M-steps since a component last got a pixel, counting those with its class present."""
+        self.potentials: Tensor | None = None
+        """(C, M) float64: those of the last Sinkhorn, for the next one to go on from; None before the first."""
         self.reseeded = 0
         self.log_likelihood = float("nan")
         """Mean log p(x | c) over the pixels of the last E-step, nats a pixel."""
@@ -76,6 +78,8 @@ class OnlineEM:
     def training_state(self) -> dict[str, Tensor]:
         """Return what exact resuming needs beyond the state dict of the mixtures."""
         counters = {"idle": self.idle.clone(), "reseeded": torch.tensor(self.reseeded)}
+        if self.potentials is not None:
+            counters["potentials"] = self.potentials.to("cpu", copy=True)
         return {f"memory.{name}": value for name, value in self.memory.state().items()} | counters
 
     def load_training_state(self, state: Mapping[str, Tensor]) -> None:
@@ -86,6 +90,8 @@ class OnlineEM:
         memory = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
         self.memory.load_state(memory, self.mixtures.means.device)
         self.idle, self.reseeded = state["idle"].clone(), int(state["reseeded"])
+        potentials = state.get("potentials")
+        self.potentials = None if potentials is None else potentials.to(self.mixtures.means.device, copy=True)
 
     def live(self) -> Tensor:
         """Return (C, M) bool: components that learnt, and got a pixel lately."""
@@ -147,8 +153,21 @@ class OnlineEM:
             # Not the joint: weights have no part in Eq. 10, and would change what densities are scaled by.
             density = joint - self.mixtures.weights.log()[labels]
             density = scale_by_class(density, labels, classes) if settings.sinkhorn_scaled else density
+            self.potentials = sinkhorn_potentials(
+                density,
+                labels,
+                classes,
+                epsilon=settings.sinkhorn_epsilon,
+                iterations=settings.sinkhorn_iterations,
+                start=self.potentials if settings.sinkhorn_warm_start else None,
+            )
             assignment = sinkhorn(
-                density, labels, classes, epsilon=settings.sinkhorn_epsilon, iterations=settings.sinkhorn_iterations
+                density,
+                labels,
+                classes,
+                epsilon=settings.sinkhorn_epsilon,
+                iterations=0,
+                potentials=self.potentials,
             )
         return harden(assignment) if settings.hard_assignment else assignment
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
-
-import torch
 
 from gmmseg.density import ClassDensity
 from gmmseg.errors import InputError
@@ -16,6 +16,7 @@ Objective = Literal["generative", "discriminative"]
 Projection = Literal["linear", "conv_norm_relu", "none"]
 Normalisation = Literal["none", "l2", "layer_norm", "layer_norm_l2"]
 Assignment = Literal["sinkhorn", "vanilla"]
+_DEVICE = re.compile(r"cpu|cuda(:\d+)?")
 Warmup = Literal["none", "deviations", "all"]
 MemoryType = Literal["float32", "float16", "bfloat16"]
 MemoryStart = Literal["empty", "random_directions"]
@@ -25,9 +26,9 @@ MemoryStart = Literal["empty", "random_directions"]
 class MixtureSettings:
     """What a GMM classifier is and how it learns; the defaults are the preset `paper` (section 3.3).
 
-    Where the paper is silent they follow the official code, except that momentum is warmed up and the memory starts
-    empty: from random means and deviations of 1, a momentum of 0.999 alone needs thousands of iterations, and small
-    deviations around means that are still random make the first losses huge.
+    Where the paper is silent the normalisation, epsilon and the first means are those of the official code. The rest is
+    ours and said at its field: momentum is warmed up, as from random means and deviations of 1 a momentum of 0.999
+    alone needs thousands of iterations; Sinkhorn goes on from its former potentials; variances have a lower floor.
     """
 
     components: int = 5
@@ -53,6 +54,8 @@ class MixtureSettings:
     sinkhorn_epsilon: float = 0.05
     sinkhorn_iterations: int = 30
     """Three are enough for equal shares on scaled log densities only."""
+    sinkhorn_warm_start: bool = True
+    """Go on from the potentials of the training iteration before: from nothing, equal shares need hundreds of steps."""
     sinkhorn_scaled: bool = False
     """Divide the log densities of each class by their largest magnitude first."""
     hard_assignment: bool = False
@@ -100,14 +103,16 @@ class MixtureSettings:
         for name in ("momentum_means", "momentum_deviations", "momentum_weights"):
             _require(name, getattr(self, name), 0 <= getattr(self, name) <= 1, "between 0 and 1")
         for name in ("sinkhorn_epsilon", "variance_floor"):
-            _require(name, getattr(self, name), getattr(self, name) > 0, "above 0")
+            _require(name, getattr(self, name), 0 < getattr(self, name) < math.inf, "above 0 and finite")
         for name in ("component_loss_weight", "variance_offset", "reseed_after"):
-            _require(name, getattr(self, name), getattr(self, name) >= 0, "0 or above")
+            _require(name, getattr(self, name), 0 <= getattr(self, name) < math.inf, "0 or above, and finite")
         for name in ("pixels_per_class_and_image", "pixels_per_component"):
             value = getattr(self, name)
             _require(name, value, value is None or value >= 1, "None or at least 1")
-        _require("memory_device", self.memory_device, _is_device(self.memory_device), "a device of torch, or None")
-
+        device = self.memory_device
+        _require("memory_device", device, device is None or bool(_DEVICE.fullmatch(device)), "cpu, cuda or None")
+        if self.component_loss_weight > 0 and self.objective == "discriminative":
+            raise InputError("component_loss_weight needs the components that EM assigns: objective='generative'.")
         if self.component_loss_weight > 0 and self.pixels_per_class_and_image is not None:
             raise InputError("component_loss_weight needs pixels_per_class_and_image=None: all pixels have a target.")
         if self.em_loops > 1 and not self.batch_in_m_step:
@@ -119,6 +124,8 @@ class MixtureSettings:
 
         Raises InputError for an unknown preset or field and for values of another type or out of range.
         """
+        if not isinstance(settings, Mapping):
+            raise InputError(f"the mixture is {settings!r}; give a dictionary of its fields: dict(preset='paper').")
         given = dict(settings)
         preset = given.pop("preset", "paper")
         if not isinstance(preset, str) or preset not in PRESETS:
@@ -149,13 +156,6 @@ def _check(name: str, value: object, expected: Any) -> None:
         raise InputError(f"the mixture's {name} is {value!r}; it must be of type {wanted}.")
 
 
-def _is_device(name: str | None) -> bool:
-    try:
-        return name is None or bool(torch.device(name))
-    except RuntimeError:
-        return False
-
-
 def _require(name: str, value: object, holds: bool, wanted: str) -> None:
     if not holds:
         raise InputError(f"the mixture's {name} is {value!r}; it must be {wanted}.")
@@ -169,6 +169,7 @@ PRESETS: dict[str, MixtureSettings] = {
         component_loss_weight=0.01,
         sinkhorn_scaled=True,
         sinkhorn_iterations=3,
+        sinkhorn_warm_start=False,
         hard_assignment=True,
         em_every=5,
         batch_in_m_step=False,

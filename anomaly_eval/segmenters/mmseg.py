@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -70,18 +72,15 @@ class MmsegSegmenter:
         self._resizes_twice = False
         self._head = model.decode_head[-1] if isinstance(model.decode_head, nn.ModuleList) else model.decode_head
         self._gives_coarse_logits = _is_plain(model, self._head)
-        self._seen: dict[str, Tensor] = {}
         self.provides = frozenset({"logits"})
         self.classifier: nn.Module | None = getattr(self._head, "conv_seg", None)
         if self.classifier is not None:
             self.provides |= {"features"}
-            self.classifier.register_forward_pre_hook(self._keep_features)
         # Then one map serves both, and is resized once.
         self._logits_are_densities = False
         if isinstance(self.classifier, GMMClassifier):
             self._logits_are_densities = self._gives_coarse_logits and self.classifier.gives_densities
             self.provides |= {"log_density", "log_density_logsumexp"}
-            self.classifier.mixtures.register_forward_hook(self._keep_densities)
 
     def __call__(self, image: NDArray[np.uint8]) -> Prediction:
         """Segment an RGB image (height, width, 3), uint8; maps stand for the image at its own size."""
@@ -106,7 +105,7 @@ class MmsegSegmenter:
             at_input = maps["logits"].resized()
             maps["logits"] = CoarseMaps.covering(at_input, maps["logits"].size, maps["logits"].align_corners)
         found = {name: for_image(values) for name, values in maps.items()}
-        if self._logits_are_densities:
+        if self._logits_are_densities and "log_density" in self.provides:
             found["log_density"] = found["logits"]
         return Prediction(**found)
 
@@ -176,13 +175,12 @@ class MmsegSegmenter:
         size = (inputs.shape[2], inputs.shape[3])
         if self.device.type == "cuda":
             inputs = inputs.contiguous(memory_format=torch.channels_last)
-        self._seen = {}
-        if self._gives_coarse_logits:
-            logits = self.model._forward(inputs)
-        else:
-            meta = {"ori_shape": size, "img_shape": size, "pad_shape": size, "padding_size": [0, 0, 0, 0]}
-            logits = self.model.encode_decode(inputs, [dict(meta) for _ in inputs])
-        tensors, self._seen = {"logits": logits} | self._seen, {}
+        with self._listening() as tensors:
+            if self._gives_coarse_logits:
+                tensors["logits"] = self.model._forward(inputs)
+            else:
+                meta = {"ori_shape": size, "img_shape": size, "pad_shape": size, "padding_size": [0, 0, 0, 0]}
+                tensors["logits"] = self.model.encode_decode(inputs, [dict(meta) for _ in inputs])
         align_corners = self.model.align_corners
         return [
             {
@@ -192,13 +190,25 @@ class MmsegSegmenter:
             for index in range(len(inputs))
         ]
 
-    def _keep_features(self, module: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-        self._seen["features"] = arguments[0]
+    @contextmanager
+    def _listening(self) -> Iterator[dict[str, Tensor]]:
+        """Collect what a forward shows besides its logits, by the fields of `Prediction`; only what is provided."""
+        seen: dict[str, Tensor] = {}
 
-    def _keep_densities(self, module: ClassMixtures, arguments: tuple[Tensor, ...], joint: Tensor) -> None:
-        if not self._logits_are_densities:
-            self._seen["log_density"] = module.class_log_density(joint, "max")
-        self._seen["log_density_logsumexp"] = module.class_log_density(joint, "logsumexp")
+        def keep_features(module: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+            seen["features"] = arguments[0]
+
+        def keep_densities(module: ClassMixtures, arguments: tuple[Tensor, ...], joint: Tensor) -> None:
+            if not self._logits_are_densities:
+                seen["log_density"] = module.class_log_density(joint, "max")
+            seen["log_density_logsumexp"] = module.class_log_density(joint, "logsumexp")
+
+        with ExitStack() as hooks:
+            if self.classifier is not None and "features" in self.provides:
+                hooks.enter_context(self.classifier.register_forward_pre_hook(keep_features))
+            if isinstance(self.classifier, GMMClassifier) and "log_density" in self.provides:
+                hooks.enter_context(self.classifier.mixtures.register_forward_hook(keep_densities))
+            yield seen
 
 
 def load_segmenter(

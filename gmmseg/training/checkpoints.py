@@ -13,7 +13,7 @@ import torch
 from mmengine.hooks import CheckpointHook
 from mmengine.registry import HOOKS
 
-from gmmseg.checkpoints import _harmless_globals
+from gmmseg.checkpoints import harmless_globals
 from gmmseg.errors import InputError
 
 TRAINING_STATE = "gmmseg_training"
@@ -29,7 +29,7 @@ def weights_only() -> Iterator[None]:
     before = os.environ.get(_FORCE)
     os.environ[_FORCE] = "1"
     try:
-        with torch.serialization.safe_globals(_harmless_globals()):
+        with torch.serialization.safe_globals(harmless_globals()):
             yield
     finally:
         if before is None:

@@ -70,7 +70,13 @@ def test_separable_features_raise_the_log_likelihood(assignment: str) -> None:
 
 def test_paper_step_is_the_moments_of_memory_and_batch() -> None:
     """Every queue is full and has been overwritten; the M-step must equal one over the pixels themselves."""
-    em = learner(memory_size=15, momentum_means=0.9, momentum_deviations=0.7, momentum_warmup="none")
+    em = learner(
+        memory_size=15,
+        momentum_means=0.9,
+        momentum_deviations=0.7,
+        momentum_warmup="none",
+        sinkhorn_warm_start=False,
+    )
     remembered: list[list[Tensor]] = [[] for _ in range(CLASSES * COMPONENTS)]
     for iteration in range(25):
         features, labels, correct = batch(iteration)
@@ -343,3 +349,24 @@ def test_at_most_so_many_pixels_of_each_class_and_image_take_part() -> None:
     em = learner(pixels_per_class_and_image=3, memory_size=1000)
     em.step(*batch(0), 0)
     assert em.memory.fill.reshape(CLASSES, COMPONENTS).sum(dim=1).tolist() == [6, 6, 6]
+
+
+@pytest.mark.parametrize("warm", [True, False])
+def test_components_share_their_class_equally_at_the_settings_of_the_paper(warm: bool) -> None:
+    """On directions with deviations of 0.1 and groups of very different size, where costs differ by tens of nats."""
+    em = learner(components=4, sinkhorn_warm_start=warm, memory_size=200)
+    generator = torch.Generator().manual_seed(0)
+    centres = torch.nn.functional.normalize(torch.randn(CLASSES, 4, DIMENSIONS, generator=generator), dim=2)
+    shares = torch.zeros(CLASSES, 4)
+    for iteration in range(40):
+        labels = torch.randint(CLASSES, (1, 20, 20), generator=generator)
+        group = torch.multinomial(torch.tensor([0.7, 0.2, 0.07, 0.03]), 400, True, generator=generator).reshape(
+            1, 20, 20
+        )
+        noise = 0.1 * torch.randn(1, 20, 20, DIMENSIONS, generator=generator)
+        features = torch.nn.functional.normalize(centres[labels, group] + noise, dim=3).permute(0, 3, 1, 2)
+        em.step(features, labels, torch.ones_like(labels, dtype=torch.bool), iteration)
+        assignment = em._assign(rows(features), labels.flatten())
+        shares = torch.stack([assignment[labels.flatten() == label].mean(dim=0) for label in range(CLASSES)])
+    worst = float((shares - 0.25).abs().max())
+    assert worst < 0.1 if warm else worst > 0.2

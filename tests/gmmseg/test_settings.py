@@ -94,7 +94,7 @@ def test_the_config_is_not_changed() -> None:
         ({"memory_size": 0}, "memory_size is 0; it must be at least 1"),
         ({"memory_dtype": "int8"}, "memory_dtype is 'int8'; it must be one of"),
         ({"memory_device": 0}, "memory_device is 0; it must be of type str or None"),
-        ({"memory_device": "gpu"}, "memory_device is 'gpu'; it must be a device of torch"),
+        ({"memory_device": "gpu"}, "memory_device is 'gpu'; it must be cpu, cuda or None"),
         ({"pixels_per_class_and_image": 0}, "pixels_per_class_and_image is 0; it must be None or at least 1"),
         ({"pixels_per_component": 0}, "pixels_per_component is 0; it must be None or at least 1"),
         ({"pixels_per_component": "all"}, "pixels_per_component is 'all'; it must be of type int or None"),
