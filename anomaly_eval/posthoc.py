@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,7 +88,9 @@ def run_fit_mixtures(request: MixtureRequest, console: Console) -> MixtureReport
         features, labels = reservoir.result()
     except ValueError as error:
         raise InputError(f"mixtures cannot be fitted on {samples.spec}: {error}.") from error
-    known = torch.bincount(labels, minlength=len(segmenter.classes)) > 0
+    counts = torch.bincount(labels, minlength=len(segmenter.classes))
+    known = counts > 0
+    _check_counts(segmenter.classes, counts.tolist(), request.components)
     with console.status("EM"):
         mixtures, history = fit_mixtures(
             features,
@@ -101,3 +104,13 @@ def run_fit_mixtures(request: MixtureRequest, console: Console) -> MixtureReport
     write_atomically(request.out, checkpoint_with_mixtures(segmenter, mixtures, known))
     absent = tuple(name for name, there in zip(segmenter.classes, known.tolist(), strict=True) if not there)
     return MixtureReport(len(samples.samples), len(labels), len(history), history[-1], absent)
+
+
+def _check_counts(classes: Sequence[str], counts: Sequence[int], components: int) -> None:
+    """Refuse classes that have pixels, but fewer than Gaussians."""
+    few = [f"{name} {count}" for name, count in zip(classes, counts, strict=True) if 0 < count < components]
+    if few:
+        raise InputError(
+            f"{components} Gaussians need as many pixels, but there are fewer of {', '.join(few)}; fit on more images, "
+            f"or lower --components."
+        )

@@ -84,7 +84,8 @@ class GMMClassifier(nn.Module):
             if self.layer_norm is not None:
                 pixels = self.layer_norm(pixels)
             if self.settings.normalisation.endswith("l2"):
-                pixels = functional.normalize(pixels, dim=-1)
+                # Where all channels are equal the norm is 0, and a smaller epsilon would let the gradient explode.
+                pixels = functional.normalize(pixels, dim=-1, eps=1e-3)
         return pixels.movedim(-1, 1).contiguous()
 
     def forward(self, features: Tensor) -> Tensor:

@@ -105,10 +105,10 @@ def fit_mixtures(
     Raises ValueError for features that are not finite and for labels outside the classes.
     """
     check_pixels(features, labels, classes)
-    mixtures = start or _first_mixtures(features, labels, classes, components, variance_floor, generator)
     # Sorted, a chunk meets only a few classes, and is compared with no others.
     order = labels.argsort(stable=True)
     features, labels = features[order], labels[order]
+    mixtures = start or _first_mixtures(features, labels, classes, components, variance_floor, generator, chunk)
     history: list[float] = []
     for _ in range(iterations):
         moments, log_likelihood = _e_step(features, labels, mixtures, chunk)
@@ -157,14 +157,28 @@ def _keep_where_empty(new: Mixtures, old: Mixtures, mass: Tensor) -> Mixtures:
 
 
 def _first_mixtures(
-    features: Tensor, labels: Tensor, classes: int, components: int, floor: float, generator: torch.Generator | None
+    features: Tensor,
+    labels: Tensor,
+    classes: int,
+    components: int,
+    floor: float,
+    generator: torch.Generator | None,
+    chunk: int,
 ) -> Mixtures:
-    """Draw the first means of every class as k-means++ does: each with probability of its squared distance."""
-    whole = m_step(
-        weighted_moments(features, features.new_ones(len(features), 1), labels, classes), variance_floor=floor
+    """Draw the first means of every class as k-means++ does: each with probability of its squared distance.
+
+    features and labels are sorted by class.
+    """
+    one = Mixtures(
+        features.new_zeros(classes, 1, features.shape[1], dtype=torch.float64),
+        features.new_ones(classes, 1, features.shape[1], dtype=torch.float64),
+        features.new_ones(classes, 1, dtype=torch.float64),
     )
-    present = torch.bincount(labels, minlength=classes) > 0
-    means = features.new_zeros(classes, components, features.shape[1], dtype=torch.float64)
+    # With one component all pixels of a class are its own, whatever the mixture is.
+    moments, _ = _e_step(features, labels, one, chunk)
+    whole = m_step(moments, variance_floor=floor)
+    present = moments.mass[:, 0] > 0
+    means = one.means.repeat(1, components, 1)
     distance = features.new_ones(len(features), dtype=torch.float64)
     rows = torch.arange(len(features), device=features.device)
     for component in range(components):
@@ -174,7 +188,9 @@ def _first_mixtures(
         best = keys.new_full((classes,), -torch.inf).scatter_reduce(0, labels, keys, "amax")
         chosen = rows.new_zeros(classes).scatter_reduce(0, labels, torch.where(keys == best[labels], rows, 0), "amax")
         means[present, component] = features[chosen[present]].double()
-        nearest = (features.double() - means[labels, component]).square().sum(dim=1)
-        distance = nearest if component == 0 else torch.minimum(distance, nearest)
+        for begin in range(0, len(features), chunk):
+            part = slice(begin, begin + chunk)
+            nearest = (features[part].double() - means[labels[part], component]).square().sum(dim=1)
+            distance[part] = nearest if component == 0 else torch.minimum(distance[part], nearest)
     deviations = torch.where(present[:, None, None], whole.deviations, 1.0).expand_as(means).contiguous()
     return Mixtures(means, deviations, means.new_full((classes, components), 1 / components))

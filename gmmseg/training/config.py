@@ -98,6 +98,8 @@ def arrange(config: Config, *, seed: int, start: int) -> None:
         # A fixed name would be one visualiser for all trainings of a process.
         config.visualizer.pop("name", None)
     settings = {name: value for name, value in config.train_cfg.items() if name not in ("type", "by_epoch")}
+    if not isinstance(settings.get("max_iters"), int) or settings["max_iters"] < 1:
+        raise InputError(f"train_cfg.max_iters is {settings.get('max_iters')!r}; it must be a number of at least 1.")
     config.train_cfg = dict(type="ResumableTrainLoop", **settings)
     for name in ("train_dataloader", "val_dataloader"):
         loader = config.get(name)
@@ -143,7 +145,8 @@ def _arrange_samples(config: Config, seed: int, start: int) -> None:
 
 def _arrange_hooks(config: Config) -> None:
     hooks = config.get("default_hooks") or {}
-    checkpoint = {"type": "CheckpointHook", "by_epoch": False, **(hooks.get("checkpoint") or {})}
+    # Two, because a training checkpoint of many classes holds gigabytes of memory.
+    checkpoint = {"type": "CheckpointHook", "by_epoch": False, "max_keep_ckpts": 2, **(hooks.get("checkpoint") or {})}
     if checkpoint["type"] == "CheckpointHook":
         checkpoint["type"] = "SafeCheckpointHook"
     logger = {"type": "LoggerHook", "log_metric_by_epoch": False, **(hooks.get("logger") or {})}

@@ -49,6 +49,11 @@ def load_what_fits(network: nn.Module, weights: Mapping[str, Tensor], source: st
     if not any(name.split(".")[0] in modules for name in weights):
         weights = {f"backbone.{name}": value for name, value in weights.items()}
     fitting = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}
+    for name in own:
+        classifier, mixtures, _ = name.partition("mixtures.means")
+        if mixtures and name not in fitting:
+            # Counters of mixtures that did not fit would slow down the new ones.
+            fitting = {other: value for other, value in fitting.items() if not _of_mixtures(other, classifier)}
     if not fitting:
         raise InputError(
             f"no weight of the checkpoint {source} fits the network by name and shape; it is of another architecture."
@@ -60,6 +65,10 @@ def load_what_fits(network: nn.Module, weights: Mapping[str, Tensor], source: st
         left_over=tuple(name for name in weights if name not in own),
         other_shape=tuple(name for name in own if name in weights and name not in fitting),
     )
+
+
+def _of_mixtures(name: str, classifier: str) -> bool:
+    return name.startswith(f"{classifier}mixtures.") or name == f"{classifier}iteration"
 
 
 def without_pretrained(settings: Any) -> Any:

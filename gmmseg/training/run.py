@@ -81,9 +81,12 @@ def _run(request: TrainingRequest, work_dir: Path, signals: NotedSignals, say: C
         data.replace_data_root(settings, request.data_root)
     given = copy.deepcopy(settings)
     seed, start = _begin(settings, request, work_dir, model_settings)
-    config.fit_to_machine(settings, distributed=request.launcher != "none")
-    data.check_datasets(settings)
-    config.arrange(settings, seed=seed, start=start)
+    try:
+        config.fit_to_machine(settings, distributed=request.launcher != "none")
+        data.check_datasets(settings)
+        config.arrange(settings, seed=seed, start=start)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:  # settings of another kind than expected
+        raise InputError(f"the config {request.config} cannot be understood ({_reason(error)}).") from error
     settings.work_dir, settings.launcher = str(work_dir), request.launcher
     runner = _build(settings, request, work_dir)
     if launch.is_first_process(request.launcher):
@@ -108,8 +111,8 @@ def _begin(settings: Config, request: TrainingRequest, work_dir: Path, model_set
     """Decide where weights and order begin; return the seed and the number of samples trained on before."""
     own_seed = (settings.get("randomness") or {}).get("seed")
     if not request.resume:
-        if launch.is_first_process(request.launcher) and not request.overwrite and work_dir.exists():
-            _check_empty(work_dir)
+        if launch.is_first_process(request.launcher) and work_dir.exists():
+            _check_folder(work_dir, request.overwrite)
         if request.init_from is not None:
             if not request.init_from.is_file():
                 raise InputError(f"there is no checkpoint file {request.init_from}; check --init-from.")
@@ -125,10 +128,10 @@ def _begin(settings: Config, request: TrainingRequest, work_dir: Path, model_set
     return seed, start
 
 
-def _check_empty(work_dir: Path) -> None:
+def _check_folder(work_dir: Path, overwrite: bool) -> None:
     if not work_dir.is_dir():
         raise InputError(f"{work_dir} is no folder; choose another --out.")
-    if any(work_dir.iterdir()):
+    if not overwrite and any(work_dir.iterdir()):
         raise InputError(
             f"the folder {work_dir} is not empty; go on with --resume, start anew with --overwrite, or choose another "
             f"--out."
@@ -141,8 +144,6 @@ def _build(settings: Config, request: TrainingRequest, work_dir: Path) -> Traini
     if launch.is_first_process(request.launcher):
         work_dir.mkdir(parents=True, exist_ok=True)
         checkpoints.remove_partial_files(work_dir)
-        if not request.resume:
-            checkpoints.remove_training_files(work_dir)
     try:
         runner = TrainingRunner.from_cfg(settings)
         # The loops build their parts when they are first asked for.
@@ -154,13 +155,16 @@ def _build(settings: Config, request: TrainingRequest, work_dir: Path) -> Traini
         if isinstance(error, InputError | torch.OutOfMemoryError):
             raise
         # What registries and constructors raise for wrong settings.
-        reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
-        raise InputError(f"the training of the config {request.config} cannot be built ({reason}).") from error
+        raise InputError(f"the training of the config {request.config} cannot be built ({_reason(error)}).") from error
+    if launch.is_first_process(request.launcher) and not request.resume:
+        # Not before all is built: a mistake must not cost an earlier training.
+        checkpoints.remove_training_files(work_dir)
     runner.open_console()
     return runner  # type: ignore[no-any-return]
 
 
 def _train(runner: TrainingRunner) -> None:
+    began = runner.iter
     try:
         runner.train()
     except InputError as error:
@@ -175,6 +179,17 @@ def _train(runner: TrainingRunner) -> None:
             "the memory of the GPU does not suffice; lower train_dataloader.batch_size, the crop size, or put the "
             'memory of the mixtures elsewhere (mixture.memory_device="cpu").'
         ) from error
+    except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
+        if runner.iter > max(began, 0):
+            raise
+        # What a network says to sizes that do not fit it, or to a batch of one image.
+        raise InputError(
+            f"the first training step failed ({_reason(error)}); check batch size, crop and the sizes of the config."
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
 
 
 def _own_sentence(error: InputError) -> str:

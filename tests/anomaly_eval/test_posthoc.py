@@ -100,6 +100,10 @@ def test_what_cannot_be_fitted_is_refused(tmp_path, fit, data):
     assert not (tmp_path / "void.pth").exists() and not (tmp_path / "again.pth").exists()
 
 
+def test_more_gaussians_than_pixels_are_refused(fit):
+    assert_refused(fit("--pixels-per-image", "2", components="7"), "7 Gaussians", "sky 6", "--components")
+
+
 def test_a_cascade_gets_its_mixtures_in_the_last_head(tmp_path, fit):
     model = copy.deepcopy(networks.cascade())
     checkpoint = networks.save(tmp_path / "cascade.pth", model)

@@ -84,9 +84,34 @@ def test_a_full_folder_is_not_written_into(tmp_path: Path) -> None:
     (tmp_path / "out" / "iter_99.pth").write_text("of another training")
     with pytest.raises(InputError, match="not empty; go on with --resume, start anew with --overwrite"):
         train(config)
+    for mistake in ("model.decode_head.mixture.componets=3", "optim_wrapper.optimizer.lr=x", "train_cfg.max_iters=0"):
+        with pytest.raises(InputError):
+            train(config, overwrite=True, options=[mistake])
+        assert (tmp_path / "out" / "iter_99.pth").read_text() == "of another training"
     train(config, overwrite=True, options=["train_cfg.max_iters=1"])
     assert (tmp_path / "out" / "notes.txt").read_text() == "mine"
     assert {path.name for path in (tmp_path / "out").glob("*.pth")} == {"iter_1.pth", "weights.pth"}
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("model.decode_head=5", "cannot be understood"),
+        ("model.decode_head.mixture=paper", "give a dictionary"),
+        ("default_hooks.checkpoint.interval=abc", "cannot be understood"),
+        ("model.decode_head.in_index=1", "first training step failed"),
+        ("train_cfg.max_iters=0", "max_iters is 0"),
+    ],
+)
+def test_settings_that_cannot_work_are_one_sentence(option: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=words):
+        train(write_training(tmp_path), options=[option])
+
+
+def test_a_file_is_no_work_dir(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("")
+    with pytest.raises(InputError, match="is no folder"):
+        train(write_training(tmp_path), overwrite=True)
 
 
 def test_resuming_and_starting_from_other_weights_is_a_contradiction(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ train_cfg = dict(type="IterBasedTrainLoop", max_iters=4, val_interval=100)
 log_processor = dict(by_epoch=False, window_size=1)
 default_hooks = dict(
     logger=dict(type="LoggerHook", interval=1, log_metric_by_epoch=False),
-    checkpoint=dict(type="CheckpointHook", by_epoch=False, interval=4),
+    checkpoint=dict(type="CheckpointHook", by_epoch=False, interval=4, max_keep_ckpts=-1),
 )
 env_cfg = dict(cudnn_benchmark=False)
 """
