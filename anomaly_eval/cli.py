@@ -197,8 +197,10 @@ def fit_mixtures(
         overwrite=overwrite,
     )
     report = run_fit_mixtures(request, Console(stderr=True))
+    whole = report.expected_images in (None, report.images)
+    images = str(report.images) if whole else f"only {report.images} of {report.expected_images}"
     _say(
-        f"{report.pixels} pixels of {report.images} images, {report.steps} steps of EM, mean log-likelihood "
+        f"{report.pixels} pixels of {images} images, {report.steps} steps of EM, mean log-likelihood "
         f"{report.log_likelihood:.3f}"
     )
     if report.absent:

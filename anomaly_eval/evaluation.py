@@ -88,6 +88,7 @@ def run_evaluation(request: EvaluationRequest, console: Console) -> Results:
             check_same_classes(samples, segmenter.classes)
         scores = _scores(request, segmenter) if len(closed_sets) < len(datasets) else []
         fits = _fit(scores, segmenter, fit_set, request.statistics, console, clock)
+        fits |= {score.name: segmenter.fits[score.name] for score in scores if score.name in segmenter.fits}
         scores, warnings = _drop_unfitted(scores)
         _check_kept(request, scores)
         warnings += [f"{samples.spec}: {_incomplete(samples)}" for samples in datasets if not samples.complete]

@@ -123,7 +123,7 @@ def _records(
             n_images=len(samples.samples),
             expected_images=samples.expected_images,
             files_sha256=files,
-            notes=notes + _class_name_notes(classes, segmenter.classes),
+            notes=notes + class_name_notes(classes, segmenter.classes),
         )
     return records
 
@@ -191,7 +191,7 @@ def _short(value: str) -> str:
     return value[:12] if len(value) == 64 else value
 
 
-def _class_name_notes(of_dataset: Sequence[str], of_network: Sequence[str]) -> list[str]:
+def class_name_notes(of_dataset: Sequence[str], of_network: Sequence[str]) -> list[str]:
     """Note where the class names of the fitting set and the network differ, as order cannot be checked then."""
     differing = [
         f"{theirs}/{ours}"

@@ -11,13 +11,14 @@ from rich.console import Console
 
 from anomaly_eval.clock import Clock
 from anomaly_eval.errors import InputError
-from anomaly_eval.fitting import check_classes, check_out
+from anomaly_eval.fitting import check_classes, check_out, class_name_notes
 from anomaly_eval.labels import VOID
 from anomaly_eval.network import NetworkRequest
 from anomaly_eval.outputs import write_atomically
 from anomaly_eval.prediction import refuse_non_finite
 from anomaly_eval.progress import progress_bar
 from anomaly_eval.reading import read_ahead
+from anomaly_eval.results import FitRecord
 from anomaly_eval.samples import find_dataset
 from anomaly_eval.scores.mahalanobis import sample_label
 from gmmseg.estimation import fit_mixtures
@@ -49,6 +50,7 @@ class MixtureReport:
     """What was fitted."""
 
     images: int
+    expected_images: int | None
     pixels: int
     steps: int
     log_likelihood: float
@@ -68,7 +70,7 @@ def run_fit_mixtures(request: MixtureRequest, console: Console) -> MixtureReport
     if not isinstance(segmenter, MmsegSegmenter):
         raise InputError("mixtures can only be fitted to networks of mmsegmentation.")
     refuse_without_softmax(segmenter)
-    check_classes(samples, segmenter)
+    classes = check_classes(samples, segmenter)
     reservoir = ClassReservoir(len(segmenter.classes), request.pixels_per_class, request.seed)
     with torch.inference_mode(), progress_bar(console, f"features of {samples.spec}", len(samples.samples)) as advance:
         for number, (sample, image, label) in enumerate(read_ahead(samples, Clock())):
@@ -101,9 +103,20 @@ def run_fit_mixtures(request: MixtureRequest, console: Console) -> MixtureReport
             variance_floor=request.variance_floor,
             generator=torch.Generator().manual_seed(request.seed),
         )
-    write_atomically(request.out, checkpoint_with_mixtures(segmenter, mixtures, known))
+    record = FitRecord(
+        dataset=samples.spec,
+        n_images=len(samples.samples),
+        expected_images=samples.expected_images,
+        files_sha256=samples.files_sha256(),
+        notes=[
+            f"{request.components} Gaussians a class on {len(labels)} pixels, seed {request.seed}",
+            f"input {segmenter.describe().resize}, {segmenter.describe().inference}",
+            *class_name_notes(classes, segmenter.classes),
+        ],
+    )
+    write_atomically(request.out, checkpoint_with_mixtures(segmenter, mixtures, known, record))
     absent = tuple(name for name, there in zip(segmenter.classes, known.tolist(), strict=True) if not there)
-    return MixtureReport(len(samples.samples), len(labels), len(history), history[-1], absent)
+    return MixtureReport(len(samples.samples), samples.expected_images, len(labels), len(history), history[-1], absent)
 
 
 def _check_counts(classes: Sequence[str], counts: Sequence[int], components: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Protocol
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from anomaly_eval.errors import InputError
 from anomaly_eval.protocol import TestProtocol
 from anomaly_eval.resizing import CoarseMaps
-from anomaly_eval.results import ModelRecord
+from anomaly_eval.results import FitRecord, ModelRecord
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,10 @@ class Segmenter(Protocol):
     @property
     def provides(self) -> frozenset[str]:
         """Which fields of `Prediction` are filled."""
+
+    @property
+    def fits(self) -> Mapping[str, FitRecord]:
+        """What the network's own densities were fitted on after training, by score; empty for most networks."""
 
     def __call__(self, image: NDArray[np.uint8]) -> Prediction:
         """Segment an RGB image (height, width, 3), uint8."""

@@ -23,13 +23,14 @@ from mmseg.models.segmentors import CascadeEncoderDecoder, EncoderDecoder
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from numpy.typing import NDArray
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.prediction import Prediction
 from anomaly_eval.protocol import TestProtocol
 from anomaly_eval.resizing import CoarseMaps
-from anomaly_eval.results import ModelRecord
+from anomaly_eval.results import FitRecord, ModelRecord
 from anomaly_eval.segmenters.configs import ModelConfig, find_config
 from anomaly_eval.segmenters.input_size import InputSize
 from anomaly_eval.segmenters.windows import WindowFeatureMean, WindowMean, window_corners
@@ -37,6 +38,8 @@ from gmmseg.checkpoints import Checkpoint, load_checkpoint
 from gmmseg.classifier import GMMClassifier
 from gmmseg.mixtures import ClassMixtures
 
+FIT = "gmmseg_fit"
+"""Where a checkpoint notes what mixtures were fitted on after training."""
 DeviceName = Literal["auto", "cpu", "cuda"]
 
 
@@ -67,6 +70,7 @@ class MmsegSegmenter:
         self.checkpoint, self.config = checkpoint, config
         self.device, self.input_size, self.window_batch = device, input_size, window_batch
         self.classes = _class_names(checkpoint, model)
+        self.fits = _fits(checkpoint)
         self._windows = _windows(model, config)
         # mmsegmentation resizes logits to the network's input first, and those to the image.
         self._resizes_twice = False
@@ -316,6 +320,18 @@ def _load_weights(model: nn.Module, checkpoint: Checkpoint, config: ModelConfig)
 def _matters(name: str) -> bool:
     """Whether inference uses a weight: auxiliary heads only serve training, and batch counters nothing."""
     return not name.startswith("auxiliary_head.") and not name.endswith("num_batches_tracked")
+
+
+def _fits(checkpoint: Checkpoint) -> dict[str, FitRecord]:
+    """Return what the class densities were fitted on, by score, where that happened after training."""
+    noted = checkpoint.meta.get(FIT)
+    if noted is None:
+        return {}
+    try:
+        record = FitRecord.model_validate(noted)
+    except ValidationError as error:
+        raise InputError(f"the checkpoint {checkpoint.path} does not say what its mixtures were fitted on.") from error
+    return dict.fromkeys(("gmmseg", "gmmseg_logsumexp", "gmmseg_normalised"), record)
 
 
 def _class_names(checkpoint: Checkpoint, model: EncoderDecoder) -> tuple[str, ...]:

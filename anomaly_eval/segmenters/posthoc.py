@@ -11,7 +11,8 @@ from mmengine.config import Config
 from torch import Tensor
 
 from anomaly_eval.errors import InputError
-from anomaly_eval.segmenters.mmseg import MmsegSegmenter
+from anomaly_eval.results import FitRecord
+from anomaly_eval.segmenters.mmseg import FIT, MmsegSegmenter
 from gmmseg.classifier import GMMClassifier
 from gmmseg.estimation import Mixtures
 from gmmseg.settings import MixtureSettings
@@ -26,10 +27,11 @@ def refuse_without_softmax(segmenter: MmsegSegmenter) -> None:
         )
 
 
-def checkpoint_with_mixtures(segmenter: MmsegSegmenter, mixtures: Mixtures, known: Tensor) -> bytes:
+def checkpoint_with_mixtures(segmenter: MmsegSegmenter, mixtures: Mixtures, known: Tensor, fit: FitRecord) -> bytes:
     """Return a checkpoint of the same network, with its config, in which the mixtures classify the features.
 
-    mixtures: over the input of the last convolution, (C, M, D). known: (C,) bool, classes that had a pixel.
+    mixtures: over the input of the last convolution, (C, M, D). known: (C,) bool, classes that had a pixel. fit: what
+    they were fitted on; `eval` puts it into its results.
     """
     _, components, dimensions = mixtures.means.shape
     settings = {
@@ -51,6 +53,7 @@ def checkpoint_with_mixtures(segmenter: MmsegSegmenter, mixtures: Mixtures, know
     meta = {
         "cfg": Config({"model": _with_mixtures(segmenter.config.model, settings)}).pretty_text,
         "dataset_meta": {"classes": segmenter.classes},
+        FIT: fit.model_dump(),
     }
     buffer = io.BytesIO()
     torch.save({"meta": meta, "state_dict": weights}, buffer)

@@ -13,7 +13,7 @@ from scipy.stats import norm
 from anomaly_eval.cli import main
 from anomaly_eval.segmenters.mmseg import load_segmenter
 from tests.anomaly_eval import networks
-from tests.anomaly_eval.commands import assert_refused
+from tests.anomaly_eval.commands import assert_refused, read
 
 
 @pytest.fixture
@@ -76,7 +76,12 @@ def test_the_network_can_be_evaluated_and_absent_classes_are_told(tmp_path, fit,
     assert 3 not in fitted(image).logits.values.argmax(dim=0)
     arguments = ["--ckpt", tmp_path / "mixtures.pth", "--dataset", "road_anomaly", "--data-root", data]
     assert main(["eval", *map(str, arguments), "--out", str(tmp_path / "out"), "--device", "cpu"]) == 0
-    assert "gmmseg_logsumexp" in (tmp_path / "out" / "results.csv").read_text()
+    results = read(tmp_path)
+    assert "gmmseg_logsumexp" in {row.method for row in results.rows}
+    fit_record = results.provenance.fits["gmmseg"]
+    assert (fit_record.n_images, fit_record.expected_images) == (3, 3)
+    assert "2 Gaussians a class" in fit_record.notes[0] and "native" in fit_record.notes[1]
+    assert "fitted on training" in (tmp_path / "out" / "results.md").read_text()
 
 
 def test_the_same_seed_gives_the_same_file(tmp_path, fit):
