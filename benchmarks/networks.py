@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import copy
 import logging
+import math
 import statistics
 import time
 import warnings
@@ -39,7 +40,7 @@ NETWORKS = {
 }
 
 
-def twins(name: str, preset: str) -> tuple[torch.nn.Module, torch.nn.Module]:
+def twins(name: str, preset: str, deviation: float) -> tuple[torch.nn.Module, torch.nn.Module]:
     """Build a network of the zoo with random weights, once with softmax and once with a GMM classifier."""
     softmax = get_config(f"mmseg::{NETWORKS[name]}.py").model.to_dict()
     for key in ("pretrained", "auxiliary_head"):
@@ -51,9 +52,9 @@ def twins(name: str, preset: str) -> tuple[torch.nn.Module, torch.nn.Module]:
     first, second = (revert_sync_batchnorm(MODELS.build(ConfigDict(model))) for model in (softmax, generative))
     for module in second.modules():
         if isinstance(module, ClassMixtures):
-            # As after training: every class known, deviations near 0.1.
+            # As after training: every class known, small deviations.
             module.updates.fill_(1)
-            module.log_deviations.fill_(-2.3)
+            module.log_deviations.fill_(math.log(deviation))
     return first, second
 
 
@@ -106,6 +107,9 @@ def main() -> None:
     parser.add_argument("--train", action="store_true")
     parser.add_argument("--preset", default="paper", choices=["paper", "official"])
     parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument(
+        "--deviation", type=float, default=0.1, help="of the mixtures; far below 0.1 they are computed in float64"
+    )
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     MMLogger.get_instance("benchmark", log_level=logging.ERROR)
@@ -113,7 +117,7 @@ def main() -> None:
     prepare = training if options.train else inference
     table = Table("training step" if options.train else "inference", "softmax", "GMM", "ratio", "lowest", "highest")
     for name in options.networks or (["SegFormer-B0"] if options.train else list(NETWORKS)):
-        first, second = twins(name, options.preset)
+        first, second = twins(name, options.preset, options.deviation)
         seconds = pairs((prepare(first), prepare(second)), options.repeats)
         ratios = [gmm / softmax for softmax, gmm in seconds]
         medians = [statistics.median(times) for times in zip(*seconds, strict=True)]
