@@ -122,7 +122,7 @@ def _begin(settings: Config, request: TrainingRequest, work_dir: Path, model_set
         return (DEFAULT_SEED if seed is None else seed), 0
     newest = checkpoints.newest_checkpoint(work_dir)
     if newest is None:
-        raise InputError(f"there is no checkpoint in {work_dir} to resume from; start without --resume.")
+        raise InputError(f"there is no checkpoint in {work_dir} to resume from; start anew with --overwrite.")
     config.start_from(settings, newest, resume=True)
     start, seed = resuming.check_resumable(newest, model_settings, request.seed)
     return seed, start

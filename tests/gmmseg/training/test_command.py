@@ -53,7 +53,7 @@ def test_a_training_is_evaluated_by_its_weights_alone(tmp_path: Path, capsys: py
         (["no_such_config"], "there is no config no_such_config"),
         (["drawn_cgnet"], "has no `train_dataloader`"),
         (["gmmseg_cgnet_camvid"], "there is no folder"),
-        (["CONFIG", "--resume"], "start without --resume"),
+        (["CONFIG", "--resume"], "start anew with --overwrite"),
         (["CONFIG", "--init-from", "none.pth"], "check --init-from"),
         (["CONFIG", "--cfg-options", "train_cfg.max_iters"], "give name=value pairs"),
         (["CONFIG", "--launcher", "pytorch"], "needs torchrun"),
