@@ -22,20 +22,20 @@ def sinkhorn(
     *,
     epsilon: float = 0.05,
     iterations: int = 3,
-    potentials: Tensor | None = None,
 ) -> Tensor:
     """Return responsibilities (N, M) under the constraint that the components of a class share its pixels equally.
 
     Solves Eq. 10 by Sinkhorn-Knopp in the log domain: each row sums to 1, and the columns of class c approach N_c / M
     with the iterations. log_density: (N, M), log p(x_n | c_n, m), whose negative is the cost; labels: (N,) int64 in
-    [0, classes). Computed and returned in float64: at epsilon = 0.05 float32 would lose the marginals. potentials:
-    (classes, M) of a similar problem to start from, else none.
+    [0, classes). Computed and returned in float64: at epsilon = 0.05 float32 would lose the marginals.
     """
-    scaled = log_density.double() / epsilon
-    potentials = sinkhorn_potentials(
-        log_density, labels, classes, epsilon=epsilon, iterations=iterations, start=potentials
-    )
-    return (scaled + potentials[labels]).softmax(dim=1)
+    potentials = sinkhorn_potentials(log_density, labels, classes, epsilon=epsilon, iterations=iterations)
+    return sinkhorn_plan(log_density, labels, potentials, epsilon=epsilon)
+
+
+def sinkhorn_plan(log_density: Tensor, labels: Tensor, potentials: Tensor, *, epsilon: float = 0.05) -> Tensor:
+    """Return the responsibilities (N, M) float64 that potentials (classes, M) stand for."""
+    return (log_density.double() / epsilon + potentials[labels]).softmax(dim=1)
 
 
 def sinkhorn_potentials(

@@ -112,14 +112,15 @@ class GMMClassifier(nn.Module):
             return {}
         size = (seen.features.shape[2], seen.features.shape[3])
         labels = labels_at(labels.long(), size, self.mixtures.classes, ignore_index)
-        correct = self.normalise(seen.log_density.detach()).argmax(dim=1) == labels
+        correct = torch.ones_like(labels, dtype=torch.bool)
+        if self.settings.only_correct:
+            correct = self.normalise(seen.log_density.detach()).argmax(dim=1) == labels
         targets = self.em.step(seen.features.detach(), labels, correct, int(self.iteration))
         self.iteration += 1
         weight = self.settings.component_loss_weight
-        if weight == 0:
+        # The settings see to it that all pixels have a target where the loss has a weight.
+        if weight == 0 or targets is None:
             return {}
-        if targets is None:
-            raise InputError("component_loss_weight needs pixels_per_class_and_image=None: all pixels have a target.")
         # Not the mean of `cross_entropy`, which is NaN where no pixel is labelled.
         losses = functional.cross_entropy(seen.joint.flatten(1, 2), targets, ignore_index=IGNORED, reduction="sum")
         return {"loss_component": weight * losses / (targets != IGNORED).sum().clamp(min=1)}

@@ -9,7 +9,7 @@ import torch
 from mmengine import dist
 from torch import Tensor
 
-from gmmseg.assignment import harden, responsibilities, scale_by_class, sinkhorn, sinkhorn_potentials
+from gmmseg.assignment import harden, responsibilities, scale_by_class, sinkhorn_plan, sinkhorn_potentials
 from gmmseg.errors import InputError
 from gmmseg.estimation import Mixtures, Moments, m_step, momentum_update, own_log_joint, weighted_moments
 from gmmseg.gathering import gather_pixels
@@ -161,14 +161,7 @@ class OnlineEM:
                 iterations=settings.sinkhorn_iterations,
                 start=self.potentials if settings.sinkhorn_warm_start else None,
             )
-            assignment = sinkhorn(
-                density,
-                labels,
-                classes,
-                epsilon=settings.sinkhorn_epsilon,
-                iterations=0,
-                potentials=self.potentials,
-            )
+            assignment = sinkhorn_plan(density, labels, self.potentials, epsilon=settings.sinkhorn_epsilon)
         return harden(assignment) if settings.hard_assignment else assignment
 
     def _component(self, labels: Tensor, assignment: Tensor) -> Tensor:

@@ -23,16 +23,16 @@ def test_the_leading_data_of_every_dataset_is_replaced() -> None:
             other=dict(data_root="database/x"),
         )
     )
-    replace_data_root(config, Path("/root"))
-    assert config.data_root == config.train_dataloader.dataset.data_root == "/root/cityscapes"
-    assert [part.data_root for part in config.val_dataloader.dataset.datasets] == ["/root/ade", "/root/b/c"]
+    replace_data_root(config, Path("/sets"))
+    assert config.data_root == config.train_dataloader.dataset.data_root == "/sets/cityscapes"
+    assert [part.data_root for part in config.val_dataloader.dataset.datasets] == ["/sets/ade", "/sets/b/c"]
     assert config.test_dataloader.dataset.data_root == "/elsewhere/data"
     assert config.other.data_root == "database/x"
 
 
 def test_nothing_to_replace_is_said() -> None:
     with pytest.raises(InputError, match="nothing to replace"):
-        replace_data_root(Config(dict(data_root="/absolute")), Path("/root"))
+        replace_data_root(Config(dict(data_root="/absolute")), Path("/sets"))
 
 
 def assert_refused(config: Path, message: str, **settings: object) -> None:
