@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,14 +14,18 @@ from rich.console import Console
 from anomaly_eval.clock import Clock
 from anomaly_eval.errors import InputError
 from anomaly_eval.labels import ANOMALY, VOID
-from anomaly_eval.metrics.ranking import RankingMetrics, RankingState
+from anomaly_eval.measures import MEMORY_BUDGET, Measures, MethodState, bootstrap_rows, per_image_rows
+from anomaly_eval.metrics.components import ComponentState
+from anomaly_eval.metrics.ranking import RankingMetrics, ranking_metrics
+from anomaly_eval.metrics.rates import best_f1
 from anomaly_eval.prediction import Segmenter, refuse_non_finite
-from anomaly_eval.processor import available_memory
 from anomaly_eval.progress import progress_bar
 from anomaly_eval.reading import read_ahead
-from anomaly_eval.results import DatasetRecord, Row
+from anomaly_eval.results import ComponentRow, DatasetRecord, DifferenceRow, IntervalRow, PerImageRow, Row
 from anomaly_eval.samples import Sample, SampleSet
 from anomaly_eval.scores import Score, score_maps
+
+DEFAULT_MEASURES = Measures()
 
 Observer = Callable[[SampleSet, Sample, NDArray[np.uint8], NDArray[np.uint8], Mapping[str, NDArray[np.float32]]], None]
 """Called with dataset, sample, image, label and the score maps (height, width) by score name."""
@@ -42,6 +45,18 @@ class _Tally:
         self.sizes.add((label.shape[1], label.shape[0]))
 
 
+@dataclass(frozen=True)
+class AnomalyFindings:
+    """Rows of each method on one dataset, and the images behind them; what was not asked for is empty."""
+
+    rows: list[Row]
+    record: DatasetRecord
+    intervals: list[IntervalRow]
+    differences: list[DifferenceRow]
+    per_image: list[PerImageRow]
+    components: list[ComponentRow]
+
+
 def evaluate_dataset(
     segmenter: Segmenter,
     samples: SampleSet,
@@ -49,33 +64,70 @@ def evaluate_dataset(
     console: Console,
     clock: Clock,
     observer: Observer | None = None,
-) -> tuple[list[Row], DatasetRecord]:
+    measures: Measures = DEFAULT_MEASURES,
+) -> AnomalyFindings:
     """Evaluate all scores in one pass over the images of one dataset.
 
-    Raises InputError for a dataset without anomaly labels or without any anomaly pixel, an unusable image or label,
-    and NaN in logits or scores; the message names the file.
+    Component metrics at the thresholds of the best pixel F1 take a second pass, as these are known only then. Raises
+    InputError for a dataset without anomaly labels or without any anomaly pixel, an unusable image or label, and NaN in
+    logits or scores; the message names the file.
     """
     check_rankable(samples)
-    states = {score.name: RankingState(len(samples.samples)) for score in scores}
+    track = measures.track_for(samples)
+    limit = MEMORY_BUDGET // max(1, len(scores))
+    states = {score.name: MethodState(measures, limit) for score in scores}
+    given = measures.component_threshold
+    components: dict[str, ComponentState] = {}
+    if track is not None and given is not None:
+        components = {name: ComponentState(track, given) for name in states}
     tally = _Tally()
-    with progress_bar(console, samples.spec, len(samples.samples)) as advance:
-        for sample, image, label in read_ahead(samples, clock):
-            if not tally.sizes:
-                _check_memory(samples, label.size, len(scores))
-            maps = _score_image(segmenter, sample, image, scores, clock)
-            with clock.section("metrics"):
-                tally.add(label)
-                for name, values in maps.items():
-                    _update(states[name], values, label, name, sample)
-            if observer is not None:
-                with clock.section("output"):
-                    observer(samples, sample, image, label, maps)
-            advance()
+    for sample, image, label, maps in _scored(segmenter, samples, scores, console, clock, samples.spec):
+        with clock.section("metrics"):
+            tally.add(label)
+            for name, values in maps.items():
+                _update(states[name].update, values, label, name, sample)
+                if name in components:
+                    _update(components[name].update, values, label, name, sample)
+        if observer is not None:
+            with clock.section("output"):
+                observer(samples, sample, image, label, maps)
     with clock.section("metrics"):
-        metrics = _compute(states, samples)
+        metrics, thresholds = _compute(states, samples, measures)
+    if track is not None and given is None:
+        components = {name: ComponentState(track, threshold) for name, threshold in thresholds.items()}
+        for sample, _, label, maps in _scored(
+            segmenter, samples, scores, console, clock, f"{samples.spec}, components"
+        ):
+            with clock.section("metrics"):
+                for name, values in maps.items():
+                    _update(components[name].update, values, label, name, sample)
+    with clock.section("metrics"), console.status("bootstrap") if measures.resamples else nullcontext():
+        intervals, differences = bootstrap_rows(samples, states, measures)
     with clock.section("input"):
         record = dataset_record(samples, tally.sizes, tally.void_pixels, tally.without_anomaly)
-    return [_row(samples, name, found) for name, found in metrics.items()], record
+    return AnomalyFindings(
+        rows=[_row(samples, name, found) for name, found in metrics.items()],
+        record=record,
+        intervals=intervals,
+        differences=differences,
+        per_image=per_image_rows(samples, states, measures.fpr_convention),
+        components=[_component_row(samples, name, state, given is None) for name, state in components.items()],
+    )
+
+
+def _scored(
+    segmenter: Segmenter,
+    samples: SampleSet,
+    scores: Sequence[Score],
+    console: Console,
+    clock: Clock,
+    title: str,
+) -> Iterator[tuple[Sample, NDArray[np.uint8], NDArray[np.uint8], dict[str, NDArray[np.float32]]]]:
+    """Yield (sample, image, label, score maps by name) of all images, with a progress bar."""
+    with progress_bar(console, title, len(samples.samples)) as advance:
+        for sample, image, label in read_ahead(samples, clock):
+            yield sample, image, label, _score_image(segmenter, sample, image, scores, clock)
+            advance()
 
 
 def check_rankable(samples: SampleSet) -> None:
@@ -84,16 +136,6 @@ def check_rankable(samples: SampleSet) -> None:
         raise InputError(
             f"{samples.spec} is a closed-set dataset without anomalies, so nothing can be ranked on it; evaluate its "
             f"classes, or use it with --fit-dataset."
-        )
-
-
-def _check_memory(samples: SampleSet, pixels: int, n_scores: int) -> None:
-    """Refuse what cannot fit: until the end of a dataset every score of every pixel is kept, 4 bytes each."""
-    needed, free = 4 * len(samples.samples) * pixels * n_scores, available_memory()
-    if free is not None and needed > free:
-        raise InputError(
-            f"{n_scores} scores of {len(samples.samples)} images of {samples.spec} take {needed / 1e9:.1f} GB of "
-            f"memory, and {free / 1e9:.1f} GB are free; evaluate fewer --scores at a time."
         )
 
 
@@ -111,23 +153,34 @@ def _score_image(
 
 
 def _update(
-    state: RankingState, values: NDArray[np.float32], label: NDArray[np.uint8], name: str, sample: Sample
+    update: Callable[[NDArray[np.float32], NDArray[np.uint8], str], None],
+    values: NDArray[np.float32],
+    label: NDArray[np.uint8],
+    name: str,
+    sample: Sample,
 ) -> None:
     try:
-        state.update(values, label)
+        update(values, label, sample.id)
     except ValueError as error:
         raise InputError(f"the score {name} of {sample.image} cannot be ranked: {error}.") from error
 
 
-def _compute(states: Mapping[str, RankingState], samples: SampleSet) -> dict[str, RankingMetrics]:
-    """Compute the metrics of all scores, a few at a time: numpy sorts without holding Python's lock."""
-    with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 4)) as pool:
+def _compute(
+    states: Mapping[str, MethodState], samples: SampleSet, measures: Measures
+) -> tuple[dict[str, RankingMetrics], dict[str, float]]:
+    """Compute the metrics of all scores, and the threshold of the best F1 where it is needed."""
+    metrics, thresholds = {}, {}
+    for name, state in states.items():
         try:
-            return dict(zip(states, pool.map(RankingState.compute, states.values()), strict=True))
+            counts = state.ranking.counts()
         except ValueError as error:
             raise InputError(
                 f"{samples.spec}: {error}; check its labels in {samples.samples[0].label.parent}."
             ) from error
+        metrics[name] = ranking_metrics(counts, measures.fpr_convention)
+        if measures.components is not None and measures.component_threshold is None:
+            thresholds[name] = best_f1(counts).threshold
+    return metrics, thresholds
 
 
 def dataset_record(
@@ -160,4 +213,23 @@ def _row(samples: SampleSet, method: str, metrics: RankingMetrics) -> Row:
         n_images=len(samples.samples),
         n_anomaly_pixels=metrics.n_anomalies,
         n_inlier_pixels=metrics.n_inliers,
+    )
+
+
+def _component_row(samples: SampleSet, method: str, state: ComponentState, from_best_f1: bool) -> ComponentRow:
+    try:
+        found = state.compute()
+    except ValueError as error:
+        raise InputError(f"{samples.spec}: {error}; leave out --components.") from error
+    return ComponentRow(
+        dataset=samples.spec,
+        method=method,
+        track=state.track.name,
+        threshold=state.threshold,
+        threshold_from="best_f1" if from_best_f1 else "given",
+        mean_siou=100 * found.mean_siou,
+        mean_ppv=100 * found.mean_ppv,
+        mean_f1=100 * found.mean_f1,
+        n_components=found.n_components,
+        n_predicted=found.n_predicted,
     )

@@ -179,6 +179,8 @@ class DatasetCard(_Part):
     """Class names by id, of a closed-set dataset."""
     protocol: TestProtocol | None = None
     """How a closed-set dataset is tested; without it, with the network's own test settings."""
+    track: Literal["anomaly", "obstacle"] | None = None
+    """Of an anomaly dataset, the track of SegmentMeIfYouCan whose component sizes suit it."""
     labels: LabelValues
     layouts: tuple[Layout, ...] = Field(min_length=1)
     licence: str | None = None
@@ -255,6 +257,8 @@ class DatasetCard(_Part):
         if not self.classes or len(self.classes) >= UNKNOWN:
             raise ValueError(f"a closed-set dataset needs classes, fewer than {UNKNOWN}")
         ids = {*labels.inlier, *labels.class_ids.values()}
+        if self.track is not None:
+            raise ValueError("track belongs to task: anomaly")
         if labels.anomaly or not ids or not ids <= set(range(len(self.classes))):
             raise ValueError(f"labels of a closed-set dataset must be class ids from 0 to {len(self.classes) - 1}")
 

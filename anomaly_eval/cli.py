@@ -47,6 +47,23 @@ class Protocol(str, Enum):
     network = "network"
 
 
+class Fpr95(str, Enum):
+    """How FPR95 is read off the curve."""
+
+    first_geq = "first_geq"
+    first_gt = "first_gt"
+    interpolated = "interpolated"
+    nearest = "nearest"
+
+
+class Components(str, Enum):
+    """Whose component sizes count."""
+
+    card = "card"
+    anomaly = "anomaly"
+    obstacle = "obstacle"
+
+
 class Launcher(str, Enum):
     """What started the processes of a training."""
 
@@ -103,6 +120,25 @@ def evaluate(
     heatmaps: Annotated[
         str, typer.Option(help="How many images of each dataset get heatmaps: a number, or all.")
     ] = "0",
+    fpr95: Annotated[
+        Fpr95, typer.Option(help="How FPR95 is read off: as Fishyscapes, RbA, ood_metrics or torch-uncertainty do.")
+    ] = Fpr95.first_geq,
+    bootstrap: Annotated[
+        int, typer.Option(min=0, max=100_000, help="Resamples of the images for 95 % intervals, such as 1000.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of the resamples.")] = 0,
+    per_image: Annotated[
+        bool,
+        typer.Option("--per-image", help="Also means over images, which are other numbers than those of the pool."),
+    ] = False,
+    components: Annotated[
+        Components | None,
+        typer.Option(help="Also the component metrics of SegmentMeIfYouCan: of the card's track, or of the one named."),
+    ] = None,
+    component_threshold: Annotated[
+        float | None,
+        typer.Option(help="Score from which pixels count as anomalies in components. Default: that of the best F1."),
+    ] = None,
     with_published: Annotated[
         bool, typer.Option("--with-published", help="Add the published rows to the tables.")
     ] = False,
@@ -110,6 +146,7 @@ def evaluate(
 ) -> None:
     """Evaluate a checkpoint: scores x anomaly datasets, and the classes of closed-set ones, to tables and heatmaps."""
     from anomaly_eval.evaluation import EvaluationRequest, run_evaluation
+    from anomaly_eval.measures import Measures
     from anomaly_eval.network import NetworkRequest
     from anomaly_eval.reports.tables import print_results
 
@@ -124,6 +161,14 @@ def evaluate(
         sml_without=sml_without or (),
         heatmaps=_heatmap_count(heatmaps),
         protocol=None if protocol is None else protocol.value,
+        measures=Measures(
+            fpr_convention=fpr95.value,
+            resamples=bootstrap,
+            seed=seed,
+            per_image=per_image,
+            components=None if components is None else components.value,
+            component_threshold=component_threshold,
+        ),
         with_published=with_published,
         overwrite=overwrite,
         command=context.obj,

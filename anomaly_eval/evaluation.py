@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import shlex
 from collections.abc import Mapping, Sequence
@@ -15,12 +16,13 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.markup import escape
 
-from anomaly_eval.benchmark import Observer, evaluate_dataset
+from anomaly_eval.benchmark import DEFAULT_MEASURES, AnomalyFindings, Observer, evaluate_dataset
 from anomaly_eval.cards import Task
 from anomaly_eval.clock import Clock, peak_memory_mb
 from anomaly_eval.closed_set import check_same_classes, evaluate_closed_set
 from anomaly_eval.errors import InputError
 from anomaly_eval.fitting import fit_scores, load_statistics
+from anomaly_eval.measures import Measures
 from anomaly_eval.network import NetworkRequest
 from anomaly_eval.outputs import prepare_output
 from anomaly_eval.prediction import Prediction, Segmenter
@@ -30,6 +32,7 @@ from anomaly_eval.reports.heatmaps import HeatmapStore, choose_evenly
 from anomaly_eval.reports.methods import method_name
 from anomaly_eval.reports.tables import write_tables
 from anomaly_eval.results import (
+    FPR95_CONVENTIONS,
     ClosedSetClassRow,
     ClosedSetRow,
     Conventions,
@@ -37,7 +40,6 @@ from anomaly_eval.results import (
     FitRecord,
     Provenance,
     Results,
-    Row,
     Timing,
 )
 from anomaly_eval.samples import Sample, SampleSet, find_dataset
@@ -63,6 +65,7 @@ class EvaluationRequest:
     """How many images of each dataset get heatmaps; None is all."""
     protocol: ProtocolChoice | None = None
     """Whose test settings closed-set datasets are evaluated with; None is the card's."""
+    measures: Measures = DEFAULT_MEASURES
     with_published: bool = False
     overwrite: bool = False
     command: Sequence[str] = ()
@@ -83,6 +86,9 @@ def run_evaluation(request: EvaluationRequest, console: Console) -> Results:
     with prepare_output(request.out, request.overwrite) as output:
         with clock.section("load"):
             segmenter = request.network.load()
+        for samples in datasets:
+            if samples.card.task == "anomaly":
+                request.measures.track_for(samples)
         closed_sets = [samples for samples in datasets if samples.card.task == "closed_set"]
         for samples in closed_sets:
             check_same_classes(samples, segmenter.classes)
@@ -94,7 +100,7 @@ def run_evaluation(request: EvaluationRequest, console: Console) -> Results:
         warnings += [f"{samples.spec}: {_incomplete(samples)}" for samples in datasets if not samples.complete]
         for warning in warnings:
             console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)
-        rows: list[Row] = []
+        anomaly_findings: list[AnomalyFindings] = []
         closed_set: list[ClosedSetRow] = []
         closed_set_classes: list[ClosedSetClassRow] = []
         records: list[DatasetRecord] = []
@@ -107,19 +113,24 @@ def run_evaluation(request: EvaluationRequest, console: Console) -> Results:
                     closed_set.append(findings.row)
                     closed_set_classes += findings.classes
                 else:
-                    found, record = evaluate_dataset(segmenter, samples, scores, console, clock, observer)
-                    rows += found
+                    found = evaluate_dataset(segmenter, samples, scores, console, clock, observer, request.measures)
+                    record = found.record
+                    anomaly_findings.append(found)
                 records.append(record)
                 if not record.expected_sizes_only:
                     warnings.append(f"{samples.spec}: {_sizes(record)}")
             with clock.section("output"):
                 _draw_heatmaps(store, output.path, console, records, scores)
         results = Results(
-            rows=rows,
+            rows=[row for found in anomaly_findings for row in found.rows],
+            intervals=[row for found in anomaly_findings for row in found.intervals],
+            differences=[row for found in anomaly_findings for row in found.differences],
+            per_image=[row for found in anomaly_findings for row in found.per_image],
+            components=[row for found in anomaly_findings for row in found.components],
             closed_set=closed_set,
             closed_set_classes=closed_set_classes,
             datasets=records,
-            conventions=Conventions(),
+            conventions=Conventions(fpr95=FPR95_CONVENTIONS[request.measures.fpr_convention]),
             provenance=Provenance(
                 command=shlex.join(request.command),
                 started=started,
@@ -127,6 +138,7 @@ def run_evaluation(request: EvaluationRequest, console: Console) -> Results:
                 platform=platform.platform(),
                 model=segmenter.describe(),
                 fits=fits,
+                bootstrap=_bootstrap_text(request.measures),
             ),
             timing=_timing(clock),
             warnings=warnings,
@@ -138,6 +150,10 @@ def run_evaluation(request: EvaluationRequest, console: Console) -> Results:
 
 def _check_options(request: EvaluationRequest) -> None:
     """Refuse options that contradict each other or the scores asked for, before anything is loaded."""
+    if request.measures.component_threshold is not None and request.measures.components is None:
+        raise InputError("--component-threshold is about component metrics; add --components, or leave it out.")
+    if request.measures.component_threshold is not None and math.isnan(request.measures.component_threshold):
+        raise InputError("--component-threshold must be a number.")
     if request.statistics is not None and request.fit_dataset is not None:
         raise InputError("--stats and --fit-dataset exclude each other; give one of them.")
     everything = frozenset(field.name for field in fields(Prediction))
@@ -167,6 +183,10 @@ def _check_tasks(request: EvaluationRequest, tasks: set[Task]) -> None:
         "--stats": request.statistics is not None,
         "--sml-without": bool(request.sml_without),
         "--heatmaps": request.heatmaps != 0,
+        "--bootstrap": request.measures.resamples > 0,
+        "--per-image": request.measures.per_image,
+        "--components": request.measures.components is not None,
+        "--fpr95": request.measures.fpr_convention != "first_geq",
     }
     given = [name for name, is_given in of_anomalies.items() if is_given]
     if given and "anomaly" not in tasks:
@@ -272,6 +292,13 @@ def _draw_heatmaps(
     titles = {record.name: record.title for record in records}
     with progress_bar(console, "heatmaps", store.count) as advance:
         store.draw(folder, names, titles, lambda done, total: advance())
+
+
+def _bootstrap_text(measures: Measures) -> str | None:
+    """Say how the intervals came about, None where there are none."""
+    if not measures.resamples:
+        return None
+    return f"middle 95 % of {measures.resamples} resamples of the images of each dataset, seed {measures.seed}"
 
 
 def _timing(clock: Clock) -> Timing:

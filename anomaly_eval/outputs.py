@@ -13,7 +13,20 @@ from types import TracebackType
 from anomaly_eval.errors import InputError
 
 RESULTS_FILE = "results.json"
-_TABLES = {"results.csv", "results.tex", "results.md", "closed_set.csv", "closed_set_classes.csv", "closed_set.tex"}
+_TABLES = {
+    "results.csv",
+    "results.tex",
+    "results.md",
+    "intervals.csv",
+    "differences.csv",
+    "per_image.csv",
+    "per_image.tex",
+    "components.csv",
+    "components.tex",
+    "closed_set.csv",
+    "closed_set_classes.csv",
+    "closed_set.tex",
+}
 _OURS = {RESULTS_FILE, "heatmaps"} | _TABLES
 _KEYS_OF_RESULTS = {"format_version", "rows", "provenance"}
 # These can only come from writing, wherever they are raised; the others may be about a file that was read.

@@ -42,19 +42,6 @@ def keep_freed_memory() -> None:
             mallopt(_TRIM_THRESHOLD, (1 << 31) - 1)
 
 
-def available_memory(meminfo: Path = Path("/proc/meminfo")) -> int | None:
-    """Return the bytes of memory that are free for use, None where the system does not tell."""
-    try:
-        lines = meminfo.read_text().splitlines()
-    except OSError:
-        return None
-    for line in lines:
-        name, _, value = line.partition(":")
-        if name == "MemAvailable":
-            return int(value.split()[0]) * 1024
-    return None
-
-
 def is_zen4(cpuinfo: Path) -> bool:
     """Whether the first processor listed is AMD's family 25 (Zen 3 and 4) with AVX-512, which only Zen 4 has."""
     try:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from anomaly_eval.cards import Task
+from anomaly_eval.metrics.rates import Convention
 
 
 class Record(BaseModel):
@@ -24,6 +27,61 @@ class Row(Record):
     n_images: int
     n_anomaly_pixels: int
     n_inlier_pixels: int
+
+
+class IntervalRow(Record):
+    """One line of `intervals.csv`: the middle 95 % of a metric over resamples of the images, in percent."""
+
+    dataset: str
+    method: str
+    metric: str
+    """A column of `results.csv`: auroc, ap or fpr95."""
+    low: float
+    high: float
+    n_resamples: int
+    """Resamples with both anomalies and inliers."""
+
+
+class DifferenceRow(Record):
+    """One line of `differences.csv`: the middle 95 % of a metric of `method` minus that of `other`, in points."""
+
+    dataset: str
+    method: str
+    other: str
+    metric: str
+    low: float
+    high: float
+    n_resamples: int
+
+
+class PerImageRow(Record):
+    """One line of `per_image.csv`: means over the images with both anomalies and inliers, in percent."""
+
+    dataset: str
+    method: str
+    per_image_auroc: float
+    per_image_ap: float
+    per_image_fpr95: float
+    n_images: int
+    n_left_out: int
+    """Images without an anomaly or without an inlier."""
+
+
+class ComponentRow(Record):
+    """One line of `components.csv`: the component metrics of SegmentMeIfYouCan, in percent."""
+
+    dataset: str
+    method: str
+    track: str
+    threshold: float
+    threshold_from: str
+    """`best_f1` of the pixels of the same dataset, or `given`."""
+    mean_siou: float
+    mean_ppv: float
+    """NaN where no component was predicted."""
+    mean_f1: float
+    n_components: int
+    n_predicted: int
 
 
 class ClosedSetRow(Record):
@@ -87,6 +145,19 @@ class DatasetRecord(Record):
         return self.expected_size is None or self.image_sizes == [self.expected_size]
 
 
+FPR95_CONVENTIONS: Mapping[Convention, str] = {
+    "first_geq": "first_geq: false-positive rate at the first threshold with a true-positive rate >= 0.95",
+    "first_gt": "first_gt: false-positive rate at the first threshold with a true-positive rate > 0.95 (as in RbA)",
+    "interpolated": (
+        "interpolated: false-positive rate interpolated linearly at a true-positive rate of 0.95 (as in ood_metrics)"
+    ),
+    "nearest": (
+        "nearest: false-positive rate at the threshold with the true-positive rate nearest to 0.95 "
+        "(as in torch-uncertainty)"
+    ),
+}
+
+
 class Conventions(Record):
     """The choices that every number depends on, in words."""
 
@@ -94,7 +165,7 @@ class Conventions(Record):
     pooling: str = "all pixels of the set are pooled; images without an anomaly pixel stay in the pool"
     auroc: str = "ties count one half"
     ap: str = "step-wise sum over distinct thresholds (no interpolation)"
-    fpr95: str = "first_geq: false-positive rate at the first threshold with a true-positive rate >= 0.95"
+    fpr95: str = FPR95_CONVENTIONS["first_geq"]
     class_maps: str = "resized bilinearly to the label, then reduced over classes"
     closed_set: str = (
         "confusion counts of all pixels of the set are pooled, void pixels are dropped; no test-time augmentation"
@@ -160,13 +231,19 @@ class Provenance(Record):
     model: ModelRecord
     fits: dict[str, FitRecord]
     """By the name of the score that was fitted."""
+    bootstrap: str | None = None
+    """Resamples, seed and method of the intervals; None where there are none."""
 
 
 class Results(Record):
     """All that one run of `eval` found."""
 
-    format_version: int = 1
+    format_version: int = 2
     rows: list[Row]
+    intervals: list[IntervalRow] = Field(default_factory=list)
+    differences: list[DifferenceRow] = Field(default_factory=list)
+    per_image: list[PerImageRow] = Field(default_factory=list)
+    components: list[ComponentRow] = Field(default_factory=list)
     closed_set: list[ClosedSetRow] = Field(default_factory=list)
     closed_set_classes: list[ClosedSetClassRow] = Field(default_factory=list)
     datasets: list[DatasetRecord]

@@ -1,21 +1,24 @@
-"""Exact ranking metrics of pooled pixels: AUROC, average precision, false-positive rate at a true-positive rate.
-
-All follow from how many inliers and anomalies score at or above each distinct score of an anomaly. Anomalies are few,
-so one sort of the inliers and one search for the anomalies' scores in it are all that is needed: no index array, no
-curve over all pixels. Counts are integers, so the metrics are exact up to the rounding of one float64 sum.
-"""
+"""Exact ranking metrics of pooled pixels, in bounded memory: AUROC, average precision, FPR95."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from anomaly_eval.labels import ANOMALY, INLIER
+from anomaly_eval.metrics.arrays import ArrayLike, split_by_label
+from anomaly_eval.metrics.counts import ThresholdCounts, threshold_counts
+from anomaly_eval.metrics.rates import Convention, auroc, average_precision, fpr_at_tpr
+from anomaly_eval.metrics.runs import Run, ScorePool, Scores, merged_chunks
 
-_THRESHOLDS_PER_BLOCK = 4096
+MEMORY_LIMIT = 128 << 20
+"""Bytes of inlier scores that a state keeps in memory before it turns to the disk."""
+
+
+_SUMMED_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -23,8 +26,8 @@ class RankingMetrics:
     """The three metrics as rates in [0, 1], and the pixels that they were computed from.
 
     auroc: how often an anomaly outscores an inlier, a tie counting one half. average_precision: the precision at each
-    threshold weighted by the recall gained there, without interpolation. fpr95: the false-positive rate at the first
-    threshold whose true-positive rate is at least 0.95 (Fishyscapes and SegmentMeIfYouCan; `first_geq`).
+    threshold weighted by the recall gained there, without interpolation. fpr95: the false-positive rate at a
+    true-positive rate of 0.95, by default at the first threshold that reaches it (see `fpr_at_tpr`).
     """
 
     auroc: float
@@ -34,131 +37,96 @@ class RankingMetrics:
     n_inliers: int
 
 
-@dataclass(frozen=True)
-class ThresholdCounts:
-    """Pixel counts at a run of distinct anomaly scores, from the highest threshold to the lowest, int64.
-
-    gained: anomalies at exactly the threshold. true_positives: anomalies at or above it. false_positives: inliers at or
-    above it. false_positives_above: inliers strictly above it.
-    """
-
-    gained: NDArray[np.int64]
-    true_positives: NDArray[np.int64]
-    false_positives: NDArray[np.int64]
-    false_positives_above: NDArray[np.int64]
-
-
-def threshold_counts(
-    anomalies: NDArray[np.floating], inliers: NDArray[np.floating], block: int = _THRESHOLDS_PER_BLOCK
-) -> Iterator[ThresholdCounts]:
-    """Yield the counts at all distinct anomaly scores, in blocks whose share of the inliers stays in the cache.
-
-    Both arrays (n,) are of one floating type, ascending and without NaN; infinities are ordinary, tied scores.
-    """
-    starts = np.flatnonzero(np.concatenate([[True], anomalies[1:] != anomalies[:-1]]))
-    above, stop = len(inliers), len(anomalies)
-    for end in range(len(starts), 0, -block):
-        first = starts[max(end - block, 0) : end]
-        thresholds = anomalies[first]
-        below = int(np.searchsorted(inliers, thresholds[0], side="left"))
-        nearby = inliers[below:above]
-        left = below + np.searchsorted(nearby, thresholds, side="left")
-        right = below + np.searchsorted(nearby, thresholds, side="right")
-        yield ThresholdCounts(
-            gained=np.diff(first, append=stop)[::-1],
-            true_positives=(len(anomalies) - first)[::-1],
-            false_positives=(len(inliers) - left)[::-1],
-            false_positives_above=(len(inliers) - right)[::-1],
-        )
-        above, stop = below, first[0]
-
-
-def ranking_metrics(
-    anomalies: NDArray[np.floating], inliers: NDArray[np.floating], tpr: float = 0.95
-) -> RankingMetrics:
-    """Compute the metrics from the scores of anomalies and inliers, ascending arrays (n,) with one element or more.
-
-    The sum behind AUROC runs over integers and is exact while twice the number of pairs fits 63 bits.
-    """
-    losses, precision, fpr = 0, 0.0, None
-    for counts in threshold_counts(anomalies, inliers):
-        # Twice the inliers that the anomalies at each threshold lose to, ties once.
-        losses += int(((counts.false_positives + counts.false_positives_above) * counts.gained).sum())
-        precisions = counts.true_positives / (counts.true_positives + counts.false_positives)
-        precision += float((precisions * counts.gained).sum())
-        if fpr is None and counts.true_positives[-1] / len(anomalies) >= tpr:
-            first = int(np.argmax(counts.true_positives / len(anomalies) >= tpr))
-            fpr = float(counts.false_positives[first] / len(inliers))
-    pairs = len(anomalies) * len(inliers)
+def ranking_metrics(counts: ThresholdCounts, convention: Convention = "first_geq") -> RankingMetrics:
+    """Compute the three metrics from the counts at all thresholds; `convention` is that of FPR95."""
     return RankingMetrics(
-        auroc=(2 * pairs - losses) / (2 * pairs),
-        average_precision=precision / len(anomalies),
-        fpr95=1.0 if fpr is None else fpr,
-        n_anomalies=len(anomalies),
-        n_inliers=len(inliers),
+        auroc=auroc(counts),
+        average_precision=average_precision(counts),
+        fpr95=fpr_at_tpr(counts, convention=convention),
+        n_anomalies=counts.n_anomalies,
+        n_inliers=counts.n_inliers,
     )
 
 
 class RankingState:
-    """Pools scores image by image, merges with the state of other images, and computes the metrics exactly."""
+    """Pools scores image by image, merges with the state of other images, and computes the metrics exactly.
 
-    def __init__(self, expected_updates: int = 1) -> None:
-        """Reserve room for as many images as are expected, once the size of the first one is known."""
-        self._expected_updates = expected_updates
-        self._anomalies = _Pool()
-        self._inliers = _Pool()
+    Anomalies stay in memory. Inliers do up to a limit; beyond it sorted runs go to a temporary file. Neither the order
+    of the images, nor merging, nor the limit changes a bit of the results.
+    """
 
-    def update(self, scores: NDArray[np.floating], labels: NDArray[np.uint8]) -> None:
-        """Add an image: scores of any shape, labels of the same shape with 0 inlier, 1 anomaly, 255 void.
+    def __init__(self, memory_limit: int = MEMORY_LIMIT) -> None:
+        """Start without any pixel; `memory_limit` is in bytes of inlier scores."""
+        self._anomalies = ScorePool()
+        self._inliers = ScorePool(memory_limit)
 
-        Raises ValueError for another shape or a NaN among the scores that count.
+    def update(self, scores: ArrayLike, labels: ArrayLike, image_id: str = "") -> None:
+        """Add an image.
+
+        scores: array or tensor of any shape, float16, bfloat16, float32 or float64; no sigmoid or other change is
+        applied, and infinities are ranked. labels: the same shape, with 0 inlier, 1 anomaly, 255 void. Raises
+        ValueError, which names the image, for another shape, another label or NaN, and then adds nothing.
         """
-        if scores.shape != labels.shape:
-            raise ValueError(f"scores of shape {scores.shape} do not fit labels of shape {labels.shape}")
-        anomalies, inliers = scores[labels == ANOMALY], scores[labels == INLIER]
-        if np.isnan(anomalies).any() or np.isnan(inliers).any():
-            raise ValueError("the scores hold NaN")
+        anomalies, inliers = split_by_label(scores, labels, image_id)
+        self._inliers.extend(inliers)
         self._anomalies.extend(anomalies)
-        self._inliers.extend(inliers, reserve=labels.size * self._expected_updates)
 
     def merge(self, other: RankingState) -> None:
         """Add all pixels of another state, which stays as it is."""
-        self._anomalies.extend(other._anomalies.values)
-        self._inliers.extend(other._inliers.values)
+        self._anomalies.merge(other._anomalies)
+        self._inliers.merge(other._inliers)
 
-    def compute(self) -> RankingMetrics:
-        """Return the metrics of all pixels so far; raises ValueError where there is no anomaly or no inlier."""
-        anomalies, inliers = self._anomalies.values, self._inliers.values
-        if not len(anomalies) or not len(inliers):
-            missing = "anomaly" if not len(anomalies) else "inlier"
-            raise ValueError(f"there is no {missing} pixel at all, so nothing can be ranked")
-        kind = np.result_type(anomalies, inliers)
-        anomalies, inliers = anomalies.astype(kind, copy=False), inliers.astype(kind, copy=False)
-        # In place: the order within a pool means nothing.
-        anomalies.sort()
-        inliers.sort()
-        return ranking_metrics(anomalies, inliers)
+    def compute(self, workers: int | None = None) -> RankingMetrics:
+        """Return the metrics of all pixels so far; `workers` threads sort and count, by default one a processor.
 
+        Raises ValueError where there is no anomaly or no inlier.
+        """
+        return ranking_metrics(self.counts(workers))
 
-class _Pool:
-    """An array that grows in one piece; room that is reserved but not used costs no memory."""
+    def counts(self, workers: int | None = None) -> ThresholdCounts:
+        """Return the counts at all thresholds, of which the functions in `rates` and `curves` compute more metrics.
 
-    def __init__(self) -> None:
-        self._buffer: NDArray[np.floating] = np.empty(0, np.float16)
-        self._length = 0
+        Raises ValueError where there is no anomaly or no inlier.
+        """
+        self._check()
+        workers = workers or os.cpu_count() or 1
+        anomalies, inliers = self._sorted(workers)
+        return threshold_counts(anomalies, inliers, workers)
 
-    @property
-    def values(self) -> NDArray[np.floating]:
-        """The values so far, a view (n,)."""
-        return self._buffer[: self._length]
+    def aupr_in(self, workers: int | None = None) -> float:
+        """Return the average precision of the inliers: they are the positives, and lower scores are predicted as such.
 
-    def extend(self, values: NDArray[np.floating], reserve: int = 0) -> None:
-        """Append values (n,); a wider type widens the array."""
-        length = self._length + len(values)
-        kind = np.result_type(self._buffer, values)
-        if length > len(self._buffer) or kind != self._buffer.dtype:
-            grown = np.empty(max(length, reserve, 2 * self._length), kind)
-            grown[: self._length] = self.values
-            self._buffer = grown
-        self._buffer[self._length : length] = values
-        self._length = length
+        Every distinct score of an inlier is a threshold here, so it takes longer than `compute`. Raises ValueError
+        where there is no anomaly or no inlier.
+        """
+        self._check()
+        anomalies, inliers = self._sorted(workers or os.cpu_count() or 1)
+        sums, rest, before = [], np.empty(0), 0
+        for values in merged_chunks(inliers):
+            stops = np.append(np.flatnonzero(values[1:] != values[:-1]) + 1, len(values))
+            found = before + stops
+            false = np.searchsorted(anomalies, values[stops - 1], side="right")
+            rest = np.append(rest, np.diff(found, prepend=before) * (found / (found + false)))
+            before = int(found[-1])
+            # Blocks of one length are summed alike wherever the runs were cut.
+            whole = len(rest) // _SUMMED_AT_ONCE * _SUMMED_AT_ONCE
+            sums += rest[:whole].reshape(-1, _SUMMED_AT_ONCE).sum(axis=1).tolist()
+            rest = rest[whole:]
+        return math.fsum([*sums, float(rest.sum())]) / before
+
+    def _sorted(self, workers: int) -> tuple[Scores, list[Run]]:
+        """Return anomalies and inliers ascending; the anomalies are sorted beside the first step of the inliers."""
+        anomalies = self._anomalies.values()
+        if workers < 2:
+            anomalies.sort()
+            return anomalies, self._inliers.sorted_runs(1)
+        with ThreadPoolExecutor(1) as pool:
+            beside = pool.submit(anomalies.sort)
+            inliers = self._inliers.sorted_runs(workers)
+            beside.result()
+        return anomalies, inliers
+
+    def _check(self) -> None:
+        for name, pool in (("anomaly", self._anomalies), ("inlier", self._inliers)):
+            if not len(pool):
+                raise ValueError(f"there is no {name} pixel at all, so nothing can be ranked")

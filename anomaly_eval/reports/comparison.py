@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from anomaly_eval.reports.methods import dataset_title, method_name
@@ -13,6 +13,7 @@ from anomaly_eval.reports.published import PublishedRow, Rates
 from anomaly_eval.results import Results
 
 METRICS = ("AUROC ↑", "AP ↑", "FPR95 ↓")
+COLUMNS = ("auroc", "ap", "fpr95")
 HIGHER_IS_BETTER = (True, True, False)
 UNKNOWN = "--"
 
@@ -27,15 +28,21 @@ class Rank(Enum):
 
 @dataclass(frozen=True)
 class Cell:
-    """A percentage, None where the method was not measured on the dataset, and its rank."""
+    """A percentage, None where the method was not measured on the dataset, its rank, and its interval, if any."""
 
     value: float | None
     rank: Rank
+    interval: tuple[float, float] | None = None
 
     @property
     def text(self) -> str:
         """Two decimals, or `--` where there is no value."""
         return UNKNOWN if self.value is None else f"{self.value:.2f}"
+
+    @property
+    def interval_text(self) -> str:
+        """The interval as `[12.34, 56.78]`, empty where there is none."""
+        return "" if self.interval is None else f"[{self.interval[0]:.2f}, {self.interval[1]:.2f}]"
 
 
 @dataclass(frozen=True)
@@ -83,7 +90,10 @@ def compare(results: Results, published: Sequence[PublishedRow] = ()) -> Compari
     names = _datasets(results)
     shown = [row for row in published if any(name in row.rates for name in names)]
     settings = ("Resyn.", "OOD data", "mIoU") if shown else ()
-    measured = _measured(results, names, settings)
+    rates = {(row.method, row.dataset): Rates(row.auroc, row.ap, row.fpr95) for row in results.rows}
+    bounds = {(row.method, row.dataset, row.metric): (row.low, row.high) for row in results.intervals}
+    intervals = {key: tuple(bounds.get((*key, metric)) for metric in COLUMNS) for key in rates}
+    measured = measured_lines(results, rates, HIGHER_IS_BETTER, names, settings, intervals)
     sections = (
         (Section("Published", _published(shown, names)), Section("Measured", measured))
         if shown
@@ -126,18 +136,39 @@ def _datasets(results: Results) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _measured(results: Results, names: Sequence[str], settings: Sequence[str]) -> tuple[Line, ...]:
-    """Return the measured lines in the order of the rows of the first dataset, then of the others."""
-    rates = {(row.method, row.dataset): Rates(row.auroc, row.ap, row.fpr95) for row in results.rows}
-    rows = sorted(results.rows, key=lambda row: names.index(row.dataset))
-    methods = list(dict.fromkeys(row.method for row in rows))
+def measured_lines(
+    results: Results,
+    rates: Mapping[tuple[str, str], Sequence[float | None]],
+    higher_is_better: Sequence[bool],
+    names: Sequence[str],
+    settings: Sequence[str] = (),
+    intervals: Mapping[tuple[str, str], Sequence[tuple[float, float] | None]] | None = None,
+) -> tuple[Line, ...]:
+    """Return the lines of rates by (method, dataset), in the order of the first dataset, then of the others."""
+    methods = list(dict.fromkeys(method for name in names for method, dataset in rates if dataset == name))
     marks = fit_marks(results)
     unknown = (UNKNOWN,) * len(settings)
-    cells = ranked_cells([[rates.get((method, name)) for name in names] for method in methods], HIGHER_IS_BETTER)
-    return tuple(
+    cells = ranked_cells([[rates.get((method, name)) for name in names] for method in methods], higher_is_better)
+    lines = [
         Line(method_name(method), marks.get(method, ""), unknown, line)
         for method, line in zip(methods, cells, strict=True)
+    ]
+    if not intervals:
+        return tuple(lines)
+    return tuple(
+        replace(
+            line,
+            cells=tuple(
+                tuple(map(_with_interval, row, intervals.get((method, name), [None] * len(row))))
+                for name, row in zip(names, line.cells, strict=True)
+            ),
+        )
+        for method, line in zip(methods, lines, strict=True)
     )
+
+
+def _with_interval(cell: Cell, interval: tuple[float, float] | None) -> Cell:
+    return replace(cell, interval=interval)
 
 
 def _published(rows: Sequence[PublishedRow], names: Sequence[str]) -> tuple[Line, ...]:

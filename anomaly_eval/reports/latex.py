@@ -99,8 +99,9 @@ def _line(line: Line) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    """Return the number, bold where it is the best and underlined where it is the second."""
-    return _WRAP[cell.rank] % cell.text
+    """Return the number, bold where it is the best and underlined where it is the second, and its interval."""
+    interval = rf" {{\scriptsize {cell.interval_text}}}" if cell.interval is not None else ""
+    return _WRAP[cell.rank] % cell.text + interval
 
 
 def _mark(mark: str) -> str:

@@ -40,23 +40,31 @@ def deviations(record: DatasetRecord) -> list[str]:
 
 def notes_of(results: Results, with_published: bool) -> tuple[Note, ...]:
     """Return the daggers, the fits, then the notes on the whole table."""
-    notes = _deviation_notes(results, "anomaly", with_published)
+    notes = deviation_notes(results, "anomaly", with_published)
     notes += [Note(str(1 + index), _fit_text(fit, methods)) for index, (fit, methods) in enumerate(_fits(results))]
-    conventions, model = results.conventions, results.provenance.model
+    conventions = results.conventions
     notes += [
         Note("", f"Pooling: {conventions.pooling}. Positives: {conventions.positives}."),
         Note("", f"AUROC: {conventions.auroc}. AP: {conventions.ap}. FPR95: {conventions.fpr95}."),
         Note("", f"Class maps: {conventions.class_maps}."),
-        Note("", f"{_model_text(model)} Resolution: {model.resize}, inference: {model.inference}."),
+        model_note(results),
     ]
+    if results.provenance.bootstrap is not None:
+        notes.append(Note("", f"Intervals: {results.provenance.bootstrap}."))
     if with_published:
         notes.append(Note("", f"Published rows are copied from {SOURCE}; other networks, so they are ranked apart."))
     return tuple(notes)
 
 
+def model_note(results: Results) -> Note:
+    """Say which network was run, and how."""
+    model = results.provenance.model
+    return Note("", f"{_model_text(model)} Resolution: {model.resize}, inference: {model.inference}.")
+
+
 def closed_set_notes_of(results: Results, with_published: bool) -> tuple[Note, ...]:
     """Return the daggers, how each closed-set dataset was tested, then the notes on the whole table."""
-    notes = _deviation_notes(results, "closed_set", with_published)
+    notes = deviation_notes(results, "closed_set", with_published)
     names = [row.dataset for row in results.closed_set_classes]
     for row in results.closed_set:
         title = dataset_title(row.dataset, results.datasets)
@@ -88,7 +96,8 @@ def warnings_of(results: Results, task: Task) -> tuple[str, ...]:
     return tuple(text for text in results.warnings if text.startswith(closed_set) == (task == "closed_set"))
 
 
-def _deviation_notes(results: Results, task: Task, with_published: bool) -> list[Note]:
+def deviation_notes(results: Results, task: Task, with_published: bool) -> list[Note]:
+    """Return a note for each dataset of a task that was not evaluated as a whole."""
     records = [record for record in results.datasets if record.task == task and deviations(record)]
     return [Note(DAGGER, _deviation_text(record, with_published)) for record in records]
 

@@ -13,9 +13,20 @@ from anomaly_eval.reports.closed_set import class_table_markdown, compare_closed
 from anomaly_eval.reports.comparison import ComparisonTable, compare
 from anomaly_eval.reports.latex import latex_table
 from anomaly_eval.reports.markdown import markdown_table
+from anomaly_eval.reports.more_measures import compare_components, compare_per_image
 from anomaly_eval.reports.published import read_published, read_published_closed_set
 from anomaly_eval.reports.terminal import print_comparison
-from anomaly_eval.results import ClosedSetClassRow, ClosedSetRow, Record, Results, Row
+from anomaly_eval.results import (
+    ClosedSetClassRow,
+    ClosedSetRow,
+    ComponentRow,
+    DifferenceRow,
+    IntervalRow,
+    PerImageRow,
+    Record,
+    Results,
+    Row,
+)
 
 
 def write_tables(results: Results, folder: Path, with_published: bool) -> None:
@@ -23,6 +34,16 @@ def write_tables(results: Results, folder: Path, with_published: bool) -> None:
     tables = {"results.md": results_markdown(results, with_published)}
     if _has(results, "anomaly"):
         tables |= {"results.csv": results_csv(results), "results.tex": results_latex(results, with_published)}
+    if results.intervals:
+        tables["intervals.csv"] = _csv(IntervalRow, results.intervals)
+    if results.differences:
+        tables["differences.csv"] = _csv(DifferenceRow, results.differences)
+    if results.per_image:
+        tables["per_image.csv"] = _csv(PerImageRow, results.per_image)
+        tables["per_image.tex"] = latex_table(compare_per_image(results))
+    if results.components:
+        tables["components.csv"] = _csv(ComponentRow, results.components)
+        tables["components.tex"] = latex_table(compare_components(results))
     if _has(results, "closed_set"):
         tables |= {
             "closed_set.csv": closed_set_csv(results),
@@ -63,6 +84,7 @@ def results_markdown(results: Results, with_published: bool) -> str:
     parts = []
     if _has(results, "anomaly"):
         parts.append(markdown_table(_comparison(results, with_published)))
+    parts += [markdown_table(table) for table in _more(results)]
     if _has(results, "closed_set"):
         parts += [markdown_table(_closed_set(results, with_published)), class_table_markdown(results)]
     return "\n".join(parts)
@@ -72,6 +94,8 @@ def print_results(console: Console, results: Results, with_published: bool) -> N
     """Print the tables, their footnotes and their warnings to the console."""
     if _has(results, "anomaly"):
         print_comparison(console, _comparison(results, with_published))
+    for table in _more(results):
+        print_comparison(console, table)
     if _has(results, "closed_set"):
         print_classes(console, results)
         print_comparison(console, _closed_set(results, with_published))
@@ -92,6 +116,14 @@ def _csv(kind: type[Record], rows: Sequence[Record]) -> str:
 def _comparison(results: Results, with_published: bool) -> ComparisonTable:
     """Arrange the results, beside the numbers that ship with the project if these are wanted."""
     return compare(results, read_published() if with_published else ())
+
+
+def _more(results: Results) -> list[ComparisonTable]:
+    """Arrange what was measured on request."""
+    return [
+        *([compare_per_image(results)] if results.per_image else []),
+        *([compare_components(results)] if results.components else []),
+    ]
 
 
 def _closed_set(results: Results, with_published: bool) -> ComparisonTable:

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from anomaly_eval.processor import available_memory, is_zen4
+from anomaly_eval.processor import is_zen4
 
 ZEN4 = "processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: 25\nflags\t\t: fpu avx2 avx512f\n\nprocessor\t: 1\n"
 
@@ -49,9 +49,3 @@ def test_the_switch_is_set_before_numpy_and_left_alone_otherwise(tmp_path):
     assert run(f"prefer_fast_sort(cpuinfo); {tell}", tmp_path / "none") == "unset"
     own = run(f"prefer_fast_sort(cpuinfo); {tell}", tmp_path / "cpuinfo", NPY_DISABLE_CPU_FEATURES="AVX2")
     assert own == "AVX2"
-
-
-def test_free_memory_is_read_where_the_system_tells(tmp_path):
-    (tmp_path / "meminfo").write_text("MemTotal:  24000 kB\nMemAvailable:   1000 kB\n")
-    assert available_memory(tmp_path / "meminfo") == 1_024_000
-    assert available_memory(tmp_path / "none") is None

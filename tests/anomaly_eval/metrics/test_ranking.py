@@ -10,7 +10,10 @@ from hypothesis.extra.numpy import arrays
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from anomaly_eval.labels import ANOMALY, INLIER, VOID
-from anomaly_eval.metrics.ranking import RankingMetrics, RankingState, ranking_metrics, threshold_counts
+from anomaly_eval.metrics.counts import threshold_counts
+from anomaly_eval.metrics.ranking import RankingMetrics, RankingState
+from anomaly_eval.metrics.rates import fpr_at_tpr
+from anomaly_eval.metrics.runs import Run
 
 
 def by_scikit_learn(scores, labels):
@@ -85,8 +88,9 @@ def test_fpr_takes_the_first_threshold_at_or_above_the_rate():
     # 20 anomalies: 19 of them are exactly 95 %, so the lowest one does not count.
     anomalies = np.arange(20, dtype=np.float32) + 0.5
     inliers = np.array([0.0, 1.0, 2.0, 3.0], np.float32)
-    assert ranking_metrics(anomalies, inliers, tpr=0.95).fpr95 == 0.5
-    assert ranking_metrics(anomalies, inliers, tpr=1.0).fpr95 == 0.75
+    counts = threshold_counts(anomalies, [Run(inliers)])
+    assert fpr_at_tpr(counts, tpr=0.95) == 0.5
+    assert fpr_at_tpr(counts, tpr=1.0) == 0.75
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 5))
@@ -135,22 +139,30 @@ def test_shapes_must_agree():
         RankingState().update(np.zeros((2, 3), np.float32), np.zeros((3, 2), np.uint8))
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(1, 7))
+@given(st.integers(0, 2**32 - 1), st.integers(1, 7), st.integers(1, 4), st.booleans())
 @settings(max_examples=100, deadline=None)
-def test_counts_in_blocks_equal_counting(seed, block):
+def test_counts_in_blocks_over_runs_equal_counting(seed, block, parts, many_ties):
     rng = np.random.default_rng(seed)
     anomalies = np.sort(rng.integers(-2, 22, 15).astype(np.float32))
-    inliers = np.sort(rng.integers(0, 20, rng.integers(1, 40)).astype(np.float32))
-    blocks = list(threshold_counts(anomalies, inliers, block))
+    inliers = rng.integers(0, 3 if many_ties else 20, rng.integers(1, 40)).astype(np.float32)
+    runs = [Run(np.sort(part)) for part in np.array_split(inliers, parts)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("anomaly_eval.metrics.counts._SEARCHED_AT_ONCE", block)
+        patch.setattr("anomaly_eval.metrics.counts._COUNTED_AT_ONCE", 3)
+        patch.setattr("anomaly_eval.metrics.counts._FOLDED_AT_ONCE", block)
+        counts = threshold_counts(anomalies, runs, workers=2)
+        gained = np.concatenate([part for part, _ in counts.blocks()])
     thresholds = np.unique(anomalies)[::-1]
     expected = {
-        "gained": [(anomalies == threshold).sum() for threshold in thresholds],
+        "thresholds": thresholds,
         "true_positives": [(anomalies >= threshold).sum() for threshold in thresholds],
         "false_positives": [(inliers >= threshold).sum() for threshold in thresholds],
         "false_positives_above": [(inliers > threshold).sum() for threshold in thresholds],
     }
-    for name, counts in expected.items():
-        np.testing.assert_array_equal(np.concatenate([getattr(part, name) for part in blocks]), counts)
+    for name, numbers in expected.items():
+        np.testing.assert_array_equal(getattr(counts, name), numbers)
+    np.testing.assert_array_equal(gained, [(anomalies == threshold).sum() for threshold in thresholds])
+    assert (counts.n_anomalies, counts.n_inliers) == (len(anomalies), len(inliers))
 
 
 def test_many_thresholds_span_blocks():
@@ -160,11 +172,24 @@ def test_many_thresholds_span_blocks():
     assert_equal(compute(scores, labels), by_scikit_learn(scores, labels))
 
 
-def test_types_mix_and_images_grow_beyond_what_was_expected():
+def test_types_mix():
     rng = np.random.default_rng(4)
     scores, labels = rng.standard_normal((5, 30)), rng.integers(0, 2, (5, 30)).astype(np.uint8)
-    state = RankingState(expected_updates=2)
+    state = RankingState()
     for row, kind in enumerate([np.float16, np.float32, np.float64, np.float32, np.float16]):
         scores[row] = scores[row].astype(kind)
         state.update(scores[row].astype(kind), labels[row])
     assert_equal(state.compute(), by_scikit_learn(scores.ravel(), labels.ravel()))
+
+
+def test_values_that_are_no_label_are_refused_with_the_image():
+    state = RankingState()
+    with pytest.raises(ValueError, match=r"labels of frame_7 hold 2, but 0 is inlier, 1 anomaly and 255 void"):
+        state.update(np.zeros(3, np.float32), np.array([0, 1, 2], np.uint8), "frame_7")
+    with pytest.raises(ValueError, match="no anomaly pixel"):
+        state.compute()
+
+
+def test_scores_that_are_integers_are_refused():
+    with pytest.raises(TypeError, match="floating-point"):
+        RankingState().update(np.zeros(3, np.int64), np.zeros(3, np.uint8))

@@ -1,0 +1,169 @@
+"""What an evaluation measures of each method on an anomaly dataset: the pooled metrics, and more on request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly_eval.errors import InputError
+from anomaly_eval.labels import VOID
+from anomaly_eval.metrics.bins import ScoreBins
+from anomaly_eval.metrics.bootstrap import (
+    METRICS,
+    ImageHistograms,
+    Metric,
+    draw_weights,
+    percentile_interval,
+    resampled_metrics,
+)
+from anomaly_eval.metrics.components import TRACKS, Track
+from anomaly_eval.metrics.per_image import PerImageState
+from anomaly_eval.metrics.ranking import RankingState
+from anomaly_eval.metrics.rates import Convention, fpr_at_tpr
+from anomaly_eval.results import DifferenceRow, IntervalRow, PerImageRow
+from anomaly_eval.samples import SampleSet
+
+ComponentChoice = Literal["card", "anomaly", "obstacle"]
+"""Which track's component sizes count: that of each dataset's card, or one for all."""
+
+MEMORY_BUDGET = 3 << 29
+"""Bytes of inlier scores that all methods together keep in memory before they turn to the disk."""
+_BOOTSTRAP_BITS = 14
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What is wanted beside AUROC and AP, and how FPR95 is read off.
+
+    resamples: how often images are drawn for intervals, 0 being never; seed: of these draws. per_image: also means over
+    images. components: also component metrics, at `component_threshold` or, None, that of the best pixel F1.
+    """
+
+    fpr_convention: Convention = "first_geq"
+    resamples: int = 0
+    seed: int = 0
+    per_image: bool = False
+    components: ComponentChoice | None = None
+    component_threshold: float | None = None
+
+    def track_for(self, samples: SampleSet) -> Track | None:
+        """Return the component sizes for a dataset; raises InputError where its card should tell and does not."""
+        if self.components is None:
+            return None
+        name = samples.card.track if self.components == "card" else self.components
+        if name is None:
+            raise InputError(
+                f"the card of {samples.spec} names no track for component metrics; "
+                f"choose --components anomaly (large ones) or obstacle (small ones)."
+            )
+        return TRACKS[name]
+
+
+class MethodState:
+    """All states of one method on one dataset."""
+
+    def __init__(self, measures: Measures, memory_limit: int) -> None:
+        """Take what is wanted, and how many bytes of inlier scores may stay in memory."""
+        self.ranking = RankingState(memory_limit)
+        self.per_image = PerImageState() if measures.per_image else None
+        self.histograms: ImageHistograms | None = None
+        self._resampled = measures.resamples > 0
+
+    def update(self, scores: NDArray[np.float32], label: NDArray[np.uint8], image_id: str) -> None:
+        """Add an image; raises ValueError for scores that cannot be ranked."""
+        self.ranking.update(scores, label, image_id)
+        if self.per_image is not None:
+            self.per_image.update(scores, label, image_id)
+        known = scores[label != VOID] if self._resampled else scores[:0]
+        if known.size:
+            if self.histograms is None:
+                self.histograms = ImageHistograms(ScoreBins.fitted(known, _BOOTSTRAP_BITS))
+            self.histograms.update(scores, label, image_id)
+
+
+def per_image_rows(samples: SampleSet, states: Mapping[str, MethodState], convention: Convention) -> list[PerImageRow]:
+    """Return the means over images of each method, where they were asked for.
+
+    Raises InputError where no image has both anomalies and inliers.
+    """
+    rows = []
+    for method, state in states.items():
+        if state.per_image is not None:
+            try:
+                found = state.per_image.compute(convention)
+            except ValueError as error:
+                raise InputError(f"{samples.spec}: {error}; leave out --per-image.") from error
+            rows.append(
+                PerImageRow(
+                    dataset=samples.spec,
+                    method=method,
+                    per_image_auroc=100 * found.per_image_auroc,
+                    per_image_ap=100 * found.per_image_average_precision,
+                    per_image_fpr95=100 * found.per_image_fpr95,
+                    n_images=found.n_images,
+                    n_left_out=found.n_left_out,
+                )
+            )
+    return rows
+
+
+def bootstrap_rows(
+    samples: SampleSet, states: Mapping[str, MethodState], measures: Measures
+) -> tuple[list[IntervalRow], list[DifferenceRow]]:
+    """Return the intervals of all metrics of each method, and of the differences of each pair on the same resamples.
+
+    Raises InputError where no resample has both anomalies and inliers.
+    """
+    histograms = {method: state.histograms for method, state in states.items() if state.histograms is not None}
+    if not histograms:
+        return [], []
+    metrics: dict[str, Metric] = {**METRICS, "fpr95": partial(fpr_at_tpr, convention=measures.fpr_convention)}
+    weights = draw_weights(len(next(iter(histograms.values())).ids), measures.resamples, measures.seed)
+    values = {method: resampled_metrics(state, weights, metrics) for method, state in histograms.items()}
+    try:
+        return (
+            [_interval_row(samples, method, name, values[method][name]) for method in values for name in metrics],
+            [
+                _difference_row(samples, one, other, name, values[one][name] - values[other][name])
+                for one, other in _pairs(list(values))
+                for name in metrics
+            ],
+        )
+    except ValueError as error:
+        raise InputError(f"{samples.spec}: {error}; leave out --bootstrap.") from error
+
+
+def _pairs(methods: Sequence[str]) -> list[tuple[str, str]]:
+    return [(one, other) for index, one in enumerate(methods) for other in methods[index + 1 :]]
+
+
+def _interval_row(samples: SampleSet, method: str, metric: str, values: NDArray[np.float64]) -> IntervalRow:
+    found = percentile_interval(values)
+    return IntervalRow(
+        dataset=samples.spec,
+        method=method,
+        metric=metric,
+        low=100 * found.low,
+        high=100 * found.high,
+        n_resamples=found.n_resamples,
+    )
+
+
+def _difference_row(
+    samples: SampleSet, method: str, other: str, metric: str, values: NDArray[np.float64]
+) -> DifferenceRow:
+    found = percentile_interval(values)
+    return DifferenceRow(
+        dataset=samples.spec,
+        method=method,
+        other=other,
+        metric=metric,
+        low=100 * found.low,
+        high=100 * found.high,
+        n_resamples=found.n_resamples,
+    )

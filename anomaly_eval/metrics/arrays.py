@@ -1,0 +1,60 @@
+"""What the metrics take: numpy arrays and torch tensors, of any floating type, as flat arrays that numpy can rank."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly_eval.labels import ANOMALY, INLIER, VOID
+
+ArrayLike: TypeAlias = Any
+"""A numpy array or a torch tensor on any device; torch itself is not imported."""
+
+
+def flat_scores(scores: ArrayLike) -> NDArray[np.floating]:
+    """Return scores of any shape as (n,) float32 or float64, without a copy where that is what they are.
+
+    float16 and bfloat16 become float32, which changes no value. Raises TypeError for scores that are no floating-point
+    numbers.
+    """
+    if hasattr(scores, "detach"):
+        scores = scores.detach().cpu()
+        if scores.dtype.itemsize < 4 and scores.is_floating_point():
+            scores = scores.float()
+        scores = scores.numpy()
+    values = np.asarray(scores).reshape(-1)
+    if values.dtype in (np.float32, np.float64):
+        return values
+    if values.dtype != np.float16:
+        raise TypeError(f"scores must be floating-point numbers, not {values.dtype}")
+    return values.astype(np.float32)
+
+
+def split_by_label(
+    scores: ArrayLike, labels: ArrayLike, image_id: str = ""
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Return the scores of the anomalies and of the inliers, each (n,), without the void pixels.
+
+    scores: floating point, any shape. labels: the same shape, with 0 inlier, 1 anomaly, 255 void. Raises ValueError
+    for another shape, another label and NaN at a pixel that is not void; `image_id` is named.
+    """
+    of_image = f" of {image_id}" if image_id else ""
+    if tuple(scores.shape) != tuple(labels.shape):
+        shapes = f"{tuple(scores.shape)} do not fit labels of shape {tuple(labels.shape)}"
+        raise ValueError(f"scores{of_image} of shape {shapes}")
+    values = flat_scores(scores)
+    classes = np.asarray(labels.detach().cpu() if hasattr(labels, "detach") else labels).reshape(-1)
+    is_anomaly, is_inlier = classes == ANOMALY, classes == INLIER
+    anomalies, inliers = values[is_anomaly], values[is_inlier]
+    if len(anomalies) + len(inliers) + np.count_nonzero(classes == VOID) != len(classes):
+        others = classes[~(is_anomaly | is_inlier | (classes == VOID))]
+        raise ValueError(
+            f"the labels{of_image} hold {others[0]}, but {INLIER} is inlier, {ANOMALY} anomaly and {VOID} void"
+        )
+    for part in (anomalies, inliers):
+        # The maximum is NaN if one value is, and needs no mask of its own.
+        if len(part) and np.isnan(part.max()):
+            raise ValueError(f"the scores{of_image} hold NaN")
+    return anomalies, inliers

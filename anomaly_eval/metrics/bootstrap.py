@@ -1,0 +1,161 @@
+"""How far metrics of the pool would move with other images: percentile intervals of an image-level bootstrap.
+
+Images, not pixels, are drawn with replacement, as the pixels of an image are anything but independent (Efron and
+Tibshirani, An Introduction to the Bootstrap, chapter 13). Each image keeps its histograms over the same bins, so that a
+resample is a weighted sum of histograms and nothing is sorted again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly_eval.metrics.arrays import ArrayLike, split_by_label
+from anomaly_eval.metrics.binned import BinCounts
+from anomaly_eval.metrics.bins import ScoreBins
+from anomaly_eval.metrics.counts import ThresholdCounts
+from anomaly_eval.metrics.rates import auroc, average_precision, fpr_at_tpr
+
+Metric = Callable[[ThresholdCounts], float]
+
+METRICS: Mapping[str, Metric] = {"auroc": auroc, "ap": average_precision, "fpr95": fpr_at_tpr}
+_DRAWN_AT_ONCE = 25
+
+
+@dataclass(frozen=True)
+class PercentileInterval:
+    """Percentiles of a metric, or of a difference of two, over the resamples: rates, like the metric itself.
+
+    n_resamples: those that held anomalies and inliers, of which alone there are metrics.
+    """
+
+    low: float
+    high: float
+    level: float
+    n_resamples: int
+
+
+class ImageHistograms:
+    """The histograms of each image over the same bins; merges with those of other images."""
+
+    def __init__(self, bins: ScoreBins) -> None:
+        """Take the bins; 2^14, fitted to scores like these, move no metric visibly."""
+        self.bins = bins
+        self._images: dict[str, tuple[NDArray[np.uint32], NDArray[np.uint32]]] = {}
+
+    def update(self, scores: ArrayLike, labels: ArrayLike, image_id: str) -> None:
+        """Add an image, as `RankingState.update` does; also raises ValueError where its id is there already."""
+        if image_id in self._images:
+            raise ValueError(f"there are two images with the id {image_id!r}")
+        anomalies, inliers = split_by_label(scores, labels, image_id)
+        self._images[image_id] = (
+            self.bins.counts(anomalies).astype(np.uint32),
+            self.bins.counts(inliers).astype(np.uint32),
+        )
+
+    def merge(self, other: ImageHistograms) -> None:
+        """Add all images of another state, which stays as it is; raises ValueError for other bins and known ids."""
+        if self.bins != other.bins:
+            raise ValueError("states can only be merged over the same bins")
+        known = self._images.keys() & other._images.keys()
+        if known:
+            raise ValueError(f"there are two images with the id {min(known)!r}")
+        self._images |= other._images
+
+    @property
+    def ids(self) -> list[str]:
+        """The images in the order in which they are drawn from, which is that of their ids."""
+        return sorted(self._images)
+
+    def resampled(self, weights: NDArray[np.int64]) -> Iterator[ThresholdCounts | None]:
+        """Yield the counts of each resample, None where it holds no anomaly or no inlier.
+
+        weights: (resamples, images) int64, how often each image is drawn, in the order of `ids`.
+        """
+        histograms = np.stack([np.stack(self._images[name]) for name in self.ids])
+        lowest, used = self.bins.lowest, histograms.any(axis=(0, 1))
+        # Products of counts below 2^53 are exact in float64, for which alone there is a fast product.
+        compact = histograms[:, :, used].astype(np.float64).reshape(len(histograms), -1)
+        for start in range(0, len(weights), _DRAWN_AT_ONCE):
+            drawn = (weights[start : start + _DRAWN_AT_ONCE].astype(np.float64) @ compact).astype(np.int64)
+            for anomalies, inliers in drawn.reshape(len(drawn), 2, -1):
+                usable = anomalies.any() and inliers.any()
+                yield BinCounts(lowest[used], anomalies, inliers).tied if usable else None
+
+
+def draw_weights(n_images: int, resamples: int, seed: int) -> NDArray[np.int64]:
+    """Return how often each image is drawn, (resamples, images); every row sums to the number of images."""
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(n_images, np.full(n_images, 1 / n_images), size=resamples)
+
+
+def resampled_metrics(
+    histograms: ImageHistograms, weights: NDArray[np.int64], metrics: Mapping[str, Metric] = METRICS
+) -> dict[str, NDArray[np.float64]]:
+    """Return each metric of each resample, (resamples,) float64; NaN where a resample has no anomaly or no inlier.
+
+    Methods whose histograms hold the same images are compared in pairs by giving all the same weights.
+    """
+    found = {name: np.full(len(weights), np.nan) for name in metrics}
+    for row, counts in enumerate(histograms.resampled(weights)):
+        if counts is not None:
+            for name, metric in metrics.items():
+                found[name][row] = metric(counts)
+    return found
+
+
+def percentile_interval(values: NDArray[np.float64], level: float = 0.95) -> PercentileInterval:
+    """Return the percentiles that hold the middle `level` of the values of resamples, (resamples,).
+
+    Raises ValueError where no resample has a value, or for a level outside (0, 1).
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"the level of an interval must lie between 0 and 1, which {level} does not")
+    usable = values[~np.isnan(values)]
+    if not len(usable):
+        raise ValueError("no resample holds both anomaly and inlier pixels")
+    low, high = np.quantile(usable, [(1 - level) / 2, (1 + level) / 2])
+    return PercentileInterval(float(low), float(high), level, len(usable))
+
+
+def bootstrap(
+    histograms: ImageHistograms,
+    resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+    metrics: Mapping[str, Metric] = METRICS,
+) -> dict[str, PercentileInterval]:
+    """Return the interval of each metric of one method; raises ValueError where there is no image."""
+    weights = draw_weights(_n_images([histograms]), resamples, seed)
+    values = resampled_metrics(histograms, weights, metrics)
+    return {name: percentile_interval(values[name], level) for name in metrics}
+
+
+def paired_bootstrap(
+    one: ImageHistograms,
+    other: ImageHistograms,
+    resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+    metrics: Mapping[str, Metric] = METRICS,
+) -> dict[str, PercentileInterval]:
+    """Return the interval of each metric of `one` minus that of `other`, on the same resamples.
+
+    Where it does not hold 0, the two differ by more than the choice of images explains. Raises ValueError where they
+    hold other images, or none.
+    """
+    weights = draw_weights(_n_images([one, other]), resamples, seed)
+    of_one, of_other = (resampled_metrics(histograms, weights, metrics) for histograms in (one, other))
+    return {name: percentile_interval(of_one[name] - of_other[name], level) for name in metrics}
+
+
+def _n_images(states: Sequence[ImageHistograms]) -> int:
+    ids = states[0].ids
+    if not ids:
+        raise ValueError("there is no image to draw from")
+    if any(state.ids != ids for state in states):
+        raise ValueError("methods can only be compared in pairs on the same images")
+    return len(ids)

@@ -1,0 +1,128 @@
+"""What `eval` measures on request: intervals, differences, means over images, components, other conventions."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from anomaly_eval.metrics.components import OBSTACLE_TRACK, ComponentState
+from anomaly_eval.results import FPR95_CONVENTIONS
+from tests.anomaly_eval.commands import assert_refused, nothing_left, read, rows
+
+
+def table(folder, name):
+    return list(csv.DictReader(io.StringIO((folder / "out" / name).read_text())))
+
+
+def test_intervals_hold_the_metric_and_are_the_same_for_a_seed(tmp_path, evaluate):
+    assert evaluate("--scores", "msp", "energy", "--bootstrap", "200", "--seed", "5")[0] == 0
+    results = read(tmp_path)
+    assert "200 resamples" in results.provenance.bootstrap and "seed 5" in results.provenance.bootstrap
+    measured = {row.method: row for row in results.rows}
+    assert len(results.intervals) == 6
+    for row in results.intervals:
+        assert row.low <= getattr(measured[row.method], row.metric) <= row.high
+        # Of four images one has no anomaly, so a few resamples have none either.
+        assert 190 <= row.n_resamples <= 200
+    assert [(row.method, row.other, row.metric) for row in results.differences] == [
+        ("msp", "energy", metric) for metric in ("auroc", "ap", "fpr95")
+    ]
+    first = (tmp_path / "out" / "intervals.csv").read_bytes()
+    assert len(table(tmp_path, "differences.csv")) == 3
+    row = results.intervals[0]
+    for name in ("results.md", "results.tex"):
+        assert f"{row.low:.2f}, {row.high:.2f}" in (tmp_path / "out" / name).read_text()
+    evaluate("--scores", "msp", "energy", "--bootstrap", "200", "--seed", "5", "--overwrite")
+    assert (tmp_path / "out" / "intervals.csv").read_bytes() == first
+    evaluate("--scores", "msp", "energy", "--bootstrap", "200", "--seed", "6", "--overwrite")
+    assert (tmp_path / "out" / "intervals.csv").read_bytes() != first
+
+
+def test_without_being_asked_nothing_more_is_measured(tmp_path, evaluate):
+    assert evaluate("--scores", "msp")[0] == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "results.csv",
+        "results.json",
+        "results.md",
+        "results.tex",
+    }
+    assert read(tmp_path).provenance.bootstrap is None
+
+
+def test_means_over_images_have_names_of_their_own(tmp_path, evaluate):
+    code, output, _ = evaluate("--scores", "msp", "--per-image")
+    assert code == 0
+    (row,) = table(tmp_path, "per_image.csv")
+    assert (row["n_images"], row["n_left_out"]) == ("3", "1")
+    assert float(row["per_image_auroc"]) != float(rows(tmp_path / "out")[0]["auroc"])
+    assert "Means over images" in output
+    assert (tmp_path / "out" / "per_image.tex").read_text().count(f"{float(row['per_image_auroc']):.2f}") == 1
+
+
+def test_components_at_a_given_threshold_take_one_pass_and_else_two(tmp_path, evaluate, monkeypatch):
+    from anomaly_eval import benchmark
+
+    passes, kept = [], []
+    scored = benchmark._scored
+
+    def counted(*arguments):
+        passes.append(arguments[-1])
+        for sample, image, label, maps in scored(*arguments):
+            kept.append((maps["max_logit"].copy(), label))
+            yield sample, image, label, maps
+
+    monkeypatch.setattr(benchmark, "_scored", counted)
+    assert evaluate("--scores", "max_logit", "--components", "obstacle")[0] == 0
+    assert len(passes) == 2
+    (row,) = read(tmp_path).components
+    assert (row.track, row.threshold_from) == ("obstacle", "best_f1")
+    scores, labels = (np.stack(column) for column in zip(*kept[:4], strict=True))
+    f1 = {t: 2 * (labels[scores >= t] == 1).sum() / ((scores >= t).sum() + labels.sum()) for t in np.unique(scores)}
+    assert row.threshold == max(f1, key=f1.get)
+    state = ComponentState(OBSTACLE_TRACK, row.threshold)
+    for pair in kept[:4]:
+        state.update(*pair)
+    expected = state.compute()
+    assert (row.mean_siou, row.mean_f1) == (100 * expected.mean_siou, 100 * expected.mean_f1)
+    assert row.n_components == expected.n_components == 3
+
+    passes.clear()
+    threshold = str(row.threshold)
+    options = ["--components", "obstacle", f"--component-threshold={threshold}", "--overwrite"]
+    assert evaluate("--scores", "max_logit", *options)[0] == 0
+    assert len(passes) == 1
+    (again,) = read(tmp_path).components
+    assert again == row.model_copy(update={"threshold_from": "given"})
+    assert "given" in (tmp_path / "out" / "results.md").read_text()
+    assert "obstacle track" in (tmp_path / "out" / "components.tex").read_text()
+
+
+@pytest.mark.parametrize("convention", sorted(FPR95_CONVENTIONS))
+def test_the_convention_of_fpr95_is_named_in_the_results(tmp_path, evaluate, convention):
+    assert evaluate("--scores", "msp", "--fpr95", convention)[0] == 0
+    assert read(tmp_path).conventions.fpr95 == FPR95_CONVENTIONS[convention]
+    assert f"FPR95: {convention}" in (tmp_path / "out" / "results.md").read_text()
+
+
+def test_bad_requests(tmp_path, data, evaluate):
+    assert_refused(evaluate("--scores", "msp", "--components", "card"), "road_anomaly", "--components anomaly")
+    assert_refused(evaluate("--scores", "msp", "--component-threshold", "0.5"), "--components")
+    assert_refused(
+        evaluate("--scores", "msp", "--components", "anomaly", "--component-threshold", "nan"), "threshold", "number"
+    )
+    for option in (["--bootstrap", "10"], ["--per-image"], ["--components", "obstacle"], ["--fpr95", "nearest"]):
+        assert_refused(evaluate(*option, dataset=str(tmp_path / "training.yaml")), option[0], "only closed-set")
+    assert nothing_left(tmp_path)
+
+
+def test_components_that_are_all_too_small_are_told(tmp_path, data, evaluate):
+    mask = np.zeros((64, 96), np.uint8)
+    mask[3, 3] = 2
+    for index in range(4):
+        Image.fromarray(mask).save(data / "road_anomaly" / "labels_masks" / f"{index}.png")
+    assert_refused(evaluate("--scores", "msp", "--components", "anomaly"), "road_anomaly", "no ground-truth component")
+    assert nothing_left(tmp_path)
