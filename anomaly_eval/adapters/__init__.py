@@ -1,0 +1,1 @@
+"""The ranking metrics in the frameworks that people train with."""
