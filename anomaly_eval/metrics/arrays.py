@@ -48,7 +48,8 @@ def split_by_label(
     classes = np.asarray(labels.detach().cpu() if hasattr(labels, "detach") else labels).reshape(-1)
     is_anomaly, is_inlier = classes == ANOMALY, classes == INLIER
     anomalies, inliers = values[is_anomaly], values[is_inlier]
-    if len(anomalies) + len(inliers) + np.count_nonzero(classes == VOID) != len(classes):
+    n_known = len(anomalies) + len(inliers)
+    if n_known < len(classes) and n_known + np.count_nonzero(classes == VOID) < len(classes):
         others = classes[~(is_anomaly | is_inlier | (classes == VOID))]
         raise ValueError(
             f"the labels{of_image} hold {others[0]}, but {INLIER} is inlier, {ANOMALY} anomaly and {VOID} void"

@@ -43,7 +43,8 @@ class ScoreBins:
 
         Half of the borders are quantiles of the sample at equal steps; a quarter is ever closer to its top, where
         average precision is decided; a quarter is cells of the key, for scores that the sample does not hold. Take
-        pixels from many images, for instance every tenth. Raises ValueError for bits outside 8 to 20, an empty sample
+        pixels from many images, for instance every tenth; average precision of rare anomalies is the better bounded the
+        more of the largest scores are among them. Raises ValueError for bits outside 8 to 20, an empty sample
         or NaN.
         """
         _check_bits(bits)

@@ -17,11 +17,20 @@ from anomaly_eval.metrics.runs import Run, Scores
 
 Counts = NDArray[np.int64]
 
-_SEARCHED_AT_ONCE = 4096
+_SEARCHED_AT_ONCE = 1 << 14
 """Thresholds whose share of the inliers stays in the processor's cache."""
 _FOLDED_AT_ONCE = 1 << 16
 _COUNTED_AT_ONCE = 1 << 16
 _TIES_STEPPED = 2
+
+
+@dataclass(frozen=True)
+class DistinctScores:
+    """Distinct scores of anomalies, ascending (thresholds,), and how many anomalies lie below each, int64."""
+
+    scores: Scores
+    starts: Counts
+    n_anomalies: int
 
 
 @dataclass(frozen=True)
@@ -62,15 +71,20 @@ class ThresholdCounts:
             before = int(true_positives[-1])
 
 
-def threshold_counts(anomalies: Scores, inliers: Sequence[Run], workers: int = 1) -> ThresholdCounts:
-    """Count at every distinct score of an anomaly.
-
-    anomalies: ascending (n,), one or more. inliers: runs that are ascending each. No value may be NaN; infinities are
-    ordinary, tied scores.
-    """
+def sort_anomalies(anomalies: Scores) -> DistinctScores:
+    """Sort scores (n,), one or more, in place, and find the distinct ones; none may be NaN."""
+    anomalies.sort()
     changes = np.flatnonzero(anomalies[1:] != anomalies[:-1]) + 1
     starts = np.concatenate([np.zeros(1, np.int64), changes])
-    thresholds = anomalies[starts]
+    return DistinctScores(anomalies[starts], starts, len(anomalies))
+
+
+def threshold_counts(anomalies: DistinctScores, inliers: Sequence[Run], workers: int = 1) -> ThresholdCounts:
+    """Count at every distinct score of an anomaly; inliers are runs that are ascending each.
+
+    No value may be NaN; infinities are ordinary, tied scores. The arrays of `anomalies` are written over.
+    """
+    thresholds, starts = anomalies.scores, anomalies.starts
     below, tied = np.zeros(len(starts), np.int64), np.zeros(len(starts), np.int64)
     parts = [slice(start, start + _COUNTED_AT_ONCE) for start in range(0, len(starts), _COUNTED_AT_ONCE)]
 
@@ -84,7 +98,7 @@ def threshold_counts(anomalies: Scores, inliers: Sequence[Run], workers: int = 1
     # In place: with many anomalies these arrays are the largest there are.
     false_positives = np.subtract(n_inliers, below, out=below)
     false_positives_above = np.subtract(false_positives, tied, out=tied)
-    true_positives = np.subtract(len(anomalies), starts, out=starts)
+    true_positives = np.subtract(anomalies.n_anomalies, starts, out=starts)
     return ThresholdCounts(
         thresholds[::-1], true_positives[::-1], false_positives[::-1], false_positives_above[::-1], n_inliers
     )

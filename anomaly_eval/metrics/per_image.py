@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from anomaly_eval.metrics.arrays import ArrayLike, split_by_label
-from anomaly_eval.metrics.counts import threshold_counts
+from anomaly_eval.metrics.counts import sort_anomalies, threshold_counts
 from anomaly_eval.metrics.rates import CONVENTIONS, Convention, auroc, average_precision, fpr_at_tpr
 from anomaly_eval.metrics.runs import Run
 
@@ -39,9 +39,8 @@ class PerImageState:
         if not len(anomalies) or not len(inliers):
             self._left_out += 1
             return
-        anomalies.sort()
         inliers.sort()
-        counts = threshold_counts(anomalies, [Run(inliers)])
+        counts = threshold_counts(sort_anomalies(anomalies), [Run(inliers)])
         fpr95 = [fpr_at_tpr(counts, convention=convention) for convention in CONVENTIONS]
         self._metrics.append((auroc(counts), average_precision(counts), *fpr95))
 

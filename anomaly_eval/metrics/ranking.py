@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from anomaly_eval.metrics.arrays import ArrayLike, split_by_label
-from anomaly_eval.metrics.counts import ThresholdCounts, threshold_counts
+from anomaly_eval.metrics.counts import DistinctScores, ThresholdCounts, sort_anomalies, threshold_counts
 from anomaly_eval.metrics.rates import Convention, auroc, average_precision, fpr_at_tpr
-from anomaly_eval.metrics.runs import Run, ScorePool, Scores, merged_chunks
+from anomaly_eval.metrics.runs import Run, ScorePool, merged_chunks
 
 MEMORY_LIMIT = 128 << 20
 """Bytes of inlier scores that a state keeps in memory before it turns to the disk."""
@@ -39,9 +39,12 @@ class RankingMetrics:
 
 def ranking_metrics(counts: ThresholdCounts, convention: Convention = "first_geq") -> RankingMetrics:
     """Compute the three metrics from the counts at all thresholds; `convention` is that of FPR95."""
+    with ThreadPoolExecutor(1) as pool:
+        beside = pool.submit(average_precision, counts)
+        area = auroc(counts)
     return RankingMetrics(
-        auroc=auroc(counts),
-        average_precision=average_precision(counts),
+        auroc=area,
+        average_precision=beside.result(),
         fpr95=fpr_at_tpr(counts, convention=convention),
         n_anomalies=counts.n_anomalies,
         n_inliers=counts.n_inliers,
@@ -73,8 +76,9 @@ class RankingState:
 
     def merge(self, other: RankingState) -> None:
         """Add all pixels of another state, which stays as it is."""
-        self._anomalies.merge(other._anomalies)
+        # The inliers first, as they alone can fail for want of room.
         self._inliers.merge(other._inliers)
+        self._anomalies.merge(other._anomalies)
 
     def compute(self, workers: int | None = None) -> RankingMetrics:
         """Return the metrics of all pixels so far; `workers` threads sort and count, by default one a processor.
@@ -100,7 +104,8 @@ class RankingState:
         where there is no anomaly or no inlier.
         """
         self._check()
-        anomalies, inliers = self._sorted(workers or os.cpu_count() or 1)
+        _, inliers = self._sorted(workers or os.cpu_count() or 1)
+        anomalies = self._anomalies.values()
         sums, rest, before = [], np.empty(0), 0
         for values in merged_chunks(inliers):
             stops = np.append(np.flatnonzero(values[1:] != values[:-1]) + 1, len(values))
@@ -114,17 +119,16 @@ class RankingState:
             rest = rest[whole:]
         return math.fsum([*sums, float(rest.sum())]) / before
 
-    def _sorted(self, workers: int) -> tuple[Scores, list[Run]]:
-        """Return anomalies and inliers ascending; the anomalies are sorted beside the first step of the inliers."""
+    def _sorted(self, workers: int) -> tuple[DistinctScores, list[Run]]:
+        """Sort anomalies and inliers, beside each other, as the first step of the inliers keeps but one thread busy."""
         anomalies = self._anomalies.values()
         if workers < 2:
-            anomalies.sort()
-            return anomalies, self._inliers.sorted_runs(1)
-        with ThreadPoolExecutor(1) as pool:
-            beside = pool.submit(anomalies.sort)
-            inliers = self._inliers.sorted_runs(workers)
-            beside.result()
-        return anomalies, inliers
+            return sort_anomalies(anomalies), self._inliers.sorted_runs(1)
+        with ThreadPoolExecutor(workers) as threads:
+            beside = threads.submit(sort_anomalies, anomalies)
+            # The same threads: one more than there are processors would hold up the others.
+            inliers = self._inliers.sorted_runs(workers, threads)
+            return beside.result(), inliers
 
     def _check(self) -> None:
         for name, pool in (("anomaly", self._anomalies), ("inlier", self._inliers)):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +33,7 @@ class Run:
             self.mapping.madvise(mmap.MADV_DONTNEED)
 
     def __reduce__(self) -> tuple[type[Run], tuple[Scores]]:
+        # Another process has no such file: there the scores are in memory.
         return Run, (np.array(self.values),)
 
 
@@ -62,13 +65,13 @@ class ScorePool:
 
     def merge(self, other: ScorePool) -> None:
         """Append the scores of another pool, which stays as it is."""
+        self.extend(other.values())
         self._on_disk += other._on_disk
-        self.extend(other._buffer[: other._length])
 
-    def sorted_runs(self, workers: int) -> list[Run]:
+    def sorted_runs(self, workers: int, threads: Executor | None = None) -> list[Run]:
         """Return all scores as ascending runs; those in memory are sorted in place, as their order means nothing."""
         memory = self._buffer[: self._length]
-        sort_in_place(memory, workers)
+        sort_in_place(memory, workers, threads)
         return [*self._on_disk, Run(memory)] if self._length else list(self._on_disk)
 
     def values(self) -> Scores:
@@ -104,22 +107,25 @@ class ScorePool:
                 mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except OSError as error:
             place, reason = tempfile.gettempdir(), error.strerror or error
+            remedy = "raise the limit of open files" if error.errno == errno.EMFILE else "set TMPDIR to another folder"
             raise OSError(
-                f"scores that do not fit into memory cannot be written to {place}: {reason}; "
-                f"set TMPDIR to a folder with more room."
+                f"scores that do not fit into memory cannot be written to {place}: {reason}; {remedy}."
             ) from error
         self._on_disk.append(Run(np.frombuffer(mapping, memory.dtype), mapping))
         self._length = 0
 
 
-def sort_in_place(values: Scores, workers: int = 1) -> None:
-    """Sort (n,) ascending; with several workers parts of the range of values are sorted at once."""
+def sort_in_place(values: Scores, workers: int = 1, threads: Executor | None = None) -> None:
+    """Sort (n,) ascending; with several workers as many parts of the range of values are sorted at once.
+
+    `threads` may be at work on other things already; without them new ones are started.
+    """
     if workers < 2 or len(values) < _SORTED_ALONE:
         values.sort()
         return
     borders = [len(values) * part // workers for part in range(1, workers)]
     values.partition(borders)
-    with ThreadPoolExecutor(workers) as pool:
+    with nullcontext(threads) if threads is not None else ThreadPoolExecutor(workers) as pool:
         list(pool.map(np.ndarray.sort, np.split(values, borders)))
 
 
@@ -128,8 +134,9 @@ def merged_chunks(runs: list[Run], size: int = 1 << 22) -> Iterator[Scores]:
     starts = [0] * len(runs)
     share = max(1, size // max(1, len(runs)))
     while left := [index for index, run in enumerate(runs) if starts[index] < len(run.values)]:
-        # Every run gives at most its share and what is tied with the last one.
-        border = min(runs[i].values[min(starts[i] + share, len(runs[i].values)) - 1] for i in left)
+        # Every run gives at most its share and what is tied with the last one; one that ends before sets no border.
+        longer = [index for index in left if len(runs[index].values) - starts[index] > share]
+        border = min((runs[index].values[starts[index] + share - 1] for index in longer), default=np.inf)
         parts = []
         for index in left:
             rest = runs[index].values[starts[index] :]

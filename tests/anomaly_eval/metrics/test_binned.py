@@ -25,7 +25,7 @@ from anomaly_eval.metrics.binned import (
     tpr_at_fpr_interval,
 )
 from anomaly_eval.metrics.bins import ScoreBins
-from anomaly_eval.metrics.counts import threshold_counts
+from anomaly_eval.metrics.counts import sort_anomalies, threshold_counts
 from anomaly_eval.metrics.ranking import RankingState
 from anomaly_eval.metrics.rates import (
     CONVENTIONS,
@@ -70,7 +70,7 @@ def binned(bins, *images):
 
 def exact_counts(scores, labels):
     anomalies, inliers = np.sort(scores[labels == ANOMALY]), np.sort(scores[labels == INLIER])
-    return threshold_counts(anomalies, [Run(inliers)])
+    return threshold_counts(sort_anomalies(anomalies), [Run(inliers)])
 
 
 def all_metrics():
@@ -150,7 +150,7 @@ def test_ends_are_those_of_all_arrangements_within_bins(contents):
     found = {name: [] for name, _, _ in all_metrics()}
     for arrangement in itertools.product(*(orders(*pixels, low) for low, pixels in enumerate(contents))):
         anomalies, inliers = (sum((bin_[kind] for bin_ in arrangement), ()) for kind in (0, 1))
-        counts = threshold_counts(np.sort(np.float32(anomalies)), [Run(np.sort(np.float32(inliers)))])
+        counts = threshold_counts(sort_anomalies(np.float32(anomalies)), [Run(np.sort(np.float32(inliers)))])
         for name, metric, _ in all_metrics():
             found[name].append(metric(counts))
     coarse = BinCounts(

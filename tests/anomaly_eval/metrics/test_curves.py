@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anomaly_eval.metrics import counts as counts_module
-from anomaly_eval.metrics.counts import threshold_counts
+from anomaly_eval.metrics.counts import sort_anomalies, threshold_counts
 from anomaly_eval.metrics.curves import thinned_curve
 from anomaly_eval.metrics.rates import best_f1, fpr_at_tpr
 from anomaly_eval.metrics.runs import Run
@@ -26,7 +26,7 @@ def all_counts(draw):
 
 
 def counts_of(anomalies, inliers):
-    return threshold_counts(np.sort(np.float32(anomalies)), [Run(np.sort(np.float32(inliers)))])
+    return threshold_counts(sort_anomalies(np.float32(anomalies)), [Run(np.sort(np.float32(inliers)))])
 
 
 def many_counts(n=20_000, separation=1.0):

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from anomaly_eval.labels import ANOMALY, INLIER, VOID
-from anomaly_eval.metrics.counts import threshold_counts
+from anomaly_eval.metrics.counts import sort_anomalies, threshold_counts
 from anomaly_eval.metrics.ranking import RankingMetrics, RankingState
 from anomaly_eval.metrics.rates import fpr_at_tpr
 from anomaly_eval.metrics.runs import Run
@@ -88,7 +88,7 @@ def test_fpr_takes_the_first_threshold_at_or_above_the_rate():
     # 20 anomalies: 19 of them are exactly 95 %, so the lowest one does not count.
     anomalies = np.arange(20, dtype=np.float32) + 0.5
     inliers = np.array([0.0, 1.0, 2.0, 3.0], np.float32)
-    counts = threshold_counts(anomalies, [Run(inliers)])
+    counts = threshold_counts(sort_anomalies(anomalies), [Run(inliers)])
     assert fpr_at_tpr(counts, tpr=0.95) == 0.5
     assert fpr_at_tpr(counts, tpr=1.0) == 0.75
 
@@ -150,7 +150,7 @@ def test_counts_in_blocks_over_runs_equal_counting(seed, block, parts, many_ties
         patch.setattr("anomaly_eval.metrics.counts._SEARCHED_AT_ONCE", block)
         patch.setattr("anomaly_eval.metrics.counts._COUNTED_AT_ONCE", 3)
         patch.setattr("anomaly_eval.metrics.counts._FOLDED_AT_ONCE", block)
-        counts = threshold_counts(anomalies, runs, workers=2)
+        counts = threshold_counts(sort_anomalies(anomalies), runs, workers=2)
         gained = np.concatenate([part for part, _ in counts.blocks()])
     thresholds = np.unique(anomalies)[::-1]
     expected = {

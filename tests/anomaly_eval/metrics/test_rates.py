@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
 from anomaly_eval.metrics import counts as counts_module
-from anomaly_eval.metrics.counts import threshold_counts
+from anomaly_eval.metrics.counts import sort_anomalies, threshold_counts
 from anomaly_eval.metrics.rates import (
     CONVENTIONS,
     auroc,
@@ -62,7 +62,7 @@ def pixels(draw):
 
 
 def counts_of(anomalies, inliers):
-    return threshold_counts(np.sort(np.float64(anomalies)), [Run(np.sort(np.float64(inliers)))])
+    return threshold_counts(sort_anomalies(np.float64(anomalies)), [Run(np.sort(np.float64(inliers)))])
 
 
 def whole_curve(anomalies, inliers) -> WholeCurve:
