@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import mmap
+import os
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -99,7 +100,7 @@ class ScorePool:
     def _spill(self) -> None:
         """Write the scores in memory to a file without a name, as a run."""
         memory = self._buffer[: self._length]
-        sort_in_place(memory, workers=1)
+        sort_in_place(memory, os.cpu_count() or 1)
         try:
             with tempfile.TemporaryFile() as file:
                 file.write(memory.data)
