@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from anomaly_eval.samples import Sample, SampleSet
 from anomaly_eval.scores import Score, score_maps
 
 DEFAULT_MEASURES = Measures()
+_Rows = TypeVar("_Rows")
 
 Observer = Callable[[SampleSet, Sample, NDArray[np.uint8], NDArray[np.uint8], Mapping[str, NDArray[np.float32]]], None]
 """Called with dataset, sample, image, label and the score maps (height, width) by score name."""
@@ -55,6 +57,8 @@ class AnomalyFindings:
     differences: list[DifferenceRow]
     per_image: list[PerImageRow]
     components: list[ComponentRow]
+    warnings: list[str]
+    """What was asked for and cannot be computed on this dataset, each with the reason."""
 
 
 def evaluate_dataset(
@@ -101,18 +105,38 @@ def evaluate_dataset(
             with clock.section("metrics"):
                 for name, values in maps.items():
                     _update(components[name].update, values, label, name, sample)
+    warnings: list[str] = []
     with clock.section("metrics"), console.status("bootstrap") if measures.resamples else nullcontext():
-        intervals, differences = bootstrap_rows(samples, states, measures)
+        resampled = _if_possible("intervals", lambda: bootstrap_rows(samples, states, metrics, measures), warnings)
     with clock.section("input"):
         record = dataset_record(samples, tally.sizes, tally.void_pixels, tally.without_anomaly)
+    per_image = _if_possible(
+        "means over images", lambda: per_image_rows(samples, states, measures.fpr_convention), warnings
+    )
+    component_rows = _if_possible(
+        "component metrics",
+        lambda: [_component_row(samples, name, state, given is None) for name, state in components.items()],
+        warnings,
+    )
     return AnomalyFindings(
         rows=[_row(samples, name, found) for name, found in metrics.items()],
         record=record,
-        intervals=intervals,
-        differences=differences,
-        per_image=per_image_rows(samples, states, measures.fpr_convention),
-        components=[_component_row(samples, name, state, given is None) for name, state in components.items()],
+        intervals=resampled[0] if resampled else [],
+        differences=resampled[1] if resampled else [],
+        per_image=per_image or [],
+        components=component_rows or [],
+        warnings=[f"{samples.spec}: {warning}" for warning in warnings],
     )
+
+
+def _if_possible(what: str, measure: Callable[[], _Rows], warnings: list[str]) -> _Rows | None:
+    """Measure what was asked for beside the metrics of the pool; a dataset that does not allow it is warned about."""
+    try:
+        return measure()
+    except ValueError as error:
+        # The metrics of the pool took a pass over all images and are not to be lost.
+        warnings.append(f"no {what}, as {error}")
+        return None
 
 
 def _scored(
@@ -217,10 +241,7 @@ def _row(samples: SampleSet, method: str, metrics: RankingMetrics) -> Row:
 
 
 def _component_row(samples: SampleSet, method: str, state: ComponentState, from_best_f1: bool) -> ComponentRow:
-    try:
-        found = state.compute()
-    except ValueError as error:
-        raise InputError(f"{samples.spec}: {error}; leave out --components.") from error
+    found = state.compute()
     return ComponentRow(
         dataset=samples.spec,
         method=method,

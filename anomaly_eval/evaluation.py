@@ -116,6 +116,7 @@ def run_evaluation(request: EvaluationRequest, console: Console) -> Results:
                     found = evaluate_dataset(segmenter, samples, scores, console, clock, observer, request.measures)
                     record = found.record
                     anomaly_findings.append(found)
+                    warnings += found.warnings
                 records.append(record)
                 if not record.expected_sizes_only:
                     warnings.append(f"{samples.spec}: {_sizes(record)}")

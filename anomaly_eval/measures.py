@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import combinations
 from typing import Literal
 
 import numpy as np
@@ -23,7 +24,7 @@ from anomaly_eval.metrics.bootstrap import (
 )
 from anomaly_eval.metrics.components import TRACKS, Track
 from anomaly_eval.metrics.per_image import PerImageState
-from anomaly_eval.metrics.ranking import RankingState
+from anomaly_eval.metrics.ranking import RankingMetrics, RankingState
 from anomaly_eval.metrics.rates import Convention, fpr_at_tpr
 from anomaly_eval.results import DifferenceRow, IntervalRow, PerImageRow
 from anomaly_eval.samples import SampleSet
@@ -89,15 +90,12 @@ class MethodState:
 def per_image_rows(samples: SampleSet, states: Mapping[str, MethodState], convention: Convention) -> list[PerImageRow]:
     """Return the means over images of each method, where they were asked for.
 
-    Raises InputError where no image has both anomalies and inliers.
+    Raises ValueError where no image has both anomalies and inliers.
     """
     rows = []
     for method, state in states.items():
         if state.per_image is not None:
-            try:
-                found = state.per_image.compute(convention)
-            except ValueError as error:
-                raise InputError(f"{samples.spec}: {error}; leave out --per-image.") from error
+            found = state.per_image.compute(convention)
             rows.append(
                 PerImageRow(
                     dataset=samples.spec,
@@ -113,33 +111,38 @@ def per_image_rows(samples: SampleSet, states: Mapping[str, MethodState], conven
 
 
 def bootstrap_rows(
-    samples: SampleSet, states: Mapping[str, MethodState], measures: Measures
+    samples: SampleSet,
+    states: Mapping[str, MethodState],
+    exact: Mapping[str, RankingMetrics],
+    measures: Measures,
 ) -> tuple[list[IntervalRow], list[DifferenceRow]]:
     """Return the intervals of all metrics of each method, and of the differences of each pair on the same resamples.
 
-    Raises InputError where no resample has both anomalies and inliers.
+    Resamples are moved by what the bins change in the metrics of all images, so that they lie around the exact ones.
+    Raises ValueError where there are fewer than two images, or no resample with both anomalies and inliers.
     """
     histograms = {method: state.histograms for method, state in states.items() if state.histograms is not None}
     if not histograms:
         return [], []
     metrics: dict[str, Metric] = {**METRICS, "fpr95": partial(fpr_at_tpr, convention=measures.fpr_convention)}
-    weights = draw_weights(len(next(iter(histograms.values())).ids), measures.resamples, measures.seed)
-    values = {method: resampled_metrics(state, weights, metrics) for method, state in histograms.items()}
-    try:
-        return (
-            [_interval_row(samples, method, name, values[method][name]) for method in values for name in metrics],
-            [
-                _difference_row(samples, one, other, name, values[one][name] - values[other][name])
-                for one, other in _pairs(list(values))
-                for name in metrics
-            ],
-        )
-    except ValueError as error:
-        raise InputError(f"{samples.spec}: {error}; leave out --bootstrap.") from error
-
-
-def _pairs(methods: Sequence[str]) -> list[tuple[str, str]]:
-    return [(one, other) for index, one in enumerate(methods) for other in methods[index + 1 :]]
+    n_images = len(next(iter(histograms.values())).ids)
+    if n_images < 2:
+        raise ValueError("one image alone says nothing about others")
+    weights = draw_weights(n_images, measures.resamples, measures.seed)
+    values = {}
+    for method, state in histograms.items():
+        binned = resampled_metrics(state, np.ones((1, n_images), np.int64), metrics)
+        whole = (exact[method].auroc, exact[method].average_precision, exact[method].fpr95)
+        drawn = resampled_metrics(state, weights, metrics)
+        values[method] = {name: drawn[name] + rate - binned[name] for name, rate in zip(METRICS, whole, strict=True)}
+    return (
+        [_interval_row(samples, method, name, values[method][name]) for method in values for name in metrics],
+        [
+            _difference_row(samples, one, other, name, values[one][name] - values[other][name])
+            for one, other in combinations(values, 2)
+            for name in metrics
+        ],
+    )
 
 
 def _interval_row(samples: SampleSet, method: str, metric: str, values: NDArray[np.float64]) -> IntervalRow:

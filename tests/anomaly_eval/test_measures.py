@@ -119,10 +119,29 @@ def test_bad_requests(tmp_path, data, evaluate):
     assert nothing_left(tmp_path)
 
 
-def test_components_that_are_all_too_small_are_told(tmp_path, data, evaluate):
+def test_what_a_dataset_does_not_allow_is_a_warning_and_the_rest_is_kept(tmp_path, data, evaluate):
+    for index in range(4):
+        (data / "road_anomaly" / "images" / f"{index}.png").rename(tmp_path / f"{index}.png")
+        (data / "road_anomaly" / "labels_masks" / f"{index}.png").unlink()
+    (tmp_path / "0.png").rename(data / "road_anomaly" / "images" / "0.png")
     mask = np.zeros((64, 96), np.uint8)
     mask[3, 3] = 2
-    for index in range(4):
-        Image.fromarray(mask).save(data / "road_anomaly" / "labels_masks" / f"{index}.png")
-    assert_refused(evaluate("--scores", "msp", "--components", "anomaly"), "road_anomaly", "no ground-truth component")
-    assert nothing_left(tmp_path)
+    Image.fromarray(mask).save(data / "road_anomaly" / "labels_masks" / "0.png")
+    code, output, _ = evaluate("--scores", "msp", "--components", "anomaly", "--bootstrap", "10")
+    assert code == 0
+    results = read(tmp_path)
+    assert len(results.rows) == 1 and not results.components and not results.intervals
+    shown = " ".join(output.split())
+    for words in ("no component metrics, as there is no ground-truth component", "no intervals, as one image alone"):
+        assert words in shown
+        assert any(words in warning for warning in results.warnings)
+
+
+def test_intervals_lie_around_the_exact_metric_whatever_the_bins(tmp_path, evaluate, monkeypatch):
+    monkeypatch.setattr("anomaly_eval.measures._BOOTSTRAP_BITS", 8)
+    assert evaluate("--scores", "energy", "--bootstrap", "300")[0] == 0
+    coarse = {row.metric: (row.low, row.high) for row in read(tmp_path).intervals}
+    monkeypatch.setattr("anomaly_eval.measures._BOOTSTRAP_BITS", 16)
+    assert evaluate("--scores", "energy", "--bootstrap", "300", "--overwrite")[0] == 0
+    for row in read(tmp_path).intervals:
+        assert coarse[row.metric] == pytest.approx((row.low, row.high), abs=1.0)
