@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,44 +129,35 @@ def bootstrap_rows(
     if n_images < 2:
         raise ValueError("one image alone says nothing about others")
     weights = draw_weights(n_images, measures.resamples, measures.seed)
-    values = {}
+    values, rates = {}, {}
     for method, state in histograms.items():
         binned = resampled_metrics(state, np.ones((1, n_images), np.int64), metrics)
-        whole = (exact[method].auroc, exact[method].average_precision, exact[method].fpr95)
+        found = exact[method]
+        rates[method] = {"auroc": found.auroc, "ap": found.average_precision, "fpr95": found.fpr95}
         drawn = resampled_metrics(state, weights, metrics)
-        values[method] = {name: drawn[name] + rate - binned[name] for name, rate in zip(METRICS, whole, strict=True)}
+        values[method] = {name: drawn[name] + rate - binned[name] for name, rate in rates[method].items()}
     return (
-        [_interval_row(samples, method, name, values[method][name]) for method in values for name in metrics],
         [
-            _difference_row(samples, one, other, name, values[one][name] - values[other][name])
+            IntervalRow(dataset=samples.spec, method=method, metric=name, **_percent(values[method][name]))
+            for method in values
+            for name in metrics
+        ],
+        [
+            DifferenceRow(
+                dataset=samples.spec,
+                method=one,
+                other=other,
+                metric=name,
+                difference=100 * (rates[one][name] - rates[other][name]),
+                **_percent(values[one][name] - values[other][name]),
+            )
             for one, other in combinations(values, 2)
             for name in metrics
         ],
     )
 
 
-def _interval_row(samples: SampleSet, method: str, metric: str, values: NDArray[np.float64]) -> IntervalRow:
+def _percent(values: NDArray[np.float64]) -> dict[str, Any]:
+    """Return the fields of an interval of the values of resamples."""
     found = percentile_interval(values)
-    return IntervalRow(
-        dataset=samples.spec,
-        method=method,
-        metric=metric,
-        low=100 * found.low,
-        high=100 * found.high,
-        n_resamples=found.n_resamples,
-    )
-
-
-def _difference_row(
-    samples: SampleSet, method: str, other: str, metric: str, values: NDArray[np.float64]
-) -> DifferenceRow:
-    found = percentile_interval(values)
-    return DifferenceRow(
-        dataset=samples.spec,
-        method=method,
-        other=other,
-        metric=metric,
-        low=100 * found.low,
-        high=100 * found.high,
-        n_resamples=found.n_resamples,
-    )
+    return {"low": 100 * found.low, "high": 100 * found.high, "n_resamples": found.n_resamples}

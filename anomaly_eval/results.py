@@ -49,6 +49,8 @@ class DifferenceRow(Record):
     method: str
     other: str
     metric: str
+    difference: float
+    """Of all images."""
     low: float
     high: float
     n_resamples: int

@@ -31,6 +31,11 @@ def test_intervals_hold_the_metric_and_are_the_same_for_a_seed(tmp_path, evaluat
     assert [(row.method, row.other, row.metric) for row in results.differences] == [
         ("msp", "energy", metric) for metric in ("auroc", "ap", "fpr95")
     ]
+    for row in results.differences:
+        assert row.difference == pytest.approx(
+            getattr(measured["msp"], row.metric) - getattr(measured["energy"], row.metric)
+        )
+        assert row.low <= row.difference <= row.high
     first = (tmp_path / "out" / "intervals.csv").read_bytes()
     assert len(table(tmp_path, "differences.csv")) == 3
     row = results.intervals[0]

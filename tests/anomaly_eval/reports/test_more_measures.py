@@ -24,7 +24,14 @@ def measured(results: Results) -> Results:
         for metric in ("auroc", "ap", "fpr95")
     ]
     difference = DifferenceRow(
-        dataset=ROAD_ANOMALY, method="msp", other="sml", metric="ap", low=-1.5, high=2.5, n_resamples=999
+        dataset=ROAD_ANOMALY,
+        method="msp",
+        other="sml",
+        metric="ap",
+        difference=0.5,
+        low=-1.5,
+        high=2.5,
+        n_resamples=999,
     )
     components = [
         ComponentRow(
@@ -121,7 +128,7 @@ def test_everything_is_written_and_read_back(measured: Results, tmp_path) -> Non
         *("results.csv", "results.tex", "results.md", "intervals.csv", "differences.csv"),
         *("per_image.csv", "per_image.tex", "components.csv", "components.tex"),
     }
-    assert (tmp_path / "differences.csv").read_text().splitlines()[1] == "road_anomaly,msp,sml,ap,-1.5,2.5,999"
+    assert (tmp_path / "differences.csv").read_text().splitlines()[1] == "road_anomaly,msp,sml,ap,0.5,-1.5,2.5,999"
     again = Results.model_validate_json(measured.model_dump_json())
     assert math.isnan(again.components[0].mean_ppv)
     assert again.model_dump_json() == measured.model_dump_json()
