@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from anomaly_eval.scenes.brush import Brush
 from anomaly_eval.scenes.camera import HEIGHT, WIDTH, Camera
@@ -74,14 +74,13 @@ def paint_anomaly(
     brush.shadow(-0.5, 0.5, 0.8 * size, 0.5 * size)
     paint(brush, random)
     if camouflage < 0.4:
-        _camouflage(canvas, brush.z, _GROUNDS if camouflage < 0.2 else _OBJECTS, random)
+        _camouflage(canvas, brush.index, _GROUNDS if camouflage < 0.2 else _OBJECTS, random)
     brush.shade(0.3)
 
 
-def _camouflage(canvas: Canvas, z: float, sources: tuple[Class, ...], random: np.random.Generator) -> None:
+def _camouflage(canvas: Canvas, index: int, sources: tuple[Class, ...], random: np.random.Generator) -> None:
     """Give a thing the colours of pixels of other classes, and leave a part of its own light and dark."""
-    shown = canvas.surface[..., 1] == np.float32(z)
-    rows, columns = np.nonzero(shown & (canvas.surface[..., 0] == Class.ANOMALY))
+    rows, columns = np.nonzero(canvas.indices == index)
     if not len(rows):
         return
     source = _source(canvas, sources, (float(rows.mean()), float(columns.mean())), random)
@@ -93,19 +92,19 @@ def _camouflage(canvas: Canvas, z: float, sources: tuple[Class, ...], random: np
     own = canvas.picture[rows, columns].mean(-1, keepdims=True)
     relief = 0.6 + 0.4 * own / max(float(own.mean()), 1)
     taken = canvas.picture[from_rows, from_columns]
-    foreign = canvas.surface[from_rows, from_columns, 0] != canvas.surface[row, column, 0]
+    kinds = canvas.classes()
+    foreign = kinds[from_rows, from_columns] != kinds[row, column]
     taken[foreign] = canvas.picture[row, column]
     canvas.picture[rows, columns] = taken * relief
-    canvas.surface[rows, columns, 2:] = canvas.surface[row, column, 2:]
+    below = canvas.surfaces[int(canvas.indices[row, column])]
+    canvas.surfaces[index] = replace(canvas.surfaces[index], fine=below.fine, medium=below.medium)
 
 
 def _source(
     canvas: Canvas, sources: tuple[Class, ...], middle: tuple[float, float], random: np.random.Generator
 ) -> tuple[int, int] | None:
     """Return a pixel of the wanted classes, a near one for the ground."""
-    kinds: NDArray[np.float32] = canvas.surface[..., 0]
-    wanted = np.isin(kinds, np.array(sources, np.float32))
-    rows, columns = np.nonzero(wanted)
+    rows, columns = np.nonzero(np.isin(canvas.classes(), np.array(sources, np.uint8)))
     if not len(rows):
         return None
     chosen = random.integers(len(rows), size=16)

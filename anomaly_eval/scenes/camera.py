@@ -35,13 +35,21 @@ class Camera:
         """Return the pixels of a metre at depth z."""
         return self.focal / z
 
+    def foot(self, x: float, z: float) -> tuple[float, float]:
+        """Return (column, row) of a point on the ground."""
+        column = self.vanishing + self.focal * (x / z + self.curve * z)
+        return column, self.horizon + self.focal * self.height / z
+
     def project(self, x: ArrayLike, y: ArrayLike, z: ArrayLike) -> NDArray[np.float64]:
         """Return (column, row) of points in metres; the arguments broadcast, the answer has one axis of 2 more."""
         depth = np.asarray(z, np.float64)
-        columns = self.vanishing + self.focal * (np.asarray(x) / depth + self.curve * depth)
+        columns = self.focal * (np.asarray(x) / depth) + self.vanishing
+        if self.curve:
+            columns = columns + (self.focal * self.curve) * depth
         rows = self.horizon + self.focal * (self.height - np.asarray(y)) / depth
-        columns, rows = np.broadcast_arrays(columns, rows)
-        return np.stack([columns, rows], axis=-1)
+        points = np.empty((*np.broadcast_shapes(columns.shape, rows.shape), 2))
+        points[..., 0], points[..., 1] = columns, rows
+        return points
 
     def ground_depth(self) -> NDArray[np.float32]:
         """Return the depth of the road in each row, shape (HEIGHT,); 1000 at and above the horizon."""

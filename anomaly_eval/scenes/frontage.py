@@ -76,17 +76,20 @@ def _paint_segment(
 
 
 def _plant(canvas: Canvas, x: float, span: tuple[float, float], random: np.random.Generator, density: float) -> None:
-    count = random.poisson(density * (span[1] - span[0]) / 6)
-    for z in np.sort(random.uniform(span[0] + 1, span[1], count))[::-1].tolist():
+    thin = 0.5 if span[0] > 45 else 1.0
+    count = random.poisson(thin * density * (span[1] - span[0]) / 6)
+    for z in np.sort(random.uniform(min(span[0] + 1, span[1]), span[1], count))[::-1].tolist():
         place = x + random.uniform(-1.5, 1.5)
         (paint_bush if random.random() < 0.35 else paint_tree)(canvas, place, max(z, 3.5), random)
 
 
 def _plane(x: float, boxes: Boxes, near_end: float) -> NDArray[np.float64]:
     """Return boxes on the plane of a facade along the street as corners (n, 4, 3)."""
-    left, bottom, right, top = boxes.T
-    corners = [(left, bottom), (left, top), (right, top), (right, bottom)]
-    return np.stack([np.stack([np.full(len(boxes), x), y, near_end + along], -1) for along, y in corners], 1)
+    corners = np.empty((len(boxes), 4, 3))
+    corners[..., 0] = x
+    corners[..., 1] = boxes[:, (1, 3, 3, 1)]
+    corners[..., 2] = boxes[:, (0, 0, 2, 2)] + near_end
+    return corners
 
 
 def _windows(width: float, bottom: float, top: float, random: np.random.Generator) -> Boxes:
@@ -232,7 +235,7 @@ def _paint_railing(canvas: Canvas, side: Side, span: tuple[float, float], random
     colour = near(random, METAL)
     seen = canvas.picture.copy()
     brush.solid(_plane(side.front, np.array([(0, 0.05, length, height)]), span[0]), colour)
-    shown = canvas.surface[..., 1] == np.float32(span[0])
+    shown = canvas.indices == brush.index
     canvas.picture[shown] = 0.75 * seen[shown] + 0.25 * canvas.picture[shown]
     along = np.arange(0, length, random.uniform(0.15, 0.3))
     bars = np.stack([along, 0 * along + 0.05, along + 0.035, 0 * along + height], 1)

@@ -6,9 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly_eval.scenes.brush import GROUND
 from anomaly_eval.scenes.camera import HEIGHT, WIDTH
-from anomaly_eval.scenes.canvas import Canvas, Points
+from anomaly_eval.scenes.canvas import Canvas, Points, Surface
 from anomaly_eval.scenes.classes import Class
 from anomaly_eval.scenes.colours import GRASS, STONE, Colour, grey, near
 from anomaly_eval.scenes.street import CROSSING_WIDTH, Side, Street
@@ -28,12 +27,13 @@ def paint_sky(canvas: Canvas, random: np.random.Generator) -> Colour:
     zenith = low * random.uniform(0.8, 1.0) if overcast else np.array([90, 140, 205]) * random.uniform(0.7, 1.15)
     if random.random() < 0.12:
         low = np.array([225, 170, 125]) * random.uniform(0.8, 1.1)
-    down = np.clip(np.arange(HEIGHT, dtype=np.float32) / canvas.camera.horizon, 0, 1)[:, None, None]
-    clouds = np.clip(smooth_noise(random, 14, 60) + smooth_noise(random, 5, 18) * 0.4, 0, 2.5)[..., None]
-    white = grey(random, 200, 245, 6)
-    share = np.clip(clouds * random.uniform(0, 0.5), 0, 0.9).astype(np.float32)
+    above = min(int(canvas.camera.horizon) + 1, HEIGHT)
+    down = np.linspace(0, 1, above, dtype=np.float32)[:, None, None]
+    clouds = smooth_noise(random, 14, 60) + smooth_noise(random, 5, 18) * np.float32(0.4)
+    share = np.clip(clouds[:above, :, None] * np.float32(random.uniform(0, 0.5)), 0, 0.9)
+    white = grey(random, 200, 245, 6).astype(np.float32)
     sky = (zenith * (1 - down) + low * down).astype(np.float32)
-    canvas.picture[:] = sky + (white.astype(np.float32) - sky) * share
+    canvas.picture[:above] = sky + (white - sky) * share
     return low
 
 
@@ -42,7 +42,7 @@ def paint_ground(canvas: Canvas, street: Street, random: np.random.Generator) ->
     horizon = min(int(np.ceil(canvas.camera.horizon)), HEIGHT - 1)
     below = slice(horizon, HEIGHT)
     canvas.picture[below] = near(random, GRASS)
-    canvas.surface[below] = (Class.TERRAIN, 0, 9, 9)
+    canvas.indices[below] = canvas.add_surface(Surface(Class.TERRAIN, 0, 9, 9))
     pavement = near(random, STONE, 8) if random.random() < 0.4 else grey(random, 85, 190)
     stone = pavement * random.uniform(1.05, 1.3)
     for side in street.sides:
@@ -58,7 +58,6 @@ def paint_ground(canvas: Canvas, street: Street, random: np.random.Generator) ->
     _paint_markings(canvas, street, random)
     if street.rails is not None:
         _paint_rails(canvas, street.rails, asphalt, end, random)
-    canvas.surface[below, :, 1] = canvas.camera.ground_depth()[below, None]
 
 
 def paint_shade(canvas: Canvas, street: Street, random: np.random.Generator) -> None:
@@ -73,7 +72,7 @@ def paint_shade(canvas: Canvas, street: Street, random: np.random.Generator) -> 
         reach = side.front + light.across * random.uniform(3, 14)
         edges = (min(side.front, reach), max(side.front, reach))
         if random.random() < 0.75:
-            canvas.darken(_strip(canvas, edges, (z, z + step)), 1 - 0.5 * light.strength, GROUND, 5)
+            canvas.darken(_strip(canvas, edges, (z, z + step)), 1 - 0.5 * light.strength, 5)
         z += step
 
 
@@ -92,9 +91,9 @@ def _paint_side(
         strip(side.verge, side.front, near(random, GRASS), Class.TERRAIN, (9, 9))
     joints = pavement * random.uniform(0.78, 0.92)
     spacing = random.uniform(0.8, 2.2)
-    edges = sorted((side.kerb, side.verge))
-    for z in np.arange(canvas.camera.nearest * 0.8, 22, spacing).tolist():
-        _paint_strip(canvas, (edges[0], edges[1]), (z, z + 0.03), joints, Class.SIDEWALK, (4, 3), steps=1)
+    left, right = sorted((side.kerb, side.verge))
+    z = np.arange(canvas.camera.nearest * 0.8, 22, spacing)
+    _paint_boxes(canvas, [(left, start, right, start + 0.03) for start in z.tolist()], joints, Class.SIDEWALK)
     strip(side.kerb, side.kerb + side.sign * 0.18, stone, Class.SIDEWALK, (3, 2))
 
 
@@ -109,7 +108,7 @@ def _paint_repairs(canvas: Canvas, street: Street, asphalt: Colour, random: np.r
         angle = np.linspace(0, 2 * np.pi, 14)
         x, z = random.uniform(left, right), random.uniform(canvas.camera.nearest, 25)
         cover = canvas.camera.project(x + 0.35 * np.cos(angle), 0.0, z + 0.35 * np.sin(angle))
-        canvas.fill(cover, asphalt * random.uniform(0.5, 0.8), (Class.ROAD, 0, 3, 3))
+        canvas.fill(cover, asphalt * random.uniform(0.5, 0.8), canvas.add_surface(Surface(Class.ROAD, 0, 3, 3)))
     for _ in range(int(random.integers(0, 4))):
         x = random.uniform(left, right) + np.cumsum(random.uniform(-0.4, 0.4, 7))
         z = random.uniform(canvas.camera.nearest, 15) + np.arange(7) * random.uniform(0.2, 1)
@@ -118,7 +117,7 @@ def _paint_repairs(canvas: Canvas, street: Street, asphalt: Colour, random: np.r
         crack = crack[(crack[:, 0] > left) & (crack[:, 0] < right)]
         if len(crack) > 3:
             points = canvas.camera.project(crack[:, 0], 0.0, crack[:, 1])
-            canvas.fill(points, asphalt * 0.6, (Class.ROAD, 0, 4, 3))
+            canvas.fill(points, asphalt * 0.6, canvas.add_surface(Surface(Class.ROAD, 0, 4, 3)))
 
 
 def _paint_markings(canvas: Canvas, street: Street, random: np.random.Generator) -> None:
@@ -138,21 +137,21 @@ def _paint_markings(canvas: Canvas, street: Street, random: np.random.Generator)
             mark((middle + 0.05, middle + 0.16), (0, end), colour, 8)
             continue
         dash, gap = random.uniform(2, 4), random.uniform(3, 7)
-        for z in np.arange(random.uniform(1, 6), end, dash + gap).tolist():
-            mark((middle - 0.07, middle + 0.07), (z, z + dash), colour)
+        starts = np.arange(random.uniform(1, 6), end, dash + gap).tolist()
+        _paint_boxes(canvas, [(middle - 0.07, z, middle + 0.07, z + dash) for z in starts], colour, Class.ROAD)
     if random.random() < 0.4:
         for x in (street.left.kerb + 0.25, street.right.kerb - 0.4):
             mark((x, x + 0.14), (0, end), white, 8)
     if street.crossing is not None and random.random() < 0.7:
         stop = street.crossing - random.uniform(3.6, 5)
-        for x in np.arange(street.left.kerb + 0.3, street.right.kerb - 0.5, 1.0).tolist():
-            mark((x, x + 0.5), (stop + 1, stop + 3.8))
+        stripes = np.arange(street.left.kerb + 0.3, street.right.kerb - 0.5, 1.0).tolist()
+        _paint_boxes(canvas, [(x, stop + 1, x + 0.5, stop + 3.8) for x in stripes], white, Class.ROAD)
         mark((street.lanes[-1][0] - street.lane_width / 2, street.right.kerb), (stop, stop + 0.4))
     if random.random() < 0.2:
         z, (x, _) = random.uniform(8, 20), street.lanes[int(random.integers(len(street.lanes)))]
         mark((x - 0.08, x + 0.08), (z, z + 2.5))
         head = canvas.camera.project([x - 0.35, x + 0.35, x], 0.0, [z + 2.3, z + 2.3, z + 4])
-        canvas.fill(head, white, (Class.ROAD, 0, 5, 5))
+        canvas.fill(head, white, canvas.add_surface(Surface(Class.ROAD, 0, 5, 5)))
 
 
 def _paint_rails(canvas: Canvas, x: float, asphalt: Colour, end: float, random: np.random.Generator) -> None:
@@ -161,6 +160,15 @@ def _paint_rails(canvas: Canvas, x: float, asphalt: Colour, end: float, random: 
     steel = grey(random, 60, 190, 6)
     for rail in (x - 0.72, x + 0.72):
         _paint_strip(canvas, (rail - 0.06, rail + 0.06), (0, end), steel, Class.ROAD, (3, 2))
+
+
+def _paint_boxes(canvas: Canvas, boxes: list[tuple[float, float, float, float]], colour: Colour, kind: Class) -> None:
+    """Paint short pieces (left, near, right, far) of a surface."""
+    if boxes:
+        given = np.array(boxes)
+        z = np.maximum(given[:, (1, 3, 3, 1)], canvas.camera.nearest * 0.7)
+        points = canvas.camera.project(given[:, (0, 0, 2, 2)], 0.0, z)
+        canvas.fill(points, colour, canvas.add_surface(Surface(kind, 0, 5, 4)))
 
 
 def _paint_strip(
@@ -172,12 +180,13 @@ def _paint_strip(
     grain: tuple[float, float],
     steps: int = 8,
 ) -> None:
-    canvas.fill(_strip(canvas, edges, span, steps), colour, (kind, 0, *grain))
+    canvas.fill(_strip(canvas, edges, span, steps), colour, canvas.add_surface(Surface(kind, 0, *grain)))
 
 
 def _strip(canvas: Canvas, edges: tuple[float, float], span: tuple[float, float], steps: int = 8) -> Points:
     """Return the outline of a strip along the street, in pixels; it follows the bend of the street."""
     nearest = canvas.camera.nearest * 0.7
-    z = np.geomspace(max(span[0], nearest), max(span[1], nearest + 0.01), steps + 1)
+    start, stop = max(span[0], nearest), max(span[1], nearest + 0.01)
+    z = start * (stop / start) ** (np.arange(steps + 1) / steps)
     left, right = (canvas.camera.project(edge, 0.0, z) for edge in edges)
     return np.concatenate([left, right[::-1]])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from anomaly_eval.scenes.brush import Brush
-from anomaly_eval.scenes.canvas import Canvas
+from anomaly_eval.scenes.canvas import Canvas, crop_around
 from anomaly_eval.scenes.classes import Class
 from anomaly_eval.scenes.colours import METAL, SKIN, Colour, grey, near, paint
 
@@ -144,18 +144,18 @@ def _see_through(brush: Brush, wheels: list[tuple[float, float, float]], tyre: C
     """Paint wheels with spokes: a ring, and inside it the background, darkened."""
     canvas = brush.canvas
     for x, y, radius in wheels:
-        left, top = int(brush.column - brush.scale) - 40, int(brush.row - brush.scale * 1.2) - 2
-        rows = slice(max(top, 0), max(int(brush.row) + 3, 0))
-        columns = slice(max(left, 0), max(int(brush.column + brush.scale) + 40, 0))
-        seen = canvas.picture[rows, columns].copy()
-        before = canvas.surface[rows, columns, :].copy()
+        column, row = brush.column + x * brush.facing * brush.scale, brush.row - y * brush.scale
+        reach = radius * brush.scale
+        crop = crop_around(np.array([(column - reach, row - reach), (column + reach, row + reach)]), 2)
+        if crop is None:
+            continue
+        seen = canvas.picture[crop].copy()
+        canvas.indices[crop][canvas.indices[crop] == brush.index] = 0
         brush.disc(x, y, radius * 0.8, tyre)
-        inside = (canvas.surface[rows, columns] != before).any(-1)
-        inner = canvas.picture[rows, columns]
-        inner[inside] = 0.7 * seen[inside] + 0.3 * (tyre + 40).astype(np.float32)
-        spokes = canvas.picture[rows, columns].copy()
+        inside = canvas.indices[crop] == brush.index
+        veiled = 0.7 * seen[inside] + 0.3 * (tyre + 40).astype(np.float32)
         brush.disc(x, y, radius, tyre)
-        canvas.picture[rows, columns][inside] = spokes[inside]
+        canvas.picture[crop][inside] = veiled
 
 
 def _paint_rider(

@@ -16,6 +16,8 @@ def paint_tree(canvas: Canvas, x: float, z: float, random: np.random.Generator, 
     """Paint a tree with a round crown, a conifer, or one that has lost its leaves."""
     brush = Brush(canvas, Class.VEGETATION, x, z, _GRAIN)
     height, leaves, bark = random.uniform(4, 12), near(random, LEAVES), near(random, WOOD) * 0.7
+    if not brush.in_view(0.7 * height):
+        return
     stem, wide = height * random.uniform(0.15, 0.4), height * random.uniform(0.22, 0.4)
     brush.shadow(-0.3, 0.3, height * 0.7)
     brush.bar((0, 0), (0, height * 0.6), 0.12 + 0.025 * height, bark)
@@ -55,11 +57,15 @@ def _paint_crown(
     spots: int,
     random: np.random.Generator,
 ) -> None:
-    corners = 26
+    size = half[1] * brush.scale
+    corners = 26 if size > 8 else 12
     angles = np.linspace(0, 2 * np.pi, corners, endpoint=False)
     radius = 1 + random.uniform(-0.2, 0.2, corners) + 0.12 * np.sin(angles * random.integers(2, 6))
     outline = np.stack([np.cos(angles), np.sin(angles)], 1) * radius[:, None] * half + middle
     brush.polygon(outline, leaves)
+    if size < 5:
+        return
+    spots = min(spots, int(size))
     sun = -np.sign(brush.canvas.light.across) * brush.facing
     for factor, shift in ((0.68, -0.3), (1.3, 0.32)):
         brush.polygon(_spots(middle, half, (sun * shift, shift), spots, random), np.clip(leaves * factor, 0, 235))

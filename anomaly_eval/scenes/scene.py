@@ -88,14 +88,14 @@ def _with_anomalies(
             _paint_all(canvas, sorted(anomalies, key=lambda thing: -thing.depth))
         else:
             _paint_all(canvas, sorted([*things, *anomalies], key=lambda thing: -thing.depth))
-        share = float((canvas.surface[..., 0] == Class.ANOMALY).mean())
+        share = float((canvas.classes() == Class.ANOMALY).mean())
         if SMALLEST_SHARE <= share <= LARGEST_SHARE:
             return canvas
         attempt += 1
 
 
 def _develop(canvas: Canvas, image: NDArray[np.uint8]) -> Scene:
-    kinds = canvas.surface[..., 0].astype(np.uint8)
+    kinds = canvas.classes()
     anomaly = kinds == Class.ANOMALY
     label = np.full((HEIGHT, WIDTH), INLIER, np.uint8)
     if anomaly.any():

@@ -82,7 +82,7 @@ def _plan_lanes(planner: _Planner) -> None:
     traffic = random.uniform(0.3, 1.0)
     for middle, way in street.lanes:
         z = random.uniform(7, 18) if abs(middle) < 1.8 else random.uniform(4, 14)
-        while z < street.end - 12:
+        while z < min(street.end - 12, 80):
             step = random.uniform(9, 24)
             if planner.chance(traffic):
                 _plan_vehicle(planner, middle + random.uniform(-0.3, 0.3), z, way)

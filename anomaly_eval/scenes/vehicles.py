@@ -33,10 +33,12 @@ def _hull(x: float, width: float, length: float, height: float, clearance: float
 
 def _along(brush: Brush, hull: Hull, boxes: NDArray[np.float64] | list[tuple[float, ...]]) -> NDArray[np.float64]:
     """Return boxes (start, bottom, stop, top) on the long side, with start and stop from 0 to 1, as (n, 4, 3)."""
-    start, bottom, stop, top = np.asarray(boxes, np.float64).T
-    corners = [(start, bottom), (start, top), (stop, top), (stop, bottom)]
-    parts = [np.stack([np.full(len(start), hull.side), y, brush.z + z * hull.length], -1) for z, y in corners]
-    return np.stack(parts, 1)
+    given = np.asarray(boxes, np.float64)
+    corners = np.empty((len(given), 4, 3))
+    corners[..., 0] = hull.side
+    corners[..., 1] = given[:, (1, 3, 3, 1)]
+    corners[..., 2] = given[:, (0, 0, 2, 2)] * hull.length + brush.z
+    return corners
 
 
 def _paint_wheels(
