@@ -13,7 +13,7 @@ from anomaly_eval.scenes.canvas import Canvas
 from anomaly_eval.scenes.classes import Class
 from anomaly_eval.scenes.oddities import ODDITIES
 from anomaly_eval.scenes.street import Street
-from anomaly_eval.scenes.things import Thing
+from anomaly_eval.scenes.thing import Thing, plan_thing
 
 SMALLEST_SHARE, LARGEST_SHARE = 0.003, 0.03
 """Bounds of the share of anomaly pixels in a test image."""
@@ -56,7 +56,7 @@ def _plan_one(street: Street, camera: Camera, pixels: float, random: np.random.G
     def paint_it(canvas: Canvas, own: np.random.Generator) -> None:
         paint_anomaly(canvas, paint, (x, z), size, facing, camouflage, own)
 
-    return Thing(z, int(random.integers(2**63)), paint_it)
+    return plan_thing(z, paint_it, random)
 
 
 def paint_anomaly(

@@ -11,6 +11,7 @@ from anomaly_eval.scenes.classes import Class
 from anomaly_eval.scenes.colours import METAL, PLASTER, STONE, WOOD, Colour, grey, near, paint
 from anomaly_eval.scenes.plants import paint_bush, paint_tree
 from anomaly_eval.scenes.street import CROSSING_WIDTH, Side, Street
+from anomaly_eval.scenes.thing import Thing, plan_thing
 
 Boxes = NDArray[np.float64]
 """Windows as (left, bottom, right, top) on a facade, shape (n, 4), in metres."""
@@ -36,26 +37,32 @@ def paint_end(canvas: Canvas, street: Street, random: np.random.Generator) -> No
         x += width
 
 
-def paint_frontage(canvas: Canvas, street: Street, side: Side, random: np.random.Generator) -> None:
-    """Paint what stands along one side, the far end first."""
-    z = street.end
-    style = random.choice(4)
+def plan_frontage(street: Street, side: Side, random: np.random.Generator) -> list[Thing]:
+    """Return what stands along one side, in pieces that leave the streets that cross free."""
+    pieces: list[Thing] = []
+    z, style = street.end, int(random.integers(4))
+
+    def add(near_end: float, far_end: float) -> None:
+        span, chosen = (near_end, far_end), style
+        pieces.append(plan_thing(far_end, lambda canvas, own: _paint_piece(canvas, side, span, chosen, own), random))
+
     while z > 1.5:
         length = random.uniform(8, 22) if side.kind != "park" else random.uniform(12, 40)
         near_end = max(z - length, 1.2)
         crossing = street.crossing
         if crossing is not None and near_end < crossing + CROSSING_WIDTH and z > crossing:
             if z > crossing + CROSSING_WIDTH + 3:
-                _paint_segment(canvas, side, (crossing + CROSSING_WIDTH, z), int(style), random)
+                add(crossing + CROSSING_WIDTH, z)
             z = crossing - 0.5
             continue
         if side.kind == "park" and random.random() < 0.3:
-            style = random.choice(4)
-        _paint_segment(canvas, side, (near_end, z), int(style), random)
+            style = int(random.integers(4))
+        add(near_end, z)
         z = near_end - (random.uniform(2, 6) if random.random() < 0.25 else 0)
+    return pieces
 
 
-def _paint_segment(
+def _paint_piece(
     canvas: Canvas, side: Side, span: tuple[float, float], style: int, random: np.random.Generator
 ) -> None:
     if side.kind == "facades":

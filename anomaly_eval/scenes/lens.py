@@ -47,7 +47,7 @@ def photograph(canvas: Canvas, haze: Colour, random: np.random.Generator) -> NDA
 
 def _illumination(random: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return factors (3,) for brightness and colour of the light, and (HEIGHT, WIDTH) for clouds and dark corners."""
-    brightness = random.uniform(0.6, 1.15) if random.random() < 0.85 else random.uniform(0.4, 0.55)
+    brightness = random.uniform(0.65, 1.2) if random.random() < 0.85 else random.uniform(0.4, 0.55)
     warmth = random.uniform(-0.08, 0.1)
     tone = np.array([1 + warmth, 1 + random.uniform(-0.03, 0.03), 1 - warmth], np.float32) * np.float32(brightness)
     rows = np.linspace(-1, 1, HEIGHT, dtype=np.float32)[:, None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 from typing import Literal, get_args
 
 import cv2
@@ -14,11 +15,12 @@ from anomaly_eval.scenes.anomalies import LARGEST_SHARE, SMALLEST_SHARE, plan_an
 from anomaly_eval.scenes.camera import HEIGHT, WIDTH, Camera, draw_camera
 from anomaly_eval.scenes.canvas import Canvas, Light
 from anomaly_eval.scenes.classes import Class
-from anomaly_eval.scenes.frontage import paint_end, paint_frontage
+from anomaly_eval.scenes.frontage import paint_end, plan_frontage
 from anomaly_eval.scenes.ground import paint_ground, paint_shade, paint_sky
 from anomaly_eval.scenes.lens import photograph
 from anomaly_eval.scenes.street import Street, plan_street
-from anomaly_eval.scenes.things import Thing, plan_things
+from anomaly_eval.scenes.thing import Thing, paint_things
+from anomaly_eval.scenes.things import plan_things
 
 Split = Literal["train", "val", "test"]
 
@@ -57,41 +59,34 @@ def draw_scene(seed: int, split: Split, index: int, with_anomalies: bool) -> Sce
     haze = paint_sky(canvas, random)
     paint_ground(canvas, street, random)
     paint_end(canvas, street, random)
-    for side in street.sides:
-        paint_frontage(canvas, street, side, random)
     paint_shade(canvas, street, random)
     things = plan_things(street, camera.nearest, random)
+    for side in street.sides:
+        things += plan_frontage(street, side, random)
     if with_anomalies:
         canvas = _with_anomalies(canvas, things, street, camera, np.random.default_rng((*source, _ANOMALY_STREAM)))
     else:
-        _paint_all(canvas, things)
+        paint_things(canvas, things)
     return _develop(canvas, photograph(canvas, haze, random))
-
-
-def _paint_all(canvas: Canvas, things: list[Thing]) -> None:
-    for thing in things:
-        thing.paint_on(canvas)
 
 
 def _with_anomalies(
     background: Canvas, things: list[Thing], street: Street, camera: Camera, random: np.random.Generator
 ) -> Canvas:
     """Return the painted scene with anomalies that cover a share of the pixels within the bounds."""
-    attempt = 0
-    while True:
+    for attempt in count():
         anomalies = plan_anomalies(street, camera, random)
         canvas = background.copy()
-        # Where traffic hides one choice after another, they come before everything else.
-        hidden_too_often = attempt >= 12
-        if hidden_too_often:
-            _paint_all(canvas, things)
-            _paint_all(canvas, sorted(anomalies, key=lambda thing: -thing.depth))
+        if attempt < 8:
+            paint_things(canvas, [*things, *anomalies])
         else:
-            _paint_all(canvas, sorted([*things, *anomalies], key=lambda thing: -thing.depth))
+            # Where traffic hides one choice after another, they come before everything else.
+            paint_things(canvas, things)
+            paint_things(canvas, anomalies)
         share = float((canvas.classes() == Class.ANOMALY).mean())
         if SMALLEST_SHARE <= share <= LARGEST_SHARE:
-            return canvas
-        attempt += 1
+            break
+    return canvas
 
 
 def _develop(canvas: Canvas, image: NDArray[np.uint8]) -> Scene:

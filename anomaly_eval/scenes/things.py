@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,22 +17,8 @@ from anomaly_eval.scenes.profiles import (
     paint_truck_profile,
 )
 from anomaly_eval.scenes.street import CROSSING_WIDTH, Side, Street
+from anomaly_eval.scenes.thing import Paint, Thing, plan_thing
 from anomaly_eval.scenes.vehicles import paint_bus, paint_car, paint_train, paint_truck
-
-Paint = Callable[[Canvas, np.random.Generator], None]
-
-
-@dataclass(frozen=True)
-class Thing:
-    """Something to paint, which comes out the same whatever was painted before."""
-
-    depth: float
-    seed: int
-    paint: Paint
-
-    def paint_on(self, canvas: Canvas) -> None:
-        """Paint it; what is nearer has to come later."""
-        self.paint(canvas, np.random.default_rng(self.seed))
 
 
 class _Planner:
@@ -45,7 +30,7 @@ class _Planner:
         self._taken: list[tuple[float, float, float, float]] = []
 
     def add(self, depth: float, paint: Paint) -> None:
-        self.things.append(Thing(depth, int(self.random.integers(2**63)), paint))
+        self.things.append(plan_thing(depth, paint, self.random))
 
     def add_if_free(self, x: float, z: float, half: float, length: float, paint: Paint) -> None:
         """Add a thing unless another one already stands there."""
@@ -62,7 +47,7 @@ class _Planner:
 
 
 def plan_things(street: Street, nearest: float, random: np.random.Generator) -> list[Thing]:
-    """Return all that stands and moves in a street, the far things first."""
+    """Return all that stands and moves between the fronts of a street."""
     planner = _Planner(street, nearest, random)
     _plan_crossing(planner)
     _plan_lanes(planner)
@@ -71,7 +56,7 @@ def plan_things(street: Street, nearest: float, random: np.random.Generator) -> 
         _plan_sidewalk(planner, side)
         _plan_furniture(planner, side)
     _plan_road_users(planner)
-    return sorted(planner.things, key=lambda thing: -thing.depth)
+    return planner.things
 
 
 def _plan_lanes(planner: _Planner) -> None:
