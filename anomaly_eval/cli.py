@@ -25,10 +25,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Anomaly segmentation: exact AUROC, AP and FPR95 of any mmsegmentation checkpoint, with named conventions.",
 )
-datasets_app = typer.Typer(help="List the datasets and what is found of them; check one in detail.")
+datasets_app = typer.Typer(help="List the datasets and what is found of them; check one in detail; draw one.")
 app.add_typer(datasets_app, name="datasets")
 
 MAX_SEED = 2**32 - 1
+MAX_SCENES = 100_000
 LIST_OPTIONS = frozenset({"--dataset", "--scores", "--sml-without", "--cfg-options"})
 
 
@@ -316,6 +317,27 @@ def check_dataset(
 
     if not print_check(Console(), Console(stderr=True), name, data_root):
         raise typer.Exit(2)
+
+
+@datasets_app.command(name="make")
+def make_dataset(
+    name: Annotated[str, typer.Argument(help="What to draw: synthetic_streets, the only one so far.")],
+    out: Annotated[Path, typer.Option(help="A new or empty folder, the --data-root of later commands.")],
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Other seeds draw other scenes.")] = 0,
+    train: Annotated[int, typer.Option(min=0, max=MAX_SCENES, help="Scenes to train on, without anomalies.")] = 400,
+    val: Annotated[int, typer.Option(min=0, max=MAX_SCENES, help="Scenes to validate on, without anomalies.")] = 60,
+    test: Annotated[int, typer.Option(min=0, max=MAX_SCENES, help="Scenes with anomalies.")] = 100,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=256, help="Processes that draw. Default: one on each processor.")
+    ] = None,
+) -> None:
+    """Draw a data set, for trying everything without downloads; its numbers say nothing about real images."""
+    from anomaly_eval.scenes.writing import CLASSES_NAME, NAME, StreetsRequest, write_streets
+
+    if name != NAME:
+        raise InputError(f"{name!r} cannot be drawn; the only data set that can is {NAME}.")
+    write_streets(StreetsRequest(out, seed, train, val, test, workers), Console(stderr=True))
+    _say(f"{test} images of {NAME}, {train} + {val} of {CLASSES_NAME} (train + val): {out}")
 
 
 @app.callback(invoke_without_command=True)

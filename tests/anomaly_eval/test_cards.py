@@ -51,6 +51,8 @@ def test_shipped_names() -> None:
         "road_anomaly",
         "smiyc_road_anomaly21",
         "smiyc_road_obstacle21",
+        "synthetic_streets",
+        "synthetic_streets_classes",
     ]
 
 
@@ -121,6 +123,9 @@ def test_official_numbers() -> None:
         "road_anomaly": 60,
         "smiyc_road_anomaly21": 10,
         "smiyc_road_obstacle21": 30,
+        "synthetic_streets": 100,
+        "synthetic_streets_classes": 60,
+        "synthetic_streets_classes:train": 400,
     }
 
 
