@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -101,7 +102,7 @@ class Brush:
 
     def path(self, points: Sequence[tuple[float, float]], width: float, colour: Colour) -> None:
         """Fill bars from each point to the next."""
-        for start, end in zip(points, points[1:], strict=False):
+        for start, end in pairwise(points):
             self.bar(start, end, width, colour)
 
     def solid(self, points: ArrayLike, colour: Colour) -> None:

@@ -54,7 +54,7 @@ class Camera:
     def ground_depth(self) -> NDArray[np.float32]:
         """Return the depth of the road in each row, shape (HEIGHT,); 1000 at and above the horizon."""
         below = np.maximum(np.arange(HEIGHT) + 0.5 - self.horizon, 1e-3)
-        return np.minimum(self.focal * self.height / below, 1000).astype(np.float32)
+        return np.asarray(np.minimum(self.focal * self.height / below, 1000), np.float32)
 
 
 def draw_camera(random: np.random.Generator) -> Camera:

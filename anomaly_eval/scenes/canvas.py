@@ -130,4 +130,4 @@ def fixed_point(polygons: Points) -> NDArray[np.int32]:
     inside = (polygons - 0.5) * UNIT
     np.minimum(inside, _FAR_OUTSIDE * UNIT, out=inside)
     np.maximum(inside, -_FAR_OUTSIDE * UNIT, out=inside)
-    return np.rint(inside, out=inside).astype(np.int32)
+    return np.asarray(np.rint(inside, out=inside), np.int32)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly_eval.scenes.brush import Brush
-from anomaly_eval.scenes.canvas import Canvas
+from anomaly_eval.scenes.canvas import Canvas, crop_around
 from anomaly_eval.scenes.classes import Class
 from anomaly_eval.scenes.colours import METAL, PLASTER, STONE, WOOD, Colour, grey, near, paint
 from anomaly_eval.scenes.plants import paint_bush, paint_tree
@@ -22,10 +22,10 @@ def paint_end(canvas: Canvas, street: Street, random: np.random.Generator) -> No
     z = street.end
     if random.random() < 0.4:
         hills = Brush(canvas, Class.VEGETATION, 0, z * 3, (4, 8))
-        x = np.linspace(-500, 500, 40)
+        along = np.linspace(-500, 500, 40)
         ridge = random.uniform(6, 40) + np.cumsum(random.uniform(-4, 4, 40))
         colour = near(random, ((70, 92, 60), (96, 104, 70), (84, 96, 92)))
-        hills.polygon([(-500, -5), *zip(x.tolist(), np.maximum(ridge, 0).tolist(), strict=True), (500, -5)], colour)
+        hills.polygon([(-500, -5), *zip(along.tolist(), np.maximum(ridge, 0).tolist(), strict=True), (500, -5)], colour)
     x = -z * 0.9
     while x < z * 0.9:
         width = random.uniform(8, 24)
@@ -150,7 +150,7 @@ def _paint_building(
     windows = _windows(width, ground, height, random)
     if len(windows):
         frame = wall * random.uniform(0.6, 1.3) if random.random() < 0.5 else grey(random, 180, 235, 4)
-        brush.solid(_plane(x, windows + (-0.1, -0.1, 0.1, 0.1), near_end), np.clip(frame, 0, 245))
+        brush.solid(_plane(x, windows + np.array([-0.1, -0.1, 0.1, 0.1]), near_end), np.clip(frame, 0, 245))
         odd = random.random(len(windows)) < 0.25
         for chosen, shine in ((~odd, 1.0), (odd, random.uniform(0.4, 1.6))):
             if chosen.any():
@@ -240,10 +240,15 @@ def _paint_railing(canvas: Canvas, side: Side, span: tuple[float, float], random
     length, height = span[1] - span[0], random.uniform(1.0, 2.4)
     brush = Brush(canvas, Class.FENCE, side.front, span[0], (2.0, 2.0))
     colour = near(random, METAL)
-    seen = canvas.picture.copy()
-    brush.solid(_plane(side.front, np.array([(0, 0.05, length, height)]), span[0]), colour)
-    shown = canvas.indices == brush.index
-    canvas.picture[shown] = 0.75 * seen[shown] + 0.25 * canvas.picture[shown]
+    mesh = _plane(side.front, np.array([(0, 0.05, length, height)]), span[0])
+    crop = crop_around(canvas.camera.project(mesh[..., 0], mesh[..., 1], mesh[..., 2]), 1)
+    if crop is None:
+        return
+    picture = canvas.picture[crop]
+    seen = picture.copy()
+    brush.solid(mesh, colour)
+    shown = canvas.indices[crop] == brush.index
+    picture[shown] = 0.75 * seen[shown] + 0.25 * picture[shown]
     along = np.arange(0, length, random.uniform(0.15, 0.3))
     bars = np.stack([along, 0 * along + 0.05, along + 0.035, 0 * along + height], 1)
     brush.solid(_plane(side.front, bars, span[0]), colour)

@@ -110,10 +110,10 @@ def _paint_repairs(canvas: Canvas, street: Street, asphalt: Colour, random: np.r
         cover = canvas.camera.project(x + 0.35 * np.cos(angle), 0.0, z + 0.35 * np.sin(angle))
         canvas.fill(cover, asphalt * random.uniform(0.5, 0.8), canvas.add_surface(Surface(Class.ROAD, 0, 3, 3)))
     for _ in range(int(random.integers(0, 4))):
-        x = random.uniform(left, right) + np.cumsum(random.uniform(-0.4, 0.4, 7))
-        z = random.uniform(canvas.camera.nearest, 15) + np.arange(7) * random.uniform(0.2, 1)
+        across = random.uniform(left, right) + np.cumsum(random.uniform(-0.4, 0.4, 7))
+        along = random.uniform(canvas.camera.nearest, 15) + np.arange(7) * random.uniform(0.2, 1)
         width = random.uniform(0.02, 0.05)
-        crack = np.concatenate([np.stack([x, z], 1), np.stack([x + width, z], 1)[::-1]])
+        crack = np.concatenate([np.stack([across, along], 1), np.stack([across + width, along], 1)[::-1]])
         crack = crack[(crack[:, 0] > left) & (crack[:, 0] < right)]
         if len(crack) > 3:
             points = canvas.camera.project(crack[:, 0], 0.0, crack[:, 1])

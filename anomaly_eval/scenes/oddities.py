@@ -232,7 +232,7 @@ def paint_mattress(brush: Brush, random: np.random.Generator) -> None:
     cloth = grey(random, 130, 235, 20)
     lean = random.uniform(-0.35, 0.35)
     outline = np.array([(-0.9, 0), (-0.9 + lean, 1.0), (0.8 + lean, random.uniform(0.7, 1.05)), (0.95, 0)])
-    brush.polygon(outline + (0.12, 0.06), cloth * 0.65)
+    brush.polygon(outline + np.array([0.12, 0.06]), cloth * 0.65)
     brush.polygon(outline, cloth)
     for share in (0.2, 0.4, 0.6, 0.8):
         low, high = outline[0] + (outline[3] - outline[0]) * share, outline[1] + (outline[2] - outline[1]) * share

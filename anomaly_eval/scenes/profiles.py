@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from anomaly_eval.scenes.brush import Brush
@@ -69,7 +71,7 @@ def paint_bus_profile(canvas: Canvas, x: float, z: float, facing: int, random: n
     brush.box(-half, 0.3, half, height, body)
     brush.box(-half, 0.4, half, random.uniform(0.7, 1.1), band)
     edges = np.linspace(-half + 0.2, half - 0.2, int(random.integers(6, 10)))
-    for left, right in zip(edges, edges[1:], strict=False):
+    for left, right in pairwise(edges.tolist()):
         brush.box(left + 0.05, 1.35, right - 0.05, 2.35, glass)
     for door in (-half * 0.1, half * 0.75):
         brush.box(door, 0.4, door + 1.2, 2.45, glass * 0.8)

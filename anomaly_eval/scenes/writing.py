@@ -107,7 +107,7 @@ def _write_one(job: tuple[str, int, Split, int]) -> None:
         cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
         cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
     ]
-    (images / f"{name}.jpg").write_bytes(_encode(".jpg", cv2.cvtColor(scene.image, cv2.COLOR_RGB2BGR), options))
+    (images / f"{name}.jpg").write_bytes(_encode(".jpg", np.ascontiguousarray(scene.image[..., ::-1]), options))
     mask = scene.label if split == "test" else scene.classes
     (masks / f"{name}.png").write_bytes(_encode(".png", mask, []))
 
