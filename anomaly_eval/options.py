@@ -1,0 +1,66 @@
+"""Options that several commands share, and the words that options choose from."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Device(str, Enum):
+    """Where the network runs."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+class Protocol(str, Enum):
+    """Whose test settings closed-set datasets are evaluated with."""
+
+    card = "card"
+    network = "network"
+
+
+class Fpr95(str, Enum):
+    """How FPR95 is read off the curve."""
+
+    first_geq = "first_geq"
+    first_gt = "first_gt"
+    interpolated = "interpolated"
+    nearest = "nearest"
+
+
+class Components(str, Enum):
+    """Whose component sizes count."""
+
+    card = "card"
+    anomaly = "anomaly"
+    obstacle = "obstacle"
+
+
+class Launcher(str, Enum):
+    """What started the processes of a training."""
+
+    none = "none"
+    pytorch = "pytorch"
+    slurm = "slurm"
+
+
+Checkpoint = Annotated[Path, typer.Option("--ckpt", help="Checkpoint (.pth) of an mmsegmentation network.")]
+Config = Annotated[
+    str | None,
+    typer.Option(help="Config: a .py file or mmseg::NAME. Default: the one inside the checkpoint, never executed."),
+]
+DataRoot = Annotated[
+    Path | None,
+    typer.Option(help="Folder with the datasets. Default: $GMMSEG_ANOMALY_DATA, else ./datasets."),
+]
+Resize = Annotated[
+    str | None,
+    typer.Option(help="Resize images for the network: 0.5x, 512 (short side) or 1024x512. Default: native."),
+]
+DeviceOption = Annotated[Device, typer.Option(help="Where the network runs.")]
+WindowBatch = Annotated[int, typer.Option(min=1, help="Sliding windows that run at once.")]
