@@ -82,13 +82,13 @@ def run_evaluation(request: EvaluationRequest, console: Console) -> Results:
     with clock.section("input"):
         datasets = _find_all(request.datasets, request.data_root)
         _check_tasks(request, {samples.card.task for samples in datasets})
+        for samples in datasets:
+            if samples.card.task == "anomaly":
+                request.measures.track_for(samples)
         fit_set = find_dataset(request.fit_dataset, request.data_root) if request.fit_dataset else None
     with prepare_output(request.out, request.overwrite) as output:
         with clock.section("load"):
             segmenter = request.network.load()
-        for samples in datasets:
-            if samples.card.task == "anomaly":
-                request.measures.track_for(samples)
         closed_sets = [samples for samples in datasets if samples.card.task == "closed_set"]
         for samples in closed_sets:
             check_same_classes(samples, segmenter.classes)

@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from anomaly_eval import benchmark
 from anomaly_eval.metrics.components import OBSTACLE_TRACK, ComponentState
+from anomaly_eval.metrics.ranking import RankingState
+from anomaly_eval.metrics.rates import CONVENTIONS, fpr_at_tpr
 from anomaly_eval.results import FPR95_CONVENTIONS
 from tests.anomaly_eval.commands import assert_refused, nothing_left, read, rows
 
@@ -69,8 +72,6 @@ def test_means_over_images_have_names_of_their_own(tmp_path, evaluate):
 
 
 def test_components_at_a_given_threshold_take_one_pass_and_else_two(tmp_path, evaluate, monkeypatch):
-    from anomaly_eval import benchmark
-
     passes, kept = [], []
     scored = benchmark._scored
 
@@ -92,7 +93,8 @@ def test_components_at_a_given_threshold_take_one_pass_and_else_two(tmp_path, ev
     for pair in kept[:4]:
         state.update(*pair)
     expected = state.compute()
-    assert (row.mean_siou, row.mean_f1) == (100 * expected.mean_siou, 100 * expected.mean_f1)
+    assert (row.mean_siou, row.mean_ppv) == (100 * expected.mean_siou, 100 * expected.mean_ppv)
+    assert row.mean_f1 == 100 * expected.mean_f1
     assert row.n_components == expected.n_components == 3
 
     passes.clear()
@@ -106,11 +108,59 @@ def test_components_at_a_given_threshold_take_one_pass_and_else_two(tmp_path, ev
     assert "obstacle track" in (tmp_path / "out" / "components.tex").read_text()
 
 
-@pytest.mark.parametrize("convention", sorted(FPR95_CONVENTIONS))
-def test_the_convention_of_fpr95_is_named_in_the_results(tmp_path, evaluate, convention):
-    assert evaluate("--scores", "msp", "--fpr95", convention)[0] == 0
-    assert read(tmp_path).conventions.fpr95 == FPR95_CONVENTIONS[convention]
+@pytest.fixture
+def tied(monkeypatch):
+    """Replace all score maps by one with few distinct values, on which conventions differ, and return what was used."""
+    kept = []
+    scored = benchmark._scored
+
+    def rounded(*arguments):
+        for sample, image, label, maps in scored(*arguments):
+            steps = np.random.default_rng(len(kept)).integers(0, 5, label.shape).astype(np.float32)
+            # At score 5 exactly 95 % of the anomalies of each image are found, at 1 all.
+            steps[label == 1] = np.repeat(np.float32([5, 1]), [380, 20])[: (label == 1).sum()]
+            kept.append((steps, label))
+            yield sample, image, label, dict.fromkeys(maps, steps)
+
+    monkeypatch.setattr(benchmark, "_scored", rounded)
+    return kept
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_the_convention_of_fpr95_is_used_throughout_and_named(tmp_path, evaluate, tied, convention):
+    options = ["--scores", "msp", "--fpr95", convention, "--per-image", "--bootstrap", "50"]
+    assert evaluate(*options)[0] == 0
+    results = read(tmp_path)
+    assert results.conventions.fpr95 == FPR95_CONVENTIONS[convention]
     assert f"FPR95: {convention}" in (tmp_path / "out" / "results.md").read_text()
+
+    def fpr95(images, kind):
+        state = RankingState()
+        for scores, label in images:
+            state.update(scores, label)
+        return 100 * fpr_at_tpr(state.counts(), convention=kind)
+
+    assert len({fpr95(tied, kind) for kind in CONVENTIONS}) >= 3
+    assert results.rows[0].fpr95 == fpr95(tied, convention)
+    alone = [fpr95([image], convention) for image in tied[1:]]
+    assert results.per_image[0].per_image_fpr95 == pytest.approx(sum(alone) / 3)
+    (interval,) = (row for row in results.intervals if row.metric == "fpr95")
+    # Images differ little, so the intervals of the conventions do not overlap.
+    assert interval.low <= fpr95(tied, convention) <= interval.high
+    for other in CONVENTIONS:
+        if abs(fpr95(tied, other) - fpr95(tied, convention)) > 10:
+            assert not interval.low <= fpr95(tied, other) <= interval.high
+
+
+def test_methods_are_compared_on_the_same_resamples(tmp_path, evaluate, tied):
+    assert evaluate("--scores", "msp", "energy", "--bootstrap", "100")[0] == 0
+    for row in read(tmp_path).differences:
+        assert (row.low, row.difference, row.high) == (0, 0, 0)
+
+
+def test_a_card_without_a_track_is_told_before_the_network_is_loaded(tmp_path, evaluate, checkpoint):
+    checkpoint.write_bytes(b"no checkpoint")
+    assert_refused(evaluate("--scores", "msp", "--components", "card"), "names no track")
 
 
 def test_bad_requests(tmp_path, data, evaluate):
