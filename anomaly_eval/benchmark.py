@@ -17,6 +17,7 @@ from anomaly_eval.errors import InputError
 from anomaly_eval.labels import ANOMALY, VOID
 from anomaly_eval.measures import MEMORY_BUDGET, Measures, MethodState, bootstrap_rows, per_image_rows
 from anomaly_eval.metrics.components import ComponentState
+from anomaly_eval.metrics.errors import NothingToMeasureError
 from anomaly_eval.metrics.ranking import RankingMetrics, ranking_metrics
 from anomaly_eval.metrics.rates import best_f1
 from anomaly_eval.prediction import Segmenter, refuse_non_finite
@@ -107,7 +108,9 @@ def evaluate_dataset(
                     _update(components[name].update, values, label, name, sample)
     warnings: list[str] = []
     with clock.section("metrics"), console.status("bootstrap") if measures.resamples else nullcontext():
-        resampled = _if_possible("intervals", lambda: bootstrap_rows(samples, states, metrics, measures), warnings)
+        resampled = _if_possible(
+            "intervals", lambda: bootstrap_rows(samples, states, metrics, measures, warnings), warnings
+        )
     with clock.section("input"):
         record = dataset_record(samples, tally.sizes, tally.void_pixels, tally.without_anomaly)
     per_image = _if_possible(
@@ -133,7 +136,7 @@ def _if_possible(what: str, measure: Callable[[], _Rows], warnings: list[str]) -
     """Measure what was asked for beside the metrics of the pool; a dataset that does not allow it is warned about."""
     try:
         return measure()
-    except ValueError as error:
+    except NothingToMeasureError as error:
         # The metrics of the pool took a pass over all images and are not to be lost.
         warnings.append(f"no {what}, as {error}")
         return None
@@ -195,12 +198,14 @@ def _compute(
     """Compute the metrics of all scores, and the threshold of the best F1 where it is needed."""
     metrics, thresholds = {}, {}
     for name, state in states.items():
+        state.finish()
         try:
             counts = state.ranking.counts()
         except ValueError as error:
             raise InputError(
                 f"{samples.spec}: {error}; check its labels in {samples.samples[0].label.parent}."
             ) from error
+        state.release_pixels()
         metrics[name] = ranking_metrics(counts, measures.fpr_convention)
         if measures.components is not None and measures.component_threshold is None:
             thresholds[name] = best_f1(counts).threshold

@@ -82,7 +82,9 @@ def evaluate(
     bootstrap: Annotated[
         int, typer.Option(min=0, max=100_000, help="Resamples of the images for 95 % intervals, such as 1000.")
     ] = 0,
-    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of the resamples.")] = 0,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=MAX_SEED, help="Seed of the resamples of --bootstrap. Default: 0.")
+    ] = None,
     per_image: Annotated[
         bool,
         typer.Option("--per-image", help="Also means over images, which are other numbers than those of the pool."),
@@ -106,6 +108,8 @@ def evaluate(
     from anomaly_eval.network import NetworkRequest
     from anomaly_eval.reports.tables import print_results
 
+    if seed is not None and not bootstrap:
+        raise InputError("--seed is that of the resamples; add --bootstrap, or leave it out.")
     request = EvaluationRequest(
         network=NetworkRequest(ckpt, config, device.value, resize, window_batch),
         datasets=dataset,
@@ -120,7 +124,7 @@ def evaluate(
         measures=Measures(
             fpr_convention=fpr95.value,
             resamples=bootstrap,
-            seed=seed,
+            seed=seed or 0,
             per_image=per_image,
             components=None if components is None else components.value,
             component_threshold=component_threshold,

@@ -23,6 +23,7 @@ from anomaly_eval.metrics.bootstrap import (
     resampled_metrics,
 )
 from anomaly_eval.metrics.components import TRACKS, Track
+from anomaly_eval.metrics.errors import NothingToMeasureError
 from anomaly_eval.metrics.per_image import PerImageState
 from anomaly_eval.metrics.ranking import RankingMetrics, RankingState
 from anomaly_eval.metrics.rates import Convention, fpr_at_tpr
@@ -35,6 +36,9 @@ ComponentChoice = Literal["card", "anomaly", "obstacle"]
 MEMORY_BUDGET = 3 << 29
 """Bytes of inlier scores that all methods together keep in memory before they turn to the disk."""
 _BOOTSTRAP_BITS = 14
+_IMAGES_FITTED = 4
+_VISIBLE = 1e-3
+"""By how much bins may move a metric before it is said."""
 
 
 @dataclass(frozen=True)
@@ -74,23 +78,40 @@ class MethodState:
         self.per_image = PerImageState() if measures.per_image else None
         self.histograms: ImageHistograms | None = None
         self._resampled = measures.resamples > 0
+        self._waiting: list[tuple[NDArray[np.float32], NDArray[np.uint8], str]] = []
 
     def update(self, scores: NDArray[np.float32], label: NDArray[np.uint8], image_id: str) -> None:
         """Add an image; raises ValueError for scores that cannot be ranked."""
         self.ranking.update(scores, label, image_id)
         if self.per_image is not None:
             self.per_image.update(scores, label, image_id)
-        known = scores[label != VOID] if self._resampled else scores[:0]
-        if known.size:
-            if self.histograms is None:
-                self.histograms = ImageHistograms(ScoreBins.fitted(known, _BOOTSTRAP_BITS))
+        if self.histograms is not None:
             self.histograms.update(scores, label, image_id)
+        elif self._resampled:
+            self._waiting.append((scores, label, image_id))
+            if len(self._waiting) == _IMAGES_FITTED:
+                self.finish()
+
+    def finish(self) -> None:
+        """Fit the bins of the bootstrap to the first images, if there were too few so far."""
+        if self._waiting:
+            known = [scores[label != VOID] for scores, label, _ in self._waiting]
+            sample = np.concatenate(known)[::_IMAGES_FITTED]
+            bins = ScoreBins.fitted(sample, _BOOTSTRAP_BITS) if len(sample) else ScoreBins.uniform(_BOOTSTRAP_BITS)
+            self.histograms = ImageHistograms(bins)
+            for image in self._waiting:
+                self.histograms.update(*image)
+            self._waiting = []
+
+    def release_pixels(self) -> None:
+        """Let go of what only the metrics of the pool need."""
+        self.ranking = RankingState()
 
 
 def per_image_rows(samples: SampleSet, states: Mapping[str, MethodState], convention: Convention) -> list[PerImageRow]:
     """Return the means over images of each method, where they were asked for.
 
-    Raises ValueError where no image has both anomalies and inliers.
+    Raises NothingToMeasureError where no image has both anomalies and inliers.
     """
     rows = []
     for method, state in states.items():
@@ -115,11 +136,13 @@ def bootstrap_rows(
     states: Mapping[str, MethodState],
     exact: Mapping[str, RankingMetrics],
     measures: Measures,
+    warnings: list[str],
 ) -> tuple[list[IntervalRow], list[DifferenceRow]]:
     """Return the intervals of all metrics of each method, and of the differences of each pair on the same resamples.
 
     Resamples are moved by what the bins change in the metrics of all images, so that they lie around the exact ones.
-    Raises ValueError where there are fewer than two images, or no resample with both anomalies and inliers.
+    Where that is a visible amount, a warning is added. Raises NothingToMeasureError where there are fewer than two
+    images, or no resample with both anomalies and inliers.
     """
     histograms = {method: state.histograms for method, state in states.items() if state.histograms is not None}
     if not histograms:
@@ -127,7 +150,7 @@ def bootstrap_rows(
     metrics: dict[str, Metric] = {**METRICS, "fpr95": partial(fpr_at_tpr, convention=measures.fpr_convention)}
     n_images = len(next(iter(histograms.values())).ids)
     if n_images < 2:
-        raise ValueError("one image alone says nothing about others")
+        raise NothingToMeasureError("one image alone says nothing about others")
     weights = draw_weights(n_images, measures.resamples, measures.seed)
     values, rates = {}, {}
     for method, state in histograms.items():
@@ -135,7 +158,14 @@ def bootstrap_rows(
         found = exact[method]
         rates[method] = {"auroc": found.auroc, "ap": found.average_precision, "fpr95": found.fpr95}
         drawn = resampled_metrics(state, weights, metrics)
-        values[method] = {name: drawn[name] + rate - binned[name] for name, rate in rates[method].items()}
+        moved = {name: rate - float(binned[name][0]) for name, rate in rates[method].items()}
+        values[method] = {name: np.clip(drawn[name] + shift, 0, 1) for name, shift in moved.items()}
+        worst = max(moved, key=lambda name: abs(moved[name]))
+        if abs(moved[worst]) > _VISIBLE:
+            warnings.append(
+                f"the intervals of {method} are coarse, as its first {_IMAGES_FITTED} images are unlike the others: "
+                f"bins fitted to them move {worst} by {100 * abs(moved[worst]):.2f} points"
+            )
     return (
         [
             IntervalRow(dataset=samples.spec, method=method, metric=name, **_percent(values[method][name]))

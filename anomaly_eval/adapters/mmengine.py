@@ -39,8 +39,10 @@ class AnomalyRankingMetric(BaseMetric):  # type: ignore[misc]
 
     default_prefix = "anomaly"
 
-    def __init__(self, score: str = "max_logit", exact: bool = False, bits: int = 20, **kwargs: Any) -> None:
-        """Take the name of a score of the logits, and 2^bits for the number of bins.
+    def __init__(self, score: str = "max_logit", exact: bool = True, bits: int = 20, **kwargs: Any) -> None:
+        """Take the name of a score of the logits; without `exact`, 2^bits bins save memory.
+
+        The bins are fine near 0 and coarse elsewhere: `msp` near -1 needs `exact`.
 
         Raises InputError for a score that is unknown or needs more than logits.
         """

@@ -6,6 +6,7 @@ scores as they are.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -47,7 +48,7 @@ class AnomalyRanking(Metric):
     def update(self, scores: Tensor, labels: Tensor) -> None:
         """Add pixels: scores of any shape and floating type, labels with 0 inlier, 1 anomaly, 255 void.
 
-        Raises ValueError for another shape, another label and NaN.
+        The type must be the same on all processes. Raises ValueError for another shape, another label and NaN.
         """
         for name, values in zip(("anomalies", "inliers"), split_by_label(scores, labels), strict=True):
             state = getattr(self, name)
@@ -57,10 +58,21 @@ class AnomalyRanking(Metric):
                 state += torch.from_numpy(self.bins.counts(values)).to(self.device)
 
     def compute(self) -> dict[str, Tensor]:
-        """Return the rates in [0, 1] by name, float64; raises ValueError where there is no anomaly or no inlier."""
+        """Return the rates in [0, 1] by name, float64; NaN where there is no anomaly or no inlier, as in a batch."""
         return {name: torch.tensor(value, dtype=torch.float64) for name, value in self._rates().items()}
 
+    def _is_there(self, name: str) -> bool:
+        """Whether there is any pixel of a kind: in counts of bins, in one tensor, or in a list of them."""
+        state = getattr(self, name)
+        if self.bins is not None:
+            return bool(state.any())
+        return any(len(values) for values in ([state] if isinstance(state, Tensor) else state))
+
     def _rates(self) -> dict[str, float]:
+        if not (self._is_there("anomalies") and self._is_there("inliers")):
+            names = ["auroc", "ap", "fpr95"]
+            bounds = [] if self.bins is None else [f"{name}_{end}" for name in names for end in ("low", "high")]
+            return dict.fromkeys([*names, *bounds], math.nan)
         if self.bins is None:
             exact = RankingState()
             for label, name in ((1, "anomalies"), (0, "inliers")):

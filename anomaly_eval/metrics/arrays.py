@@ -13,8 +13,13 @@ ArrayLike: TypeAlias = Any
 """A numpy array or a torch tensor on any device; torch itself is not imported."""
 
 
-def flat_scores(scores: ArrayLike) -> NDArray[np.floating]:
-    """Return scores of any shape as (n,) float32 or float64, without a copy where that is what they are.
+def as_array(values: ArrayLike) -> NDArray[Any]:
+    """Return a tensor on any device, or an array, as an array of the same type."""
+    return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
+
+
+def as_scores(scores: ArrayLike) -> NDArray[np.floating]:
+    """Return scores of any shape as float32 or float64, without a copy where that is what they are.
 
     float16 and bfloat16 become float32, which changes no value. Raises TypeError for scores that are no floating-point
     numbers.
@@ -24,7 +29,7 @@ def flat_scores(scores: ArrayLike) -> NDArray[np.floating]:
         if scores.dtype.itemsize < 4 and scores.is_floating_point():
             scores = scores.float()
         scores = scores.numpy()
-    values = np.asarray(scores).reshape(-1)
+    values = np.asarray(scores)
     if values.dtype in (np.float32, np.float64):
         return values
     if values.dtype != np.float16:
@@ -38,14 +43,14 @@ def split_by_label(
     """Return the scores of the anomalies and of the inliers, each (n,), without the void pixels.
 
     scores: floating point, any shape. labels: the same shape, with 0 inlier, 1 anomaly, 255 void. Raises ValueError
-    for another shape, another label and NaN at a pixel that is not void; `image_id` is named.
+    for another shape, another label and NaN at a pixel that is not void, naming `image_id`, and TypeError for scores
+    that are no floating-point numbers.
     """
     of_image = f" of {image_id}" if image_id else ""
     if tuple(scores.shape) != tuple(labels.shape):
         shapes = f"{tuple(scores.shape)} do not fit labels of shape {tuple(labels.shape)}"
         raise ValueError(f"scores{of_image} of shape {shapes}")
-    values = flat_scores(scores)
-    classes = np.asarray(labels.detach().cpu() if hasattr(labels, "detach") else labels).reshape(-1)
+    values, classes = as_scores(scores).reshape(-1), as_array(labels).reshape(-1)
     is_anomaly, is_inlier = classes == ANOMALY, classes == INLIER
     anomalies, inliers = values[is_anomaly], values[is_inlier]
     n_known = len(anomalies) + len(inliers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly_eval.metrics.arrays import ArrayLike, flat_scores
+from anomaly_eval.metrics.arrays import ArrayLike, as_scores
 
 _SIGN = np.uint32(1 << 31)
 FEWEST_BITS, MOST_BITS = 8, 20
@@ -48,7 +48,7 @@ class ScoreBins:
         or NaN.
         """
         _check_bits(bits)
-        sample = np.sort(_single(flat_scores(scores)))
+        sample = np.sort(_single(as_scores(scores).reshape(-1)))
         if not len(sample) or np.isnan(sample[-1]):
             raise ValueError("bins are fitted to one score or more, and none may be NaN")
         steps = 1 << (bits - 2)

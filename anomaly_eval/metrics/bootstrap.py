@@ -17,6 +17,7 @@ from anomaly_eval.metrics.arrays import ArrayLike, split_by_label
 from anomaly_eval.metrics.binned import BinCounts
 from anomaly_eval.metrics.bins import ScoreBins
 from anomaly_eval.metrics.counts import ThresholdCounts
+from anomaly_eval.metrics.errors import NothingToMeasureError
 from anomaly_eval.metrics.rates import auroc, average_precision, fpr_at_tpr
 
 Metric = Callable[[ThresholdCounts], float]
@@ -110,13 +111,13 @@ def resampled_metrics(
 def percentile_interval(values: NDArray[np.float64], level: float = 0.95) -> PercentileInterval:
     """Return the percentiles that hold the middle `level` of the values of resamples, (resamples,).
 
-    Raises ValueError where no resample has a value, or for a level outside (0, 1).
+    Raises NothingToMeasureError where no resample has a value, and ValueError for a level outside (0, 1).
     """
     if not 0 < level < 1:
         raise ValueError(f"the level of an interval must lie between 0 and 1, which {level} does not")
     usable = values[~np.isnan(values)]
     if not len(usable):
-        raise ValueError("no resample holds both anomaly and inlier pixels")
+        raise NothingToMeasureError("no resample holds both anomaly and inlier pixels")
     low, high = np.quantile(usable, [(1 - level) / 2, (1 + level) / 2])
     return PercentileInterval(float(low), float(high), level, len(usable))
 
@@ -144,8 +145,8 @@ def paired_bootstrap(
 ) -> dict[str, PercentileInterval]:
     """Return the interval of each metric of `one` minus that of `other`, on the same resamples.
 
-    Where it does not hold 0, the two differ by more than the choice of images explains. Raises ValueError where they
-    hold other images, or none.
+    Where it does not hold 0, the two differ by more than the choice of images is likely to explain. Raises ValueError
+    where they hold other images, or none.
     """
     weights = draw_weights(_n_images([one, other]), resamples, seed)
     of_one, of_other = (resampled_metrics(histograms, weights, metrics) for histograms in (one, other))

@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly_eval.labels import ANOMALY, INLIER, VOID
+from anomaly_eval.metrics.arrays import ArrayLike, as_array, as_scores
+from anomaly_eval.metrics.errors import NothingToMeasureError
 
 # A correctly rounded ratio of pixel counts compares with a correctly rounded k / 20 as the exact numbers do.
 THRESHOLDS = np.arange(5, 16) / 20
@@ -136,7 +138,7 @@ def component_metrics(overlaps: ComponentOverlaps) -> ComponentMetrics:
     """Compute the metrics from all components of a set; raises ValueError without any ground-truth component."""
     n_components, n_predicted = len(overlaps.siou), len(overlaps.ppv)
     if not n_components:
-        raise ValueError("there is no ground-truth component at all, so none can be found")
+        raise NothingToMeasureError("there is no ground-truth component at all, so none can be found")
     counts = match_counts(overlaps)
     doubled = 2 * counts.true_positives
     f1 = doubled / (doubled + counts.false_negatives + counts.false_positives)
@@ -166,12 +168,13 @@ class ComponentState:
         self._siou: list[NDArray[np.float64]] = []
         self._ppv: list[NDArray[np.float64]] = []
 
-    def update(self, scores: NDArray[np.floating], label: NDArray[np.uint8], image_id: str = "") -> None:
-        """Add an image: scores (h, w) of any floating type, label (h, w) uint8 with 0 inlier, 1 anomaly, 255 void.
+    def update(self, scores: ArrayLike, label: ArrayLike, image_id: str = "") -> None:
+        """Add an image: scores (h, w) of any floating type, label (h, w) with 0 inlier, 1 anomaly, 255 void.
 
         Raises ValueError, which names the image where its id is given, for another shape, for NaN among the scores that
         are not on void, and for a label that `component_overlaps` refuses; then nothing is added.
         """
+        scores, label = as_scores(scores), as_array(label)
         try:
             overlaps = component_overlaps(self._predicted(scores, label), label, self.track)
         except ValueError as error:

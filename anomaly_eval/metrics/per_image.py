@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from anomaly_eval.metrics.arrays import ArrayLike, split_by_label
 from anomaly_eval.metrics.counts import sort_anomalies, threshold_counts
+from anomaly_eval.metrics.errors import NothingToMeasureError
 from anomaly_eval.metrics.rates import CONVENTIONS, Convention, auroc, average_precision, fpr_at_tpr
 from anomaly_eval.metrics.runs import Run
 
@@ -50,9 +51,11 @@ class PerImageState:
         self._left_out += other._left_out
 
     def compute(self, convention: Convention = "first_geq") -> PerImageMetrics:
-        """Return the means; raises ValueError where no image holds anomalies and inliers."""
+        """Return the means; raises NothingToMeasureError where no image holds anomalies and inliers."""
         if not self._metrics:
-            raise ValueError("there is no image with both anomaly and inlier pixels, so nothing can be ranked")
+            raise NothingToMeasureError(
+                "there is no image with both anomaly and inlier pixels, so nothing can be ranked"
+            )
         # fsum rounds once, so the order of the images changes nothing.
         means = [math.fsum(column) / len(self._metrics) for column in zip(*self._metrics, strict=True)]
         fpr95 = means[2 + CONVENTIONS.index(convention)]

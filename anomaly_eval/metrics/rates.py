@@ -35,11 +35,14 @@ def auroc(counts: ThresholdCounts) -> float:
 
     The sum runs over integers, so the only rounding is that of the last division.
     """
+    pairs = counts.n_anomalies * counts.n_inliers
+    # Beyond 63 bits Python's own integers count on.
+    kind = np.int64 if 2 * pairs < 2**63 else np.object_
     # Twice the inliers that the anomalies at each threshold lose to, ties once.
     lost = sum(
-        int(((part.false_positives + part.false_positives_above) * gained).sum()) for gained, part in counts.blocks()
+        int(((part.false_positives + part.false_positives_above) * gained.astype(kind, copy=False)).sum())
+        for gained, part in counts.blocks()
     )
-    pairs = counts.n_anomalies * counts.n_inliers
     return (2 * pairs - lost) / (2 * pairs)
 
 

@@ -66,8 +66,10 @@ class ScorePool:
 
     def merge(self, other: ScorePool) -> None:
         """Append the scores of another pool, which stays as it is."""
+        # A list of its own, as a pool may be merged with itself.
+        on_disk = list(other._on_disk)
         self.extend(other.values())
-        self._on_disk += other._on_disk
+        self._on_disk += on_disk
 
     def sorted_runs(self, workers: int, threads: Executor | None = None) -> list[Run]:
         """Return all scores as ascending runs; those in memory are sorted in place, as their order means nothing."""

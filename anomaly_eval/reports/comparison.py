@@ -41,8 +41,8 @@ class Cell:
 
     @property
     def interval_text(self) -> str:
-        """The interval as `[12.34, 56.78]`, empty where there is none."""
-        return "" if self.interval is None else f"[{self.interval[0]:.2f}, {self.interval[1]:.2f}]"
+        """The interval as `[12.3, 56.8]`, empty where there is none."""
+        return "" if self.interval is None else f"[{self.interval[0]:.1f}, {self.interval[1]:.1f}]"
 
 
 @dataclass(frozen=True)

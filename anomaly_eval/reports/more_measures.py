@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from anomaly_eval.metrics.components import TRACKS
 from anomaly_eval.reports.comparison import (
     HIGHER_IS_BETTER,
     METRICS,
@@ -16,6 +17,7 @@ from anomaly_eval.reports.methods import dataset_title
 from anomaly_eval.reports.notes import Note, deviation_notes, model_note
 from anomaly_eval.results import Results
 
+MEAN_METRICS = tuple(f"mean {metric}" for metric in METRICS)
 COMPONENT_METRICS = ("sIoU ↑", "PPV ↑", "F1 ↑")
 
 
@@ -33,15 +35,17 @@ def compare_components(results: Results) -> ComparisonTable:
         notes.append(
             Note(
                 "",
-                f"{dataset_title(name, results.datasets)}: {first.n_components} components, sizes of the "
-                f"{first.track} track, thresholds {source}.",
+                f"{dataset_title(name, results.datasets)}: {first.n_components} components; {first.track} track, "
+                f"with {TRACKS[first.track].least_component} pixels or more, predicted ones "
+                f"{TRACKS[first.track].least_predicted} or more; thresholds {source}.",
             )
         )
     notes.append(
         Note(
             "",
-            "Components as in SegmentMeIfYouCan: 8-connectivity, mean sIoU over ground-truth components, mean PPV over "
-            "predicted ones, F1 averaged over thresholds 0.25, 0.30 … 0.75.",
+            "Components as in SegmentMeIfYouCan, of pixels that score at or above the threshold: 8-connectivity, mean "
+            "sIoU over ground-truth components, mean PPV over predicted ones, F1 averaged over thresholds 0.25, 0.30 … "
+            "0.75.",
         )
     )
     return ComparisonTable(
@@ -78,7 +82,7 @@ def compare_per_image(results: Results) -> ComparisonTable:
     )
     return ComparisonTable(
         subject="Means over images",
-        metrics=METRICS,
+        metrics=MEAN_METRICS,
         datasets=marked_titles(results, names),
         settings=(),
         sections=(Section("", measured_lines(results, rates, HIGHER_IS_BETTER, names)),),

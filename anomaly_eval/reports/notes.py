@@ -49,10 +49,12 @@ def notes_of(results: Results, with_published: bool) -> tuple[Note, ...]:
         Note("", f"Class maps: {conventions.class_maps}."),
         model_note(results),
     ]
-    if results.provenance.bootstrap is not None:
+    if results.intervals and results.provenance.bootstrap is not None:
         notes.append(Note("", f"Intervals: {results.provenance.bootstrap}."))
     if with_published:
         notes.append(Note("", f"Published rows are copied from {SOURCE}; other networks, so they are ranked apart."))
+        if not conventions.fpr95.startswith("first_geq"):
+            notes.append(Note("", "The published FPR95 do not follow the convention named here."))
     return tuple(notes)
 
 

@@ -34,8 +34,9 @@ def print_comparison(console: Console, table: ComparisonTable) -> None:
 
 def terminal_table(table: ComparisonTable, datasets: Sequence[int]) -> Table:
     """Return a table of the datasets with these indices; one column per dataset holds all its metrics."""
-    width = _cell_width(table)
-    metrics = "".join(metric.rjust(width) for metric in table.metrics)
+    room = _interval_width(table)
+    width = max(_CELL_WIDTH, *(1 + len(metric) for metric in table.metrics))
+    metrics = "".join(metric.rjust(width + room) for metric in table.metrics)
     drawn = Table(box=box.SIMPLE_HEAD, header_style="", padding=(0, 1))
     drawn.add_column("\nMethod", no_wrap=True)
     for setting in table.settings:
@@ -51,7 +52,7 @@ def terminal_table(table: ComparisonTable, datasets: Sequence[int]) -> Table:
         if section.title:
             drawn.add_row(Text(section.title, style="italic"))
         for line in lines:
-            drawn.add_row(*_line(line, datasets, width))
+            drawn.add_row(*_line(line, datasets, width, room))
     drawn.width = _width(drawn)
     return drawn
 
@@ -78,26 +79,25 @@ def _parts(table: ComparisonTable, width: int) -> list[list[int]]:
     return parts
 
 
-def _cell_width(table: ComparisonTable) -> int:
-    """Return how many characters every cell takes: with room for intervals where there are any."""
+def _interval_width(table: ComparisonTable) -> int:
+    """Return how many characters the longest interval takes, with a space before it; 0 where there is none."""
     cells = (cell for section in table.sections for line in section.lines for row in line.cells for cell in row)
     longest = max((len(cell.interval_text) for cell in cells), default=0)
-    return max(_CELL_WIDTH, *(1 + len(metric) for metric in table.metrics)) + (1 + longest if longest else 0)
+    return 1 + longest if longest else 0
 
 
-def _line(line: Line, datasets: Sequence[int], width: int) -> list[Text]:
+def _line(line: Line, datasets: Sequence[int], width: int, room: int) -> list[Text]:
     """Return the row of one method."""
     name = Text(line.name + line.mark.translate(_SUPERSCRIPT))
     settings = [Text(setting) for setting in line.settings]
-    return [name, *settings, *(_cells(line.cells[index], width) for index in datasets)]
+    return [name, *settings, *(_cells(line.cells[index], width, room) for index in datasets)]
 
 
-def _cells(cells: Sequence[Cell], width: int) -> Text:
+def _cells(cells: Sequence[Cell], width: int, room: int) -> Text:
     """Return the numbers side by side, the best bold and the second underlined, and their intervals."""
     text = Text()
     for cell in cells:
-        interval = f" {cell.interval_text}" if cell.interval is not None else ""
-        text.append(" " * (width - len(cell.text) - len(interval)))
+        text.append(" " * (width - len(cell.text)))
         text.append(cell.text, style=_STYLE[cell.rank])
-        text.append(interval, style="dim")
+        text.append(f" {cell.interval_text}".ljust(room) if room else "", style="dim")
     return text

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from anomaly_eval import benchmark
+from anomaly_eval.metrics.bins import ScoreBins
 from anomaly_eval.metrics.components import OBSTACLE_TRACK, ComponentState
 from anomaly_eval.metrics.ranking import RankingState
 from anomaly_eval.metrics.rates import CONVENTIONS, fpr_at_tpr
@@ -43,7 +44,7 @@ def test_intervals_hold_the_metric_and_are_the_same_for_a_seed(tmp_path, evaluat
     assert len(table(tmp_path, "differences.csv")) == 3
     row = results.intervals[0]
     for name in ("results.md", "results.tex"):
-        assert f"{row.low:.2f}, {row.high:.2f}" in (tmp_path / "out" / name).read_text()
+        assert f"{row.low:.1f}, {row.high:.1f}" in (tmp_path / "out" / name).read_text()
     evaluate("--scores", "msp", "energy", "--bootstrap", "200", "--seed", "5", "--overwrite")
     assert (tmp_path / "out" / "intervals.csv").read_bytes() == first
     evaluate("--scores", "msp", "energy", "--bootstrap", "200", "--seed", "6", "--overwrite")
@@ -152,6 +153,33 @@ def test_the_convention_of_fpr95_is_used_throughout_and_named(tmp_path, evaluate
             assert not interval.low <= fpr95(tied, other) <= interval.high
 
 
+@pytest.mark.parametrize("first", ["narrow", "void"])
+def test_first_images_unlike_the_others_give_no_impossible_intervals(tmp_path, evaluate, monkeypatch, first):
+    scored = benchmark._scored
+
+    def changed(*arguments):
+        for index, (sample, image, label, _) in enumerate(scored(*arguments)):
+            scores = (
+                100 + np.random.default_rng(index).standard_normal(label.shape).astype(np.float32) + 3 * (label == 1)
+            )
+            if index < 1 and first == "narrow":
+                scores[:] = -1
+            yield sample, image, np.full_like(label, 255) if index < 1 and first == "void" else label, {"msp": scores}
+
+    monkeypatch.setattr(benchmark, "_scored", changed)
+    assert evaluate("--scores", "msp", "--bootstrap", "100")[0] == 0
+    results = read(tmp_path)
+    for row in results.intervals:
+        assert 0 <= row.low <= getattr(results.rows[0], row.metric) <= row.high <= 100
+        assert row.high - row.low < 8
+
+
+def test_bins_that_do_not_fit_are_told(tmp_path, evaluate, tied, monkeypatch):
+    monkeypatch.setattr("anomaly_eval.measures.ScoreBins.fitted", lambda scores, bits: ScoreBins(np.float32([2.5])))
+    assert evaluate("--scores", "msp", "--bootstrap", "20")[0] == 0
+    assert any("intervals of msp are coarse" in warning for warning in read(tmp_path).warnings)
+
+
 def test_methods_are_compared_on_the_same_resamples(tmp_path, evaluate, tied):
     assert evaluate("--scores", "msp", "energy", "--bootstrap", "100")[0] == 0
     for row in read(tmp_path).differences:
@@ -166,6 +194,7 @@ def test_a_card_without_a_track_is_told_before_the_network_is_loaded(tmp_path, e
 def test_bad_requests(tmp_path, data, evaluate):
     assert_refused(evaluate("--scores", "msp", "--components", "card"), "road_anomaly", "--components anomaly")
     assert_refused(evaluate("--scores", "msp", "--component-threshold", "0.5"), "--components")
+    assert_refused(evaluate("--scores", "msp", "--seed", "1"), "--seed", "--bootstrap")
     assert_refused(
         evaluate("--scores", "msp", "--components", "anomaly", "--component-threshold", "nan"), "threshold", "number"
     )
@@ -187,6 +216,7 @@ def test_what_a_dataset_does_not_allow_is_a_warning_and_the_rest_is_kept(tmp_pat
     results = read(tmp_path)
     assert len(results.rows) == 1 and not results.components and not results.intervals
     shown = " ".join(output.split())
+    assert "Intervals:" not in (tmp_path / "out" / "results.md").read_text()
     for words in ("no component metrics, as there is no ground-truth component", "no intervals, as one image alone"):
         assert words in shown
         assert any(words in warning for warning in results.warnings)

@@ -335,3 +335,10 @@ def test_infinite_scores_have_a_threshold_that_finds_them(score, bins):
     best = best_f1(counts.tied)
     assert (best.recall, best.fpr) == (1.0, 1.0)
     assert score >= best.threshold
+
+
+def test_more_pixels_than_63_bits_can_pair():
+    few, many = (BinnedRankingState(ScoreBins(np.float32([0]))) for _ in range(2))
+    few.add(np.array([10, 30]), np.array([90, 10]))
+    many.add(np.array([10, 30]) * 10**9, np.array([90, 10]) * 10**9)
+    assert auroc_interval(few.counts()) == auroc_interval(many.counts())

@@ -318,3 +318,14 @@ def test_one_sided_labels_are_refused(label, missing, method):
     state = state_of([(np.zeros(3, np.float32), np.full(3, label, np.uint8))])
     with pytest.raises(ValueError, match=f"no {missing} pixel"):
         getattr(state, method)()
+
+
+def test_a_state_merged_with_itself_counts_every_pixel_twice():
+    state = RankingState(memory_limit=8)
+    state.update(np.float32([0, 1, 2, 3]), np.uint8([INLIER, INLIER, INLIER, ANOMALY]))
+    state.update(np.float32([4, 5, 6, 7]), np.uint8([INLIER, INLIER, INLIER, ANOMALY]))
+    once = state.compute()
+    state.merge(state)
+    twice = state.compute()
+    assert (twice.n_inliers, twice.n_anomalies) == (2 * once.n_inliers, 2 * once.n_anomalies)
+    assert twice.auroc == once.auroc

@@ -80,11 +80,11 @@ def test_intervals_stand_behind_the_numbers_they_belong_to(measured: Results) ->
         line for line in results_markdown(measured, False).splitlines() if line.startswith("| MSP") and "45" in line
     )
     assert line == (
-        r"| MSP | <ins>86.99</ins> \[10.00, 100.00\] | <ins>6.02</ins> \[10.00, 100.00\] | 45.10 \[10.00, 100.00\] "
-        r"| 56.49 \[10.00, 100.00\] | 11.49 \[10.00, 100.00\] | 83.45 \[10.00, 100.00\] |"
+        r"| MSP | <ins>86.99</ins> \[10.0, 100.0\] | <ins>6.02</ins> \[10.0, 100.0\] | 45.10 \[10.0, 100.0\] "
+        r"| 56.49 \[10.0, 100.0\] | 11.49 \[10.0, 100.0\] | 83.45 \[10.0, 100.0\] |"
     )
     latex = results_latex(measured, False)
-    assert r"\underline{6.02} {\scriptsize [10.00, 100.00]}" in latex
+    assert r"\underline{6.02} {\scriptsize [10.0, 100.0]}" in latex
     assert latex.count("scriptsize") == 6
     assert "Intervals: middle 95 \\% of 1000 resamples, seed 7." in latex
 
@@ -92,11 +92,13 @@ def test_intervals_stand_behind_the_numbers_they_belong_to(measured: Results) ->
 @pytest.mark.parametrize("width", [60, 100, 300])
 def test_terminals_of_any_width_show_whole_intervals(measured: Results, width: int) -> None:
     shown = terminal(measured, width)
-    assert shown.count("[10.00, 100.00]") == 6
-    assert "86.99 [10.00, 100.00]" in shown
-    header, row = (next(line for line in shown.splitlines() if word in line) for word in ("AUROC", "86.99"))
+    assert shown.count("[10.0, 100.0]") == 6
+    assert "86.99 [10.0, 100.0]" in shown
+    header, row = (next(line for line in shown.splitlines() if word in line) for word in ("AP", "86.99"))
     # Each metric ends where its interval does.
     assert header.index("AUROC ↑") + len("AUROC ↑") == row.index("]") + 1
+    if width > 60:
+        assert max(map(len, shown.splitlines()[:12])) <= max(width, 82)
 
 
 def test_components_have_a_table_with_the_track_and_where_thresholds_come_from(measured: Results) -> None:
@@ -107,7 +109,10 @@ def test_components_have_a_table_with_the_track_and_where_thresholds_come_from(m
         ["20.50", "--", "3.25"],
         ["30.25", "40.00", "2.00"],
     ]
-    assert "12 components, sizes of the anomaly track, thresholds of the best pixel F1" in table.notes[-3].text
+    assert (
+        "12 components; anomaly track, with 100 pixels or more, predicted ones 500 or more; thresholds of the best"
+        in table.notes[-3].text
+    )
     shown = terminal(measured, 120)
     assert "sIoU ↑" in shown and "30.25" in shown
     assert r"\textbf{30.25}" in latex_table(table)
@@ -116,6 +121,7 @@ def test_components_have_a_table_with_the_track_and_where_thresholds_come_from(m
 def test_means_over_images_are_called_so(measured: Results) -> None:
     table = compare_per_image(measured)
     assert table.subject == "Means over images"
+    assert table.metrics == ("mean AUROC ↑", "mean AP ↑", "mean FPR95 ↓")
     assert [cell.text for cell in table.sections[0].lines[0].cells[0]] == ["91.12", "7.50", "33.00"]
     notes = " ".join(note.text for note in table.notes)
     assert "26 of 100 images" in notes and "25 images; 1 without anomaly or inlier" in notes
