@@ -158,6 +158,9 @@ if rank == 0:
     assert result[True, "torchmetrics"]["ap"] == exact.average_precision, result
     assert result[False, "torchmetrics"] == binned.as_dict(), result
     print("equal to the bit")
+# A process that leaves while the other still talks to it would end both.
+dist.barrier()
+dist.destroy_process_group()
 """
 
 
