@@ -155,8 +155,7 @@ def bootstrap_rows(
     values, rates = {}, {}
     for method, state in histograms.items():
         binned = resampled_metrics(state, np.ones((1, n_images), np.int64), metrics)
-        found = exact[method]
-        rates[method] = {"auroc": found.auroc, "ap": found.average_precision, "fpr95": found.fpr95}
+        rates[method] = exact[method].as_dict()
         drawn = resampled_metrics(state, weights, metrics)
         moved = {name: rate - float(binned[name][0]) for name, rate in rates[method].items()}
         values[method] = {name: np.clip(drawn[name] + shift, 0, 1) for name, shift in moved.items()}

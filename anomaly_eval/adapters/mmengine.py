@@ -47,13 +47,12 @@ class AnomalyRankingMetric(BaseMetric):  # type: ignore[misc]
         Raises InputError for a score that is unknown or needs more than logits.
         """
         super().__init__(**kwargs)
-        kind = SCORES.get(score)
-        if kind is None or kind.source != "logits" or issubclass(kind, FittedScore):
-            usable = [
-                name for name, kind in SCORES.items() if kind.source == "logits" and not issubclass(kind, FittedScore)
-            ]
+        usable = {
+            name: kind for name, kind in SCORES.items() if kind.source == "logits" and not issubclass(kind, FittedScore)
+        }
+        if score not in usable:
             raise InputError(f"{score!r} is no score of logits alone; choose one of {', '.join(usable)}.")
-        self.score = kind()
+        self.score = usable[score]()
         self.exact = exact
         self.bins = ScoreBins.uniform(bits)
 
@@ -82,8 +81,7 @@ class AnomalyRankingMetric(BaseMetric):  # type: ignore[misc]
         for anomalies, inliers in results:
             state.update(anomalies, np.ones(len(anomalies), np.uint8))
             state.update(inliers, np.zeros(len(inliers), np.uint8))
-        found = state.compute()
-        return {"auroc": found.auroc, "ap": found.average_precision, "fpr95": found.fpr95}
+        return state.compute().as_dict()
 
     def _binned(self, results: Sequence[_Image]) -> dict[str, float]:
         anomalies, inliers = np.zeros((2, len(self.bins)), np.int64)

@@ -80,8 +80,7 @@ class AnomalyRanking(Metric):
                 # One tensor after a reduction over processes, a list before.
                 for values in [state] if isinstance(state, Tensor) else state:
                     exact.update(values, torch.full(values.shape, label, dtype=torch.uint8))
-            found = exact.compute()
-            return {"auroc": found.auroc, "ap": found.average_precision, "fpr95": found.fpr95}
+            return exact.compute().as_dict()
         binned = BinnedRankingState(self.bins)
         anomalies, inliers = (getattr(self, name).cpu().numpy() for name in ("anomalies", "inliers"))
         binned.add(anomalies, inliers)

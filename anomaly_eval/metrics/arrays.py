@@ -24,12 +24,10 @@ def as_scores(scores: ArrayLike) -> NDArray[np.floating]:
     float16 and bfloat16 become float32, which changes no value. Raises TypeError for scores that are no floating-point
     numbers.
     """
-    if hasattr(scores, "detach"):
-        scores = scores.detach().cpu()
-        if scores.dtype.itemsize < 4 and scores.is_floating_point():
-            scores = scores.float()
-        scores = scores.numpy()
-    values = np.asarray(scores)
+    # numpy knows no bfloat16.
+    if hasattr(scores, "detach") and scores.is_floating_point() and scores.dtype.itemsize < 4:
+        scores = scores.float()
+    values = as_array(scores)
     if values.dtype in (np.float32, np.float64):
         return values
     if values.dtype != np.float16:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,26 +68,9 @@ class BinCounts:
     anomalies: Counts
     inliers: Counts
 
-    @property
+    @cached_property
     def tied(self) -> ThresholdCounts:
         """The counts at the lower borders of the bins with anomalies; they are exact."""
-        return self._counts()
-
-    @property
-    def best(self) -> ThresholdCounts:
-        """No inlier of a bin is ahead of its anomalies."""
-        counts = self._counts()
-        above = counts.false_positives_above
-        return ThresholdCounts(counts.thresholds, counts.true_positives, above, above, counts.n_inliers)
-
-    @property
-    def worst(self) -> ThresholdCounts:
-        """All inliers of a bin are ahead of its anomalies."""
-        counts = self._counts()
-        at = counts.false_positives
-        return ThresholdCounts(counts.thresholds, counts.true_positives, at, at, counts.n_inliers)
-
-    def _counts(self) -> ThresholdCounts:
         kept = np.flatnonzero(self.anomalies)[::-1]
         # How many inliers lie in each bin or above it.
         at = np.cumsum(self.inliers[::-1])[::-1]
@@ -98,6 +82,16 @@ class BinCounts:
             false_positives - self.inliers[kept],
             int(at[0]),
         )
+
+    @property
+    def best(self) -> ThresholdCounts:
+        """No inlier of a bin is ahead of its anomalies."""
+        return replace(self.tied, false_positives=self.tied.false_positives_above)
+
+    @property
+    def worst(self) -> ThresholdCounts:
+        """All inliers of a bin are ahead of its anomalies."""
+        return replace(self.tied, false_positives_above=self.tied.false_positives)
 
 
 class BinnedRankingState:

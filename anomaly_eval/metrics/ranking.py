@@ -16,8 +16,6 @@ from anomaly_eval.metrics.runs import Run, ScorePool, merged_chunks
 
 MEMORY_LIMIT = 128 << 20
 """Bytes of inlier scores that a state keeps in memory before it turns to the disk."""
-
-
 _SUMMED_AT_ONCE = 1 << 16
 
 
@@ -35,6 +33,10 @@ class RankingMetrics:
     fpr95: float
     n_anomalies: int
     n_inliers: int
+
+    def as_dict(self) -> dict[str, float]:
+        """Return the rates under `auroc`, `ap` and `fpr95`, as tables call them."""
+        return {"auroc": self.auroc, "ap": self.average_precision, "fpr95": self.fpr95}
 
 
 def ranking_metrics(counts: ThresholdCounts, convention: Convention = "first_geq") -> RankingMetrics:

@@ -73,7 +73,7 @@ class ScorePool:
 
     def sorted_runs(self, workers: int, threads: Executor | None = None) -> list[Run]:
         """Return all scores as ascending runs; those in memory are sorted in place, as their order means nothing."""
-        memory = self._buffer[: self._length]
+        memory = self.values()
         sort_in_place(memory, workers, threads)
         return [*self._on_disk, Run(memory)] if self._length else list(self._on_disk)
 
@@ -101,7 +101,7 @@ class ScorePool:
 
     def _spill(self) -> None:
         """Write the scores in memory to a file without a name, as a run."""
-        memory = self._buffer[: self._length]
+        memory = self.values()
         sort_in_place(memory, os.cpu_count() or 1)
         try:
             with tempfile.TemporaryFile() as file:
