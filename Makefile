@@ -5,9 +5,7 @@ BIN := .venv/bin
 .PHONY: demo test lint install
 
 demo: install
-	$(BIN)/python -m examples.first_run --out demo
-	$(BIN)/gmmseg-anomaly eval --ckpt demo/drawn.pth --dataset examples/drawn.yaml --data-root demo/data \
-		--fit-dataset examples/drawn_train.yaml --heatmaps 3 --out demo/results --overwrite
+	$(BIN)/gmmseg-anomaly demo --out demo --overwrite
 
 test: install
 	$(BIN)/python -m pytest

@@ -258,6 +258,33 @@ def train(
         raise typer.Exit(stop.code) from stop
 
 
+@app.command()
+def demo(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option(help="A new folder for data, networks, tables, pictures and a summary page.")] = (
+        Path("demo")
+    ),
+    minutes: Annotated[float, typer.Option(help="About how long, on two cores; more trains better networks.")] = 8,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="In about a minute, with networks that have learnt little.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of the scenes and of both trainings.")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier demo in --out.")] = False,
+) -> None:
+    """From nothing to tables: draw streets, train a softmax network and its GMMSeg twin, and evaluate both."""
+    from anomaly_eval.demo.findings import in_words
+    from anomaly_eval.demo.page import terminal_table
+    from anomaly_eval.demo.run import DemoRequest, run_demo
+
+    request = DemoRequest(out, minutes, quick, seed, overwrite, context.obj)
+    findings = run_demo(request, Console(stderr=True))
+    Console().print(terminal_table(findings))
+    for sentence in in_words(findings):
+        _say(sentence)
+    _say("Time: " + ", ".join(f"{part} {seconds:.0f} s" for part, seconds in findings.seconds.items()))
+    _say(f"Summary: {out / 'index.html'}")
+
+
 @datasets_app.callback(invoke_without_command=True)
 def list_datasets(context: typer.Context, data_root: DataRoot = None) -> None:
     """List every dataset with what is found of it under the data root."""

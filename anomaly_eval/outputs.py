@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -27,10 +28,24 @@ _TABLES = {
     "closed_set_classes.csv",
     "closed_set.tex",
 }
-_OURS = {RESULTS_FILE, "heatmaps"} | _TABLES
-_KEYS_OF_RESULTS = {"format_version", "rows", "provenance"}
 # These can only come from writing, wherever they are raised; the others may be about a file that was read.
 _ERRORS_OF_WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
+
+
+@dataclass(frozen=True)
+class FolderKind:
+    """How a folder is recognised as one of ours: what it may hold, and a JSON file with keys that no other has."""
+
+    marker: str
+    keys: frozenset[str]
+    entries: frozenset[str]
+
+
+RESULTS = FolderKind(
+    RESULTS_FILE,
+    keys=frozenset({"format_version", "rows", "provenance"}),
+    entries=frozenset({RESULTS_FILE, "heatmaps"} | _TABLES),
+)
 
 
 class OutputFolder:
@@ -41,10 +56,11 @@ class OutputFolder:
     block raises, whatever it raises, the temporary folder is removed and earlier results stay as they were.
     """
 
-    def __init__(self, folder: Path, overwrite: bool) -> None:
+    def __init__(self, folder: Path, overwrite: bool, kind: FolderKind = RESULTS) -> None:
         """Take the final path; nothing is checked or written yet."""
         self.folder = folder
         self.overwrite = overwrite
+        self.kind = kind
         # A symbolic link stays a link: what it points to is replaced.
         self._target = Path(os.path.realpath(folder))
         self.path = _sibling(self._target, "partial")
@@ -85,7 +101,7 @@ class OutputFolder:
         """Give the finished folder its name; earlier results are deleted once the new ones are in place."""
         try:
             # Hours may have passed since the first check, and another run may have taken the name.
-            check_output(self.folder, self.overwrite)
+            check_output(self.folder, self.overwrite, self.kind)
             _replace_folder(self.path, self._target)
         except (OSError, InputError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
@@ -110,18 +126,18 @@ class OutputFolder:
         return ours or error.errno in _ERRORS_OF_WRITING
 
 
-def prepare_output(folder: Path, overwrite: bool) -> OutputFolder:
+def prepare_output(folder: Path, overwrite: bool, kind: FolderKind = RESULTS) -> OutputFolder:
     """Check that results may be put at `folder`, before anything is computed; enter the answer to write.
 
     With `overwrite`, the whole folder will be replaced, and only if an earlier run wrote it. Raises
-    InputError where the path is a file, a folder that is not empty, a folder to replace that holds no
-    `results.json` of ours, or a mount point.
+    InputError where the path is a file, a folder that is not empty, a folder to replace that is not of this `kind`,
+    or a mount point.
     """
-    check_output(folder, overwrite)
-    return OutputFolder(folder, overwrite)
+    check_output(folder, overwrite, kind)
+    return OutputFolder(folder, overwrite, kind)
 
 
-def check_output(folder: Path, overwrite: bool) -> None:
+def check_output(folder: Path, overwrite: bool, kind: FolderKind = RESULTS) -> None:
     """Raise InputError where results must not be put at `folder`, as described at `prepare_output`."""
     try:
         if not folder.exists():
@@ -134,12 +150,12 @@ def check_output(folder: Path, overwrite: bool) -> None:
         raise _cannot_write(folder, error) from error
     if not empty and not overwrite:
         raise InputError(f"{folder} exists and is not empty; choose another --out, or add --overwrite.")
-    if not empty and not _holds_results(folder):
+    if not empty and not _is_ours(folder, kind):
         raise InputError(
-            f"{folder} holds no {RESULTS_FILE} written by this tool, so --overwrite will not delete it; "
+            f"{folder} holds no {kind.marker} written by this tool, so --overwrite will not delete it; "
             f"choose another --out."
         )
-    foreign = sorted(_foreign_entries(folder))
+    foreign = sorted({entry.name for entry in folder.iterdir()} - kind.entries)
     if foreign:
         raise InputError(
             f"{folder} also holds {foreign[0]}, which is not ours and --overwrite would delete; choose another --out."
@@ -193,18 +209,13 @@ def _replace_folder(new: Path, target: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _foreign_entries(folder: Path) -> set[str]:
-    """Return the names in the folder that no run writes there."""
-    return {entry.name for entry in folder.iterdir()} - _OURS
-
-
-def _holds_results(folder: Path) -> bool:
-    """Whether the folder has a `results.json` with the keys that ours has in every version."""
+def _is_ours(folder: Path, kind: FolderKind) -> bool:
+    """Whether the folder has a marker with the keys that ours has in every version."""
     try:
-        content = json.loads((folder / RESULTS_FILE).read_bytes())
+        content = json.loads((folder / kind.marker).read_bytes())
     except (OSError, ValueError):
         return False
-    return isinstance(content, dict) and content.keys() >= _KEYS_OF_RESULTS
+    return isinstance(content, dict) and content.keys() >= kind.keys
 
 
 def _cannot_write(path: Path, error: OSError) -> InputError:

@@ -42,6 +42,11 @@ def keep_freed_memory() -> None:
             mallopt(_TRIM_THRESHOLD, (1 << 31) - 1)
 
 
+def usable_cores() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def is_zen4(cpuinfo: Path) -> bool:
     """Whether the first processor listed is AMD's family 25 (Zen 3 and 4) with AVX-512, which only Zen 4 has."""
     try:

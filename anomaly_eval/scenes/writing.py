@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -19,7 +18,7 @@ from rich.console import Console
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.outputs import prepare_output
-from anomaly_eval.processor import keep_freed_memory
+from anomaly_eval.processor import keep_freed_memory, usable_cores
 from anomaly_eval.progress import progress_bar
 from anomaly_eval.scenes.scene import SPLITS, Split, draw_scene
 
@@ -122,8 +121,7 @@ def _encode(suffix: str, content: NDArray[np.uint8], options: list[int]) -> byte
 def _workers(request: StreetsRequest, jobs: int) -> int:
     if request.workers is not None:
         return min(request.workers, jobs)
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(min(usable, jobs // _WORTH_A_PROCESS), 1)
+    return max(min(usable_cores(), jobs // _WORTH_A_PROCESS), 1)
 
 
 Mapper = Callable[[Callable[[tuple[str, int, Split, int]], None], list[tuple[str, int, Split, int]]], Iterator[None]]

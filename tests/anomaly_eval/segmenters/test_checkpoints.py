@@ -254,7 +254,7 @@ def test_configs_by_file_and_by_name(tmp_path):
     named = find_config(checkpoint, "mmseg::cgnet/cgnet_fcn_4xb4-60k_cityscapes-680x680.py")
     assert named.model["decode_head"]["num_classes"] == 19
     assert named.sha256 != own.sha256
-    shipped = find_config(checkpoint, "drawn_cgnet")
+    shipped = find_config(checkpoint, "softmax_cgnet_camvid")
     assert shipped.model["backbone"]["type"] == "CGNet"
 
 

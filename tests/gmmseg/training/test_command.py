@@ -51,7 +51,7 @@ def test_a_training_is_evaluated_by_its_weights_alone(tmp_path: Path, capsys: py
     ("words", "told"),
     [
         (["no_such_config"], "there is no config no_such_config"),
-        (["drawn_cgnet"], "has no `train_dataloader`"),
+        (["mmseg::_base_/models/cgnet.py"], "has no `train_dataloader`"),
         (["gmmseg_cgnet_camvid"], "there is no folder"),
         (["CONFIG", "--resume"], "start anew with --overwrite"),
         (["CONFIG", "--init-from", "none.pth"], "check --init-from"),

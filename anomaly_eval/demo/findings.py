@@ -1,0 +1,77 @@
+"""What the demo found, as numbers and in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from anomaly_eval.reports.methods import method_name
+from anomaly_eval.results import Record, Row
+
+RIVALS = ("msp", "entropy", "max_logit")
+"""Scores of the softmax network that GMMSeg's density is held against, as in the paper's Table 2."""
+DENSITY = "gmmseg"
+METRICS = {"auroc": "AUROC", "ap": "AP", "fpr95": "FPR95"}
+
+
+class NetworkFinding(Record):
+    """One network: its mean IoU on the val scenes, its calibration error there, and its anomaly scores, in percent."""
+
+    kind: str
+    name: str
+    miou: float
+    ece: float
+    rows: list[Row]
+
+
+class DemoFindings(Record):
+    """The content of `demo.json`."""
+
+    command: str
+    seed: int
+    iterations: int
+    networks: list[NetworkFinding]
+    seconds: dict[str, float]
+    """Wall time of each part."""
+
+
+def wins(density: Row, rival: Row) -> list[str]:
+    """Return the metrics in which the density is the better score."""
+    return [
+        title
+        for name, title in METRICS.items()
+        if (getattr(density, name) < getattr(rival, name)) == (name == "fpr95")
+        and getattr(density, name) != getattr(rival, name)
+    ]
+
+
+def in_words(findings: DemoFindings) -> list[str]:
+    """Return sentences: how much the networks learnt, how the density did against its rivals, and the calibration."""
+    softmax, gmmseg = findings.networks
+    sentences = [
+        f"Known classes: {softmax.name} {softmax.miou:.1f} % mean IoU, {gmmseg.name} {gmmseg.miou:.1f} %.",
+    ]
+    density = _row(gmmseg.rows, DENSITY)
+    for rival in RIVALS:
+        won = wins(density, _row(softmax.rows, rival))
+        verdict = {0: "worse", len(METRICS): "better"}.get(len(won), f"better in {' and '.join(won)} only")
+        sentences.append(f"Unknown objects: the density of {gmmseg.name} is {verdict} than {_of(softmax, rival)}.")
+    best, owner = max(((row, network) for network in findings.networks for row in network.rows), key=_average_precision)
+    sentences.append(f"The score with the highest AP is {_of(owner, best.method)}: {best.ap:.1f} %.")
+    better = "better" if gmmseg.ece < softmax.ece else "worse"
+    sentences.append(
+        f"Calibration: {gmmseg.name} is {better} calibrated, ECE {gmmseg.ece:.1f} % against {softmax.ece:.1f} %."
+    )
+    sentences.append("These are drawn scenes: the numbers show how the tool works, and nothing about real images.")
+    return sentences
+
+
+def _row(rows: Sequence[Row], method: str) -> Row:
+    return next(row for row in rows if row.method == method)
+
+
+def _average_precision(item: tuple[Row, NetworkFinding]) -> float:
+    return item[0].ap
+
+
+def _of(network: NetworkFinding, method: str) -> str:
+    return f"{method_name(method)} of {network.name}"

@@ -1,0 +1,9 @@
+_base_ = "./softmax_segformer_r18w16_synthetic_streets.py"
+custom_imports = dict(imports=["gmmseg.heads"], allow_failed_imports=False)
+model = dict(
+    decode_head=dict(
+        type="GMMSegHead",
+        architecture="SegformerHead",
+        mixture=dict(preset="paper", memory_size=1000, momentum_means=0.96, momentum_deviations=0.96),
+    ),
+)
