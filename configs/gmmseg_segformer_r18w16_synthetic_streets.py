@@ -1,5 +1,5 @@
 _base_ = "./softmax_segformer_r18w16_synthetic_streets.py"
-custom_imports = dict(imports=["gmmseg.heads"], allow_failed_imports=False)
+custom_imports = dict(imports=["gmmseg.heads", "gmmseg.transforms"], allow_failed_imports=False)
 model = dict(
     decode_head=dict(
         type="GMMSegHead",

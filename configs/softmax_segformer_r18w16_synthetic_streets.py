@@ -4,6 +4,7 @@ _base_ = [
     "./_base_/datasets/synthetic_streets.py",
     "./_base_/runtime.py",
 ]
+custom_imports = dict(imports=["gmmseg.transforms"], allow_failed_imports=False)
 optim_wrapper = dict(
     type="OptimWrapper",
     optimizer=dict(type="AdamW", lr=1e-2, betas=(0.9, 0.999), weight_decay=0.01),

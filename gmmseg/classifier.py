@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,8 +31,9 @@ class GMMClassifier(nn.Module):
     """dropout, 1x1 projection to D dimensions, normalisation, class log densities.
 
     Maps features (B, in_channels, h, w) to logits (B, C, h, w) float32: log p(x | c), whose softmax is the posterior
-    under the uniform prior, or with `normalise_classes` a LayerNorm over these. In training mode `learn` must follow
-    each forward; it fits the mixtures. `norm_cfg` is the batch normalisation of the `conv_norm_relu` projection.
+    under the uniform prior; with `learned_temperature` they are divided by it, with `normalise_classes` they go through
+    a LayerNorm. In training mode `learn` must follow each forward; it fits the mixtures. `norm_cfg` is the batch
+    normalisation of the `conv_norm_relu` projection.
 
     Raises InputError where D is larger than the number of input channels: the covariance would be singular.
     """
@@ -65,6 +67,9 @@ class GMMClassifier(nn.Module):
             variance_floor=settings.variance_floor if trainable else 1e-12,
         )
         self.class_norm = nn.LayerNorm(classes) if settings.normalise_classes else None
+        start = settings.learned_temperature
+        # A logarithm, so that whatever an optimiser does the temperature is above 0.
+        self.log_temperature = None if start is None else nn.Parameter(torch.tensor(math.log(start)))
         self.register_buffer("iteration", torch.zeros((), dtype=torch.int64))
         self.iteration: Tensor
         self.em = None if trainable else OnlineEM(self.mixtures, settings)
@@ -73,7 +78,7 @@ class GMMClassifier(nn.Module):
     @property
     def gives_densities(self) -> bool:
         """Whether the logits are the class log densities with the largest component for each class."""
-        return self.class_norm is None and self.settings.class_density == "max"
+        return self.class_norm is None and self.log_temperature is None and self.settings.class_density == "max"
 
     def embed(self, features: Tensor) -> Tensor:
         """Return the embedding x of the mixtures, (B, D, h, w) float32."""
@@ -98,7 +103,9 @@ class GMMClassifier(nn.Module):
         return self.normalise(log_density)
 
     def normalise(self, log_density: Tensor) -> Tensor:
-        """Turn class log densities (B, C, h, w) into the logits of the network; nothing changes without a LayerNorm."""
+        """Turn class log densities (B, C, h, w) into the logits of the network: the same, unless settings say more."""
+        if self.log_temperature is not None:
+            return log_density * (-self.log_temperature).exp()
         return log_density if self.class_norm is None else _over_channels(self.class_norm, log_density)
 
     def learn(self, labels: Tensor, ignore_index: int = 255) -> dict[str, Tensor]:
@@ -130,6 +137,8 @@ class GMMClassifier(nn.Module):
         learnt = self.mixtures.updates > 0
         deviations = self.mixtures.deviations.detach()[learnt if bool(learnt.any()) else ~learnt]
         values = {"deviation_min": float(deviations.min()), "deviation_max": float(deviations.max())}
+        if self.log_temperature is not None:
+            values["temperature"] = math.exp(float(self.log_temperature.detach()))
         if self.em is not None:
             live, known = self.live_per_class(), self.mixtures.known.cpu()
             shares = live[known] if bool(known.any()) else live

@@ -46,6 +46,9 @@ class MixtureSettings:
     """The largest component stands for the class (winner-take-all), or the whole sum of Eq. 4."""
     normalise_classes: bool = False
     """A LayerNorm over the class log densities before the loss; it removes the density, so scores look before it."""
+    learned_temperature: float | None = None
+    """Divide the class log densities by a number that is learned, starting from this one, before the loss; None: not.
+    Other than the LayerNorm it keeps their order over pixels, and thus the density as a score. Not in the paper."""
     component_loss_weight: float = 0.0
     """Weight of a cross-entropy over all C x M components with the E-step's component as target."""
 
@@ -106,6 +109,10 @@ class MixtureSettings:
             _require(name, getattr(self, name), 0 < getattr(self, name) < math.inf, "above 0 and finite")
         for name in ("component_loss_weight", "variance_offset", "reseed_after"):
             _require(name, getattr(self, name), 0 <= getattr(self, name) < math.inf, "0 or above, and finite")
+        temperature = self.learned_temperature
+        _require("learned_temperature", temperature, temperature is None or 0 < temperature < math.inf, "above 0")
+        if temperature is not None and self.normalise_classes:
+            raise InputError("the mixture's normalise_classes scales by itself: leave out learned_temperature.")
         for name in ("pixels_per_class_and_image", "pixels_per_component"):
             value = getattr(self, name)
             _require(name, value, value is None or value >= 1, "None or at least 1")

@@ -39,3 +39,32 @@ class ReplaceLabels(BaseTransform):  # type: ignore[misc]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(values={self.values})"
+
+
+@TRANSFORMS.register_module()
+class ThinLabels(BaseTransform):  # type: ignore[misc]
+    """Keep the label of one pixel in each block of `factor` x `factor`, near its middle; the image stays as it is.
+
+    The loss is then taken on a grid as coarse as most networks' own, without resizing their logits to every pixel,
+    which is half of a training step of a small network. Random crops move the grid over all pixels. Sizes that
+    `factor` does not divide are covered by blocks that end outside. Follows the last step that changes the size.
+
+    Raises InputError for a factor below 1.
+    """
+
+    def __init__(self, factor: int) -> None:
+        if not isinstance(factor, int) or isinstance(factor, bool) or factor < 1:
+            raise InputError(f"ThinLabels cannot use the factor {factor!r}; it is a whole number of at least 1.")
+        self.factor = factor
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Thin out `gt_seg_map`."""
+        labels = results["gt_seg_map"]
+        height, width = labels.shape
+        rows = np.minimum(np.arange(0, height, self.factor) + self.factor // 2, height - 1)
+        columns = np.minimum(np.arange(0, width, self.factor) + self.factor // 2, width - 1)
+        results["gt_seg_map"] = np.ascontiguousarray(labels[rows][:, columns])
+        return results
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(factor={self.factor})"

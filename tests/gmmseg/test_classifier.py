@@ -110,6 +110,26 @@ def test_normalised_classes_are_a_layer_norm_of_the_log_densities() -> None:
     torch.testing.assert_close(model(features).double(), expected, rtol=1e-4, atol=1e-4)
 
 
+def test_a_learned_temperature_divides_the_log_densities_and_learns() -> None:
+    model = classifier(learned_temperature=4.0)
+    train(model, 4)
+    features, labels = batch(9)
+    logits = model.eval()(features)
+    density = reference_density(model, model.embed(features)).amax(dim=2)
+    torch.testing.assert_close(logits.double(), density / 4, rtol=1e-5, atol=1e-4)
+    assert not model.gives_densities
+    assert model.report()["temperature"] == pytest.approx(4)
+    cross_entropy(logits, labels).backward()
+    assert model.log_temperature is not None and model.log_temperature.grad is not None
+    # d/dlog T of the cross-entropy of z/T is the mean of (z_label - E z)/T.
+    with torch.no_grad():
+        expected = (logits.gather(1, labels[:, None, ::2, ::2].clamp(max=2))[:, 0]) - (logits.softmax(1) * logits).sum(
+            1
+        )
+        expected = expected[labels[:, ::2, ::2] != 255].mean()
+    torch.testing.assert_close(model.log_temperature.grad, expected, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_autocast_leaves_only_the_projection_in_low_precision(dtype: torch.dtype) -> None:
     model = classifier()

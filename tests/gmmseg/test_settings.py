@@ -89,6 +89,8 @@ def test_the_config_is_not_changed() -> None:
         ({"variance_floor": 0.0}, "variance_floor is 0.0; it must be above 0"),
         ({"variance_offset": -1e-3}, "variance_offset is -0.001; it must be 0 or above"),
         ({"component_loss_weight": -1}, "component_loss_weight is -1; it must be 0 or above"),
+        ({"learned_temperature": 0}, "learned_temperature is 0; it must be above 0"),
+        ({"preset": "official", "learned_temperature": 8.0}, "normalise_classes scales by itself"),
         ({"reseed_after": -1}, "reseed_after is -1; it must be 0 or above"),
         ({"reseed_after": 1.5}, "reseed_after is 1.5; it must be of type int"),
         ({"memory_size": 0}, "memory_size is 0; it must be at least 1"),

@@ -58,7 +58,9 @@ def reference(segmenter):
     return prediction, components.amax(dim=3).permute(2, 0, 1), whole.permute(2, 0, 1)
 
 
-@pytest.mark.parametrize("mixture", [{}, {"class_density": "logsumexp"}, {"preset": "official"}])
+@pytest.mark.parametrize(
+    "mixture", [{}, {"class_density": "logsumexp"}, {"preset": "official"}, {"learned_temperature": 8.0}]
+)
 @pytest.mark.parametrize("model", [networks.CGNET, networks.cascade()])
 def test_densities_are_those_of_the_definition_whatever_the_logits_are(tmp_path, model, mixture):
     model = generative(model, **mixture)
@@ -77,6 +79,8 @@ def test_densities_are_those_of_the_definition_whatever_the_logits_are(tmp_path,
             largest.movedim(0, -1).float(), norm.normalized_shape, norm.weight, norm.bias, norm.eps
         )
         torch.testing.assert_close(logits, expected.movedim(-1, 0).detach(), atol=1e-4, rtol=1e-4)
+    elif "learned_temperature" in mixture:
+        torch.testing.assert_close(logits.double(), largest / 8, atol=1e-4, rtol=1e-5)
     else:
         torch.testing.assert_close(logits.double(), whole, atol=1e-4, rtol=1e-5)
 
