@@ -13,7 +13,7 @@ TWINS = {"softmax": "Softmax", "gmmseg": "GMMSeg"}
 
 _MINUTES_BESIDE_TRAINING = 2
 # Of both networks at once, on two cores of 2023; not measured on the spot, so that a seed gives one table everywhere.
-_ITERATIONS_A_MINUTE = 170
+_ITERATIONS_A_MINUTE = 155
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class DemoPlan:
                 f"{_MINUTES_BESIDE_TRAINING}; give more, or --quick."
             )
         iterations = round(_ITERATIONS_A_MINUTE * (minutes - _MINUTES_BESIDE_TRAINING))
-        return cls(train=400, val=60, test=100, iterations=iterations, pictures=6, warm_up=min(50, iterations // 2))
+        return cls(train=400, val=60, test=100, iterations=iterations, pictures=4, warm_up=min(50, iterations // 2))
 
     @property
     def options(self) -> list[str]:
