@@ -5,9 +5,14 @@ model = dict(
         type="GMMSegHead",
         architecture="SegformerHead",
         # The training is 80 times shorter than the paper's; memory and momentum reach back less. Without the
-        # temperature posteriors are too sure, and the loss falls later.
+        # temperature posteriors are too sure, without the prior not sure enough, and the loss falls later.
         mixture=dict(
-            preset="paper", memory_size=1000, momentum_means=0.96, momentum_deviations=0.96, learned_temperature=20.0
+            preset="paper",
+            memory_size=1000,
+            momentum_means=0.96,
+            momentum_deviations=0.96,
+            learned_temperature=20.0,
+            class_prior="frequencies",
         ),
     ),
 )

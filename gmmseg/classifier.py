@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from mmengine import dist
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -31,9 +32,9 @@ class GMMClassifier(nn.Module):
     """dropout, 1x1 projection to D dimensions, normalisation, class log densities.
 
     Maps features (B, in_channels, h, w) to logits (B, C, h, w) float32: log p(x | c), whose softmax is the posterior
-    under the uniform prior; with `learned_temperature` they are divided by it, with `normalise_classes` they go through
-    a LayerNorm. In training mode `learn` must follow each forward; it fits the mixtures. `norm_cfg` is the batch
-    normalisation of the `conv_norm_relu` projection.
+    under the uniform prior. With `learned_temperature` they are divided by it, with `class_prior` the log shares of the
+    classes are added, with `normalise_classes` they go through a LayerNorm. In training mode `learn` must follow each
+    forward; it fits the mixtures. `norm_cfg` is the batch normalisation of the `conv_norm_relu` projection.
 
     Raises InputError where D is larger than the number of input channels: the covariance would be singular.
     """
@@ -70,6 +71,10 @@ class GMMClassifier(nn.Module):
         start = settings.learned_temperature
         # A logarithm, so that whatever an optimiser does the temperature is above 0.
         self.log_temperature = None if start is None else nn.Parameter(torch.tensor(math.log(start)))
+        # Exact for longer than any training, which float32 is not.
+        counts = torch.zeros(classes, dtype=torch.float64) if settings.class_prior == "frequencies" else None
+        self.register_buffer("class_pixels", counts)
+        self.class_pixels: Tensor | None
         self.register_buffer("iteration", torch.zeros((), dtype=torch.int64))
         self.iteration: Tensor
         self.em = None if trainable else OnlineEM(self.mixtures, settings)
@@ -78,7 +83,8 @@ class GMMClassifier(nn.Module):
     @property
     def gives_densities(self) -> bool:
         """Whether the logits are the class log densities with the largest component for each class."""
-        return self.class_norm is None and self.log_temperature is None and self.settings.class_density == "max"
+        changed = (self.class_norm, self.log_temperature, self.class_pixels)
+        return all(step is None for step in changed) and self.settings.class_density == "max"
 
     def embed(self, features: Tensor) -> Tensor:
         """Return the embedding x of the mixtures, (B, D, h, w) float32."""
@@ -105,7 +111,11 @@ class GMMClassifier(nn.Module):
     def normalise(self, log_density: Tensor) -> Tensor:
         """Turn class log densities (B, C, h, w) into the logits of the network: the same, unless settings say more."""
         if self.log_temperature is not None:
-            return log_density * (-self.log_temperature).exp()
+            log_density = log_density * (-self.log_temperature).exp()
+        if self.class_pixels is not None:
+            # One pixel more, so that a class without any stays finite.
+            shares = (self.class_pixels + 1) / (self.class_pixels + 1).sum()
+            log_density = log_density + shares.log().float()[:, None, None]
         return log_density if self.class_norm is None else _over_channels(self.class_norm, log_density)
 
     def learn(self, labels: Tensor, ignore_index: int = 255) -> dict[str, Tensor]:
@@ -115,10 +125,17 @@ class GMMClassifier(nn.Module):
         are not finite. Gradients of the last forward stay valid.
         """
         seen, self._seen = self._seen, None
-        if seen is None or self.em is None:
+        if seen is None:
             return {}
         size = (seen.features.shape[2], seen.features.shape[3])
         labels = labels_at(labels.long(), size, self.mixtures.classes, ignore_index)
+        if self.class_pixels is not None:
+            found = torch.bincount(labels[labels >= 0], minlength=self.mixtures.classes).double()
+            dist.all_reduce(found)
+            # Not in place: gradients of the last forward hold the former counts.
+            self.class_pixels = self.class_pixels + found
+        if self.em is None:
+            return {}
         correct = torch.ones_like(labels, dtype=torch.bool)
         if self.settings.only_correct:
             correct = self.normalise(seen.log_density.detach()).argmax(dim=1) == labels

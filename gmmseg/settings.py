@@ -17,6 +17,7 @@ Projection = Literal["linear", "conv_norm_relu", "none"]
 Normalisation = Literal["none", "l2", "layer_norm", "layer_norm_l2"]
 Assignment = Literal["sinkhorn", "vanilla"]
 _DEVICE = re.compile(r"cpu|cuda(:\d+)?")
+ClassPrior = Literal["uniform", "frequencies"]
 Warmup = Literal["none", "deviations", "all"]
 MemoryType = Literal["float32", "float16", "bfloat16"]
 MemoryStart = Literal["empty", "random_directions"]
@@ -49,6 +50,10 @@ class MixtureSettings:
     learned_temperature: float | None = None
     """Divide the class log densities by a number that is learned, starting from this one, before the loss; None: not.
     Other than the LayerNorm it keeps their order over pixels, and thus the density as a score. Not in the paper."""
+    class_prior: ClassPrior = "uniform"
+    """p(c) of Eq. 3 in the posterior: the paper's, or the share of each class in the training pixels so far.
+
+    It is added after the temperature. The density as a score stays before both."""
     component_loss_weight: float = 0.0
     """Weight of a cross-entropy over all C x M components with the E-step's component as target."""
 
@@ -111,8 +116,10 @@ class MixtureSettings:
             _require(name, getattr(self, name), 0 <= getattr(self, name) < math.inf, "0 or above, and finite")
         temperature = self.learned_temperature
         _require("learned_temperature", temperature, temperature is None or 0 < temperature < math.inf, "above 0")
-        if temperature is not None and self.normalise_classes:
-            raise InputError("the mixture's normalise_classes scales by itself: leave out learned_temperature.")
+        if self.normalise_classes and (temperature is not None or self.class_prior != "uniform"):
+            raise InputError(
+                "normalise_classes scales and shifts by itself: no learned_temperature, uniform class_prior."
+            )
         for name in ("pixels_per_class_and_image", "pixels_per_component"):
             value = getattr(self, name)
             _require(name, value, value is None or value >= 1, "None or at least 1")

@@ -130,6 +130,28 @@ def test_a_learned_temperature_divides_the_log_densities_and_learns() -> None:
     torch.testing.assert_close(model.log_temperature.grad, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("objective", ["generative", "discriminative"])
+def test_the_prior_is_the_share_of_each_class_in_all_training_pixels(objective: str) -> None:
+    model = classifier(class_prior="frequencies", learned_temperature=2.0, objective=objective)
+    train(model, 3, classes=(0, 0, 0, 1))
+    counts = torch.zeros(CLASSES, dtype=torch.float64)
+    for step in range(3):
+        labels = batch(step, (0, 0, 0, 1))[1][:, 1::2, 1::2]
+        counts += torch.bincount(labels[labels != 255], minlength=CLASSES)
+    assert model.class_pixels is not None and float(counts[2]) == 0
+    torch.testing.assert_close(model.class_pixels, counts)
+    features, _ = batch(9)
+    model.eval()
+    shares = (counts + 1) / (counts + 1).sum()
+    density = model.mixtures.class_log_density(model.mixtures(model.embed(features)))
+    torch.testing.assert_close(model(features), density / 2 + shares.log().float()[:, None, None])
+    assert not model.gives_densities
+    # What is learnt is kept with the weights.
+    other = classifier(seed=1, class_prior="frequencies", learned_temperature=2.0, objective=objective).eval()
+    other.load_state_dict(model.state_dict())
+    torch.testing.assert_close(other(features), model(features))
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_autocast_leaves_only_the_projection_in_low_precision(dtype: torch.dtype) -> None:
     model = classifier()

@@ -59,7 +59,13 @@ def reference(segmenter):
 
 
 @pytest.mark.parametrize(
-    "mixture", [{}, {"class_density": "logsumexp"}, {"preset": "official"}, {"learned_temperature": 8.0}]
+    "mixture",
+    [
+        {},
+        {"class_density": "logsumexp"},
+        {"preset": "official"},
+        {"learned_temperature": 8.0, "class_prior": "frequencies"},
+    ],
 )
 @pytest.mark.parametrize("model", [networks.CGNET, networks.cascade()])
 def test_densities_are_those_of_the_definition_whatever_the_logits_are(tmp_path, model, mixture):
@@ -80,7 +86,8 @@ def test_densities_are_those_of_the_definition_whatever_the_logits_are(tmp_path,
         )
         torch.testing.assert_close(logits, expected.movedim(-1, 0).detach(), atol=1e-4, rtol=1e-4)
     elif "learned_temperature" in mixture:
-        torch.testing.assert_close(logits.double(), largest / 8, atol=1e-4, rtol=1e-5)
+        expected = largest / 8 - np.log(len(largest))
+        torch.testing.assert_close(logits.double(), expected, atol=1e-4, rtol=1e-5)
     else:
         torch.testing.assert_close(logits.double(), whole, atol=1e-4, rtol=1e-5)
 
