@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import torch
 from rich.console import Console
 
 from anomaly_eval.clock import Clock
 from anomaly_eval.closed_set import check_same_classes
 from anomaly_eval.errors import InputError
 from anomaly_eval.metrics.calibration import CalibrationMetrics, CalibrationState
-from anomaly_eval.prediction import Segmenter, refuse_non_finite
-from anomaly_eval.progress import progress_bar
-from anomaly_eval.reading import read_ahead
+from anomaly_eval.predicting import predictions
+from anomaly_eval.prediction import Segmenter
 from anomaly_eval.samples import SampleSet
 
 
@@ -25,15 +23,10 @@ def calibrate(
     """
     classes = check_same_classes(samples, segmenter.classes)
     state = CalibrationState(len(classes), bins)
-    with progress_bar(console, f"calibration on {samples.spec}", len(samples.samples)) as advance:
-        for sample, image, label in read_ahead(samples, clock):
-            with clock.section("forward"), torch.inference_mode():
-                prediction = segmenter(image)
-                refuse_non_finite(prediction, sample.image)
-            with clock.section("metrics"):
-                for rows, logits in prediction.logits.bands():
-                    state.update(logits, label[rows])
-            advance()
+    for label, prediction in predictions(segmenter, samples, console, clock, f"calibration on {samples.spec}"):
+        with clock.section("metrics"):
+            for rows, logits in prediction.logits.bands():
+                state.update(logits, label[rows])
     try:
         return state.compute()
     except ValueError as error:

@@ -281,7 +281,7 @@ def demo(
     Console().print(terminal_table(findings))
     for sentence in in_words(findings):
         _say(sentence)
-    _say("Time: " + ", ".join(f"{part} {seconds:.0f} s" for part, seconds in findings.seconds.items()))
+    _say(f"Time: {findings.times}")
     _say(f"Summary: {out / 'index.html'}")
 
 

@@ -16,10 +16,9 @@ from anomaly_eval.clock import Clock
 from anomaly_eval.errors import InputError
 from anomaly_eval.labels import VOID
 from anomaly_eval.metrics.closed_set import ClosedSetMetrics, ClosedSetState
-from anomaly_eval.prediction import Segmenter, refuse_non_finite
-from anomaly_eval.progress import progress_bar
+from anomaly_eval.predicting import predictions
+from anomaly_eval.prediction import Segmenter
 from anomaly_eval.protocol import ProtocolChoice
-from anomaly_eval.reading import read_ahead
 from anomaly_eval.resizing import CoarseMaps
 from anomaly_eval.results import ClosedSetClassRow, ClosedSetRow, DatasetRecord
 from anomaly_eval.samples import SampleSet
@@ -51,16 +50,11 @@ def evaluate_closed_set(
     protocol = samples.card.protocol if choice == "card" else None
     tested = segmenter.under(protocol)
     state, sizes, void_pixels = ClosedSetState(len(classes)), set(), 0
-    with progress_bar(console, samples.spec, len(samples.samples)) as advance, torch.inference_mode():
-        for sample, image, label in read_ahead(samples, clock):
-            with clock.section("forward"):
-                logits = tested(image)
-                refuse_non_finite(logits, sample.image)
-            with clock.section("metrics"):
-                state.update(predicted_classes(logits.logits), label)
-                void_pixels += int(np.count_nonzero(label == VOID))
-                sizes.add((label.shape[1], label.shape[0]))
-            advance()
+    for label, prediction in predictions(tested, samples, console, clock, samples.spec):
+        with clock.section("metrics"):
+            state.update(predicted_classes(prediction.logits), label)
+            void_pixels += int(np.count_nonzero(label == VOID))
+            sizes.add((label.shape[1], label.shape[0]))
     try:
         metrics = state.compute()
     except ValueError as error:

@@ -125,7 +125,7 @@ class GMMClassifier(nn.Module):
         are not finite. Gradients of the last forward stay valid.
         """
         seen, self._seen = self._seen, None
-        if seen is None:
+        if seen is None or (self.em is None and self.class_pixels is None):
             return {}
         size = (seen.features.shape[2], seen.features.shape[3])
         labels = labels_at(labels.long(), size, self.mixtures.classes, ignore_index)

@@ -46,7 +46,7 @@ class ThinLabels(BaseTransform):  # type: ignore[misc]
     """Keep the label of one pixel in each block of `factor` x `factor`, near its middle; the image stays as it is.
 
     The loss is then taken on a grid as coarse as most networks' own, without resizing their logits to every pixel,
-    which is half of a training step of a small network. Random crops move the grid over all pixels. Sizes that
+    which takes a good part of a small network's training step. Random crops move the grid over all pixels. Sizes that
     `factor` does not divide are covered by blocks that end outside. Follows the last step that changes the size.
 
     Raises InputError for a factor below 1.

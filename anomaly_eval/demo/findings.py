@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from anomaly_eval.reports.comparison import COLUMNS, HIGHER_IS_BETTER, METRICS
 from anomaly_eval.reports.methods import method_name
 from anomaly_eval.results import Record, Row
 
 RIVALS = ("msp", "entropy", "max_logit")
 """Scores of the softmax network that GMMSeg's density is held against, as in the paper's Table 2."""
 DENSITY = "gmmseg"
-METRICS = {"auroc": "AUROC", "ap": "AP", "fpr95": "FPR95"}
 
 
 class NetworkFinding(Record):
@@ -33,15 +33,20 @@ class DemoFindings(Record):
     seconds: dict[str, float]
     """Wall time of each part."""
 
+    @property
+    def times(self) -> str:
+        """The wall times in words."""
+        return ", ".join(f"{part} {seconds:.0f} s" for part, seconds in self.seconds.items())
+
 
 def wins(density: Row, rival: Row) -> list[str]:
     """Return the metrics in which the density is the better score."""
-    return [
-        title
-        for name, title in METRICS.items()
-        if (getattr(density, name) < getattr(rival, name)) == (name == "fpr95")
-        and getattr(density, name) != getattr(rival, name)
-    ]
+    won = []
+    for title, name, higher in zip(METRICS, COLUMNS, HIGHER_IS_BETTER, strict=True):
+        gain = getattr(density, name) - getattr(rival, name)
+        if (gain if higher else -gain) > 0:
+            won.append(title.split()[0])
+    return won
 
 
 def in_words(findings: DemoFindings) -> list[str]:

@@ -7,10 +7,10 @@ from html import escape
 from rich.table import Table
 
 from anomaly_eval.demo.findings import DemoFindings, in_words
+from anomaly_eval.reports.comparison import METRICS
 from anomaly_eval.reports.methods import method_name
 
 COMPARISON, RELIABILITY = "comparison.png", "reliability.png"
-_NUMBERS = ("AUROC ↑", "AP ↑", "FPR95 ↓")
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem}"
     "img{max-width:100%}table{border-collapse:collapse}td,th{padding:.2rem .8rem;border-bottom:1px solid #ccc}"
@@ -23,7 +23,7 @@ def terminal_table(findings: DemoFindings) -> Table:
     table = Table(title="Drawn streets: unknown objects, in percent")
     for title in ("Network", "Score"):
         table.add_column(title)
-    for title in _NUMBERS:
+    for title in METRICS:
         table.add_column(title, justify="right")
     for cells in _cells(findings):
         table.add_row(*cells)
@@ -37,8 +37,7 @@ def html_page(findings: DemoFindings) -> str:
         f"<tr><td>{escape(network)}<td>{escape(score)}<td class=n>{'<td class=n>'.join(numbers)}"
         for network, score, *numbers in _cells(findings)
     )
-    heads = "".join(f"<th class=n>{title}</th>" for title in _NUMBERS)
-    times = ", ".join(f"{part} {seconds:.0f} s" for part, seconds in findings.seconds.items())
+    heads = "".join(f"<th class=n>{title}</th>" for title in METRICS)
     folders = "".join(
         f'<li><a href="{kind}/results.md">{kind}/</a>: what <code>gmmseg-anomaly eval</code> writes</li>'
         for kind in (network.kind for network in findings.networks)
@@ -50,7 +49,7 @@ def html_page(findings: DemoFindings) -> str:
         f'<h2>Score maps</h2><img src="{COMPARISON}" alt="image, anomaly and scores side by side">'
         f'<h2>Calibration</h2><img src="{RELIABILITY}" alt="reliability diagrams of both networks">'
         f"<h2>Files</h2><ul>{folders}</ul>"
-        f"<p>{findings.iterations} training iterations of each network, seed {findings.seed}. {times}.</p>"
+        f"<p>{findings.iterations} training iterations of each network, seed {findings.seed}. {findings.times}.</p>"
         f"<p><code>{escape(findings.command)}</code></p></html>\n"
     )
 

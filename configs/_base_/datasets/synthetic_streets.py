@@ -31,7 +31,7 @@ train_pipeline = [
     # At the scale of the test scenes: a short training has no iterations to spare for others.
     dict(type="RandomCrop", crop_size=crop_size, cat_max_ratio=0.75),
     dict(type="RandomFlip", prob=0.5),
-    # To the grid of the network's own output: resizing its logits to every pixel would take half of the time.
+    # To the grid of the network's own output: resizing its logits to every pixel takes a good part of the time.
     dict(type="ThinLabels", factor=4),
     dict(type="PackSegInputs"),
 ]

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from anomaly_eval.demo.findings import DemoFindings, NetworkFinding, in_words, wins
 from anomaly_eval.demo.page import html_page
 from anomaly_eval.results import Row
+from tests.anomaly_eval.reports.conftest import row as dataset_row
 
-
-def row(method: str, auroc: float, ap: float, fpr95: float) -> Row:
-    return Row(
-        dataset="streets",
-        method=method,
-        auroc=auroc,
-        ap=ap,
-        fpr95=fpr95,
-        n_images=1,
-        n_anomaly_pixels=1,
-        n_inlier_pixels=1,
-    )
+row = partial(dataset_row, "streets")
 
 
 def findings(density: Row, ece: float) -> DemoFindings:
