@@ -1,37 +1,55 @@
-"""One dataset x segmenter x scores to rows of results."""
+"""One dataset x score maps, of a network or of files, to rows of results."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
 from anomaly_eval.clock import Clock
+from anomaly_eval.distributions import Distribution
 from anomaly_eval.errors import InputError
 from anomaly_eval.labels import ANOMALY, VOID
+from anomaly_eval.maps.source import ScoreSource
 from anomaly_eval.measures import MEMORY_BUDGET, Measures, MethodState, bootstrap_rows, per_image_rows
 from anomaly_eval.metrics.components import ComponentState
+from anomaly_eval.metrics.curves import thinned_curve
 from anomaly_eval.metrics.errors import NothingToMeasureError
 from anomaly_eval.metrics.ranking import RankingMetrics, ranking_metrics
 from anomaly_eval.metrics.rates import best_f1
-from anomaly_eval.prediction import Segmenter, refuse_non_finite
 from anomaly_eval.progress import progress_bar
 from anomaly_eval.reading import read_ahead
 from anomaly_eval.results import ComponentRow, DatasetRecord, DifferenceRow, IntervalRow, PerImageRow, Row
 from anomaly_eval.samples import Sample, SampleSet
-from anomaly_eval.scores import Score, score_maps
 
 DEFAULT_MEASURES = Measures()
+_CURVE_POINTS = 500
 _Rows = TypeVar("_Rows")
 
 Observer = Callable[[SampleSet, Sample, NDArray[np.uint8], NDArray[np.uint8], Mapping[str, NDArray[np.float32]]], None]
-"""Called with dataset, sample, image, label and the score maps (height, width) by score name."""
+"""Called with dataset, sample, image, label and the score maps (height, width) by the name of the method."""
+
+
+def every(*observers: Observer | None) -> Observer | None:
+    """Return an observer that calls all that there are, in their order; None where there are none."""
+    known = [observer for observer in observers if observer is not None]
+
+    def call(
+        samples: SampleSet,
+        sample: Sample,
+        image: NDArray[np.uint8],
+        label: NDArray[np.uint8],
+        maps: Mapping[str, NDArray[np.float32]],
+    ) -> None:
+        for observer in known:
+            observer(samples, sample, image, label, maps)
+
+    return call if known else None
 
 
 @dataclass
@@ -53,6 +71,7 @@ class AnomalyFindings:
     """Rows of each method on one dataset, and the images behind them; what was not asked for is empty."""
 
     rows: list[Row]
+    distributions: list[Distribution]
     record: DatasetRecord
     intervals: list[IntervalRow]
     differences: list[DifferenceRow]
@@ -63,15 +82,14 @@ class AnomalyFindings:
 
 
 def evaluate_dataset(
-    segmenter: Segmenter,
+    source: ScoreSource,
     samples: SampleSet,
-    scores: Sequence[Score],
     console: Console,
     clock: Clock,
     observer: Observer | None = None,
     measures: Measures = DEFAULT_MEASURES,
 ) -> AnomalyFindings:
-    """Evaluate all scores in one pass over the images of one dataset.
+    """Evaluate all methods in one pass over the images of one dataset.
 
     Component metrics at the thresholds of the best pixel F1 take a second pass, as these are known only then. Raises
     InputError for a dataset without anomaly labels or without any anomaly pixel, an unusable image or label, and NaN in
@@ -79,14 +97,14 @@ def evaluate_dataset(
     """
     check_rankable(samples)
     track = measures.track_for(samples)
-    limit = MEMORY_BUDGET // max(1, len(scores))
-    states = {score.name: MethodState(measures, limit) for score in scores}
+    limit = MEMORY_BUDGET // max(1, len(source.methods))
+    states = {method: MethodState(measures, limit) for method in source.methods}
     given = measures.component_threshold
     components: dict[str, ComponentState] = {}
     if track is not None and given is not None:
         components = {name: ComponentState(track, given) for name in states}
     tally = _Tally()
-    for sample, image, label, maps in _scored(segmenter, samples, scores, console, clock, samples.spec):
+    for sample, image, label, maps in _scored(source, samples, console, clock, samples.spec):
         with clock.section("metrics"):
             tally.add(label)
             for name, values in maps.items():
@@ -95,14 +113,12 @@ def evaluate_dataset(
                     _update(components[name].update, values, label, name, sample)
         if observer is not None:
             with clock.section("output"):
-                observer(samples, sample, image, label, maps)
+                observer(samples, sample, image, label, {name: _single(values) for name, values in maps.items()})
     with clock.section("metrics"):
-        metrics, thresholds = _compute(states, samples, measures)
+        metrics, thresholds, distributions = _compute(states, samples, measures)
     if track is not None and given is None:
         components = {name: ComponentState(track, threshold) for name, threshold in thresholds.items()}
-        for sample, _, label, maps in _scored(
-            segmenter, samples, scores, console, clock, f"{samples.spec}, components"
-        ):
+        for sample, _, label, maps in _scored(source, samples, console, clock, f"{samples.spec}, components"):
             with clock.section("metrics"):
                 for name, values in maps.items():
                     _update(components[name].update, values, label, name, sample)
@@ -123,6 +139,7 @@ def evaluate_dataset(
     )
     return AnomalyFindings(
         rows=[_row(samples, name, found) for name, found in metrics.items()],
+        distributions=distributions,
         record=record,
         intervals=resampled[0] if resampled else [],
         differences=resampled[1] if resampled else [],
@@ -143,17 +160,16 @@ def _if_possible(what: str, measure: Callable[[], _Rows], warnings: list[str]) -
 
 
 def _scored(
-    segmenter: Segmenter,
+    source: ScoreSource,
     samples: SampleSet,
-    scores: Sequence[Score],
     console: Console,
     clock: Clock,
     title: str,
-) -> Iterator[tuple[Sample, NDArray[np.uint8], NDArray[np.uint8], dict[str, NDArray[np.float32]]]]:
-    """Yield (sample, image, label, score maps by name) of all images, with a progress bar."""
+) -> Iterator[tuple[Sample, NDArray[np.uint8], NDArray[np.uint8], Mapping[str, NDArray[np.floating]]]]:
+    """Yield (sample, image, label, score maps by method) of all images, with a progress bar."""
     with progress_bar(console, title, len(samples.samples)) as advance:
         for sample, image, label in read_ahead(samples, clock):
-            yield sample, image, label, _score_image(segmenter, sample, image, scores, clock)
+            yield sample, image, label, source.maps(samples, sample, image, clock)
             advance()
 
 
@@ -166,22 +182,15 @@ def check_rankable(samples: SampleSet) -> None:
         )
 
 
-def _score_image(
-    segmenter: Segmenter, sample: Sample, image: NDArray[np.uint8], scores: Sequence[Score], clock: Clock
-) -> dict[str, NDArray[np.float32]]:
-    """Return the score maps (height, width) of one image on the CPU."""
-    with torch.inference_mode():
-        with clock.section("forward"):
-            prediction = segmenter(image)
-        with clock.section("scores"):
-            refuse_non_finite(prediction, sample.image)
-            maps = score_maps(prediction, scores)
-            return {name: values.cpu().numpy() for name, values in maps.items()}
+def _single(values: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Round what only maps of files exceed to float32, which pictures can show; what is too large becomes infinite."""
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32, copy=False)
 
 
 def _update(
-    update: Callable[[NDArray[np.float32], NDArray[np.uint8], str], None],
-    values: NDArray[np.float32],
+    update: Callable[[NDArray[np.floating], NDArray[np.uint8], str], None],
+    values: NDArray[np.floating],
     label: NDArray[np.uint8],
     name: str,
     sample: Sample,
@@ -194,9 +203,9 @@ def _update(
 
 def _compute(
     states: Mapping[str, MethodState], samples: SampleSet, measures: Measures
-) -> tuple[dict[str, RankingMetrics], dict[str, float]]:
-    """Compute the metrics of all scores, and the threshold of the best F1 where it is needed."""
-    metrics, thresholds = {}, {}
+) -> tuple[dict[str, RankingMetrics], dict[str, float], list[Distribution]]:
+    """Compute the metrics of all scores, the threshold of the best F1 where it is needed, and what figures show."""
+    metrics, thresholds, distributions = {}, {}, []
     for name, state in states.items():
         state.finish()
         try:
@@ -205,11 +214,14 @@ def _compute(
             raise InputError(
                 f"{samples.spec}: {error}; check its labels in {samples.samples[0].label.parent}."
             ) from error
+        distributions.append(
+            Distribution(samples.spec, name, thinned_curve(counts, _CURVE_POINTS), state.ranking.histogram())
+        )
         state.release_pixels()
         metrics[name] = ranking_metrics(counts, measures.fpr_convention)
         if measures.components is not None and measures.component_threshold is None:
             thresholds[name] = best_f1(counts).threshold
-    return metrics, thresholds
+    return metrics, thresholds, distributions
 
 
 def dataset_record(

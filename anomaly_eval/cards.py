@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
+import reprlib
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -22,10 +23,12 @@ from pydantic import (
     model_validator,
 )
 
+from anomaly_eval.card_text import parse_card
 from anomaly_eval.errors import InputError
 from anomaly_eval.labels import ANOMALY, INLIER, VOID
 from anomaly_eval.layouts import check_relative, parse_template
 from anomaly_eval.protocol import TestProtocol
+from anomaly_eval.regular_files import read_regular
 from anomaly_eval.shipped import shipped_folder
 
 Task = Literal["anomaly", "closed_set"]
@@ -35,6 +38,9 @@ UNKNOWN = 254
 
 _NAME = r"^[a-z0-9_]+$"
 _VARIANT = r"[A-Za-z0-9_.-]+"
+_LARGEST = 1 << 20
+"""Bytes of a card's file; the longest that come with the project have some thousands."""
+_LONGEST_LINE = 500
 
 
 def _read_values(given: object) -> object:
@@ -52,7 +58,8 @@ def _expand(entry: object) -> list[int]:
     elif isinstance(entry, int) and not isinstance(entry, bool):
         first = last = entry
     else:
-        raise ValueError(f"{entry!r} is neither a mask value nor a range such as 0-18")
+        # Shortened: what aliases repeat within aliases takes a few lines to write and all memory to print.
+        raise ValueError(f"{reprlib.repr(entry)[:60]} is neither a mask value nor a range such as 0-18")
     # Without counting up to it: a number with many digits would take all memory.
     if first < 0 or last > 255:
         raise ValueError("mask values lie between 0 and 255")
@@ -82,8 +89,19 @@ def _as_tuple(given: object) -> object:
 def _check_no_nul(path: str) -> None:
     if "\0" in path:
         raise ValueError(f"{path!r} holds a NUL character, which no file name can have")
+    _one_line(path)
 
 
+def _one_line(text: str) -> str:
+    """Raise ValueError for text that would break the lines of tables and messages."""
+    if not text.isprintable():
+        raise ValueError(f"{text!r} holds a line break or a control character")
+    if len(text) > _LONGEST_LINE:
+        raise ValueError(f"the text {text[:40]!r}… has more than {_LONGEST_LINE} characters")
+    return text
+
+
+Line = Annotated[str, AfterValidator(_one_line)]
 MaskValues = Annotated[tuple[int, ...], BeforeValidator(_read_values)]
 Templates = Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
 
@@ -129,7 +147,7 @@ class LabelValues(_Part):
 class Layout(_Part):
     """One way in which the files of a dataset lie on disk; the templates are explained in `layouts.py`."""
 
-    name: str
+    name: Line
     images: Templates
     masks: Templates
     unlabelled_images: Literal["error", "ignore"] = "error"
@@ -157,7 +175,7 @@ class Variant(_Part):
     """Share of anomaly pixels among all pixels of the complete set, void included, in percent."""
     exclude_ids: tuple[str, ...] = ()
     """Shell patterns of ids that are on disk but do not belong to this variant."""
-    title_note: str | None = None
+    title_note: Line | None = None
     """What stands in parentheses after the card's title; without it the variant's name, unless it is the default."""
     note: str | None = None
 
@@ -167,7 +185,7 @@ class DatasetCard(_Part):
 
     name: str = Field(pattern=_NAME)
     aliases: tuple[str, ...] = ()
-    title: str
+    title: Line
     task: Task
     variants: dict[str, Annotated[Variant, BeforeValidator(lambda given: {} if given is None else given)]]
     default_variant: str
@@ -175,7 +193,7 @@ class DatasetCard(_Part):
     """Width and height in pixels of every image; None if they vary or are not known."""
     folders: tuple[str, ...] = ()
     """Names of the dataset's folder under the data root, tried after the card's own name."""
-    classes: tuple[str, ...] | None = None
+    classes: tuple[Line, ...] | None = None
     """Class names by id, of a closed-set dataset."""
     protocol: TestProtocol | None = None
     """How a closed-set dataset is tested; without it, with the network's own test settings."""
@@ -184,7 +202,7 @@ class DatasetCard(_Part):
     labels: LabelValues
     layouts: tuple[Layout, ...] = Field(min_length=1)
     licence: str | None = None
-    url: str | None = None
+    url: Line | None = None
     how_to_get: str | None = None
     citation: str | None = None
     notes: str | None = None
@@ -308,35 +326,13 @@ def _shipped_card(name: str) -> DatasetCard:
     )
 
 
-class _RepeatedKeyError(Exception):
-    """A key stands twice in one mapping."""
-
-
-class _CardLoader(yaml.SafeLoader):
-    """A safe loader that accepts no key twice, where YAML itself would keep the last one without a word."""
-
-    def compose_mapping_node(self, anchor: Any) -> Any:
-        """Read a mapping, and raise _RepeatedKeyError where a key comes again."""
-        node = super().compose_mapping_node(anchor)
-        known = set()
-        for key_node, _ in node.value:
-            # A merged mapping (<<) may be overridden; keys that are no scalars are refused later, by YAML itself.
-            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag == "tag:yaml.org,2002:merge":
-                continue
-            key = self.construct_object(key_node)
-            if key in known:
-                raise _RepeatedKeyError(f"the key {key!r} twice, at line {key_node.start_mark.line + 1} again")
-            known.add(key)
-        return node
-
-
 def _read_card(path: Path) -> DatasetCard:
     try:
-        content = path.expanduser().read_bytes()
+        content = read_regular(path.expanduser(), _LARGEST)
     except (OSError, RuntimeError) as error:  # the home folder of an unknown user is a RuntimeError
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"the dataset card {path} cannot be read ({reason}); check the path.") from error
-    fields = _parse_card(content, path)
+    fields = parse_card(content, path)
     if not isinstance(fields, dict):
         raise InputError(f"the dataset card {path} has no fields; start from a card that comes with the project.")
     try:
@@ -347,25 +343,13 @@ def _read_card(path: Path) -> DatasetCard:
     return card
 
 
-def _parse_card(content: bytes, path: Path) -> object:
-    """Return what a card's file holds; raises InputError for anything that is not plain, unambiguous YAML."""
-    try:
-        parsed: object = yaml.load(content, _CardLoader)
-    except _RepeatedKeyError as error:
-        raise InputError(f"the dataset card {path} has {error}; remove one of the two.") from error
-    except RecursionError as error:
-        raise InputError(f"the dataset card {path} is nested too deep; write it as the shipped cards are.") from error
-    except Exception as error:  # values such as the date 2024-13-45 raise errors of many kinds
-        place = getattr(error, "problem_mark", None)
-        line = f" at line {place.line + 1}" if place else ""
-        raise InputError(f"the dataset card {path} is not valid YAML{line}; correct it.") from error
-    return parsed
-
-
 def _first_problem(error: ValidationError) -> str:
     problem = error.errors(include_url=False)[0]
-    field = ".".join(str(part) for part in problem["loc"])
+    field = ".".join(str(part)[:100] for part in problem["loc"])
+    # Keys of a card may hold anything.
+    field = field if field.isprintable() else repr(field)
     message, own = problem["msg"], "Value error, "
     # Our own messages have no full stop; dots at their end may be those of a path.
     message = message.removeprefix(own) if message.startswith(own) else message.removesuffix(".")
-    return f"{field}: {message}" if field else message
+    text = f"{field}: {message}" if field else message
+    return text if len(text) <= _LONGEST_LINE else f"{text[:_LONGEST_LINE]}…"

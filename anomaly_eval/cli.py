@@ -14,21 +14,23 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from anomaly_eval.dataset_commands import datasets_app
 from anomaly_eval.errors import InputError
+from anomaly_eval.eval_command import evaluate, name_default_precision
 from anomaly_eval.options import (
+    MAX_SEED,
     Checkpoint,
-    Components,
     Config,
     DataRoot,
     Device,
     DeviceOption,
-    Fpr95,
     Launcher,
-    Protocol,
     Resize,
     WindowBatch,
+    say,
 )
 from anomaly_eval.processor import keep_freed_memory, prefer_fast_sort
+from anomaly_eval.report_commands import calibrate, grid, report
 from anomaly_eval.shipped import shipped_folder
 
 app = typer.Typer(
@@ -37,105 +39,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Anomaly segmentation: exact AUROC, AP and FPR95 of any mmsegmentation checkpoint, with named conventions.",
 )
-datasets_app = typer.Typer(help="List the datasets and what is found of them; check one in detail; draw one.")
-app.add_typer(datasets_app, name="datasets")
 
-MAX_SEED = 2**32 - 1
-MAX_SCENES = 100_000
 LIST_OPTIONS = frozenset({"--dataset", "--scores", "--sml-without", "--cfg-options"})
+MORE_LIST_OPTIONS = {
+    "eval": frozenset({"--score-maps", "--names"}),
+    "calibrate": frozenset({"--ckpt", "--config", "--names"}),
+    "grid": frozenset({"--ckpt", "--config", "--names", "--images", "--stats"}),
+    "report": frozenset({"--names"}),
+}
+"""Options that take several values in one command and a single one in others."""
 
 
-@app.command(name="eval")
-def evaluate(
-    context: typer.Context,
-    ckpt: Checkpoint,
-    dataset: Annotated[
-        list[str], typer.Option(help="One or more datasets: names, NAME:VARIANT, or card files (.yaml).")
-    ],
-    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("out"),
-    data_root: DataRoot = None,
-    config: Config = None,
-    scores: Annotated[list[str] | None, typer.Option(help="Scores. Default: all that the network allows.")] = None,
-    fit_dataset: Annotated[
-        str | None, typer.Option(help="Fit sml and mahalanobis on this closed-set dataset first.")
-    ] = None,
-    stats: Annotated[Path | None, typer.Option(help="Statistics written by `gmmseg-anomaly fit`.")] = None,
-    sml_without: Annotated[
-        list[str] | None,
-        typer.Option(help="Switch off steps of SML: standardisation, suppression, smoothing."),
-    ] = None,
-    protocol: Annotated[
-        Protocol | None,
-        typer.Option(
-            help="Test settings for closed-set datasets: of the dataset's card, or the network's own. Default: card."
-        ),
-    ] = None,
-    resize: Resize = None,
-    device: DeviceOption = Device.auto,
-    window_batch: WindowBatch = 4,
-    heatmaps: Annotated[
-        str, typer.Option(help="How many images of each dataset get heatmaps: a number, or all.")
-    ] = "0",
-    fpr95: Annotated[
-        Fpr95, typer.Option(help="How FPR95 is read off: as Fishyscapes, RbA, ood_metrics or torch-uncertainty do.")
-    ] = Fpr95.first_geq,
-    bootstrap: Annotated[
-        int, typer.Option(min=0, max=100_000, help="Resamples of the images for 95 % intervals, such as 1000.")
-    ] = 0,
-    seed: Annotated[
-        int | None, typer.Option(min=0, max=MAX_SEED, help="Seed of the resamples of --bootstrap. Default: 0.")
-    ] = None,
-    per_image: Annotated[
-        bool,
-        typer.Option("--per-image", help="Also means over images, which are other numbers than those of the pool."),
-    ] = False,
-    components: Annotated[
-        Components | None,
-        typer.Option(help="Also the component metrics of SegmentMeIfYouCan: of the card's track, or of the one named."),
-    ] = None,
-    component_threshold: Annotated[
-        float | None,
-        typer.Option(help="Score from which pixels count as anomalies in components. Default: that of the best F1."),
-    ] = None,
-    with_published: Annotated[
-        bool, typer.Option("--with-published", help="Add the published rows to the tables.")
-    ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier results in --out.")] = False,
-) -> None:
-    """Evaluate a checkpoint: scores x anomaly datasets, and the classes of closed-set ones, to tables and heatmaps."""
-    from anomaly_eval.evaluation import EvaluationRequest, run_evaluation
-    from anomaly_eval.measures import Measures
-    from anomaly_eval.network import NetworkRequest
-    from anomaly_eval.reports.tables import print_results
-
-    if seed is not None and not bootstrap:
-        raise InputError("--seed is that of the resamples; add --bootstrap, or leave it out.")
-    request = EvaluationRequest(
-        network=NetworkRequest(ckpt, config, device.value, resize, window_batch),
-        datasets=dataset,
-        out=out,
-        data_root=data_root,
-        scores=scores,
-        fit_dataset=fit_dataset,
-        statistics=stats,
-        sml_without=sml_without or (),
-        heatmaps=_heatmap_count(heatmaps),
-        protocol=None if protocol is None else protocol.value,
-        measures=Measures(
-            fpr_convention=fpr95.value,
-            resamples=bootstrap,
-            seed=seed or 0,
-            per_image=per_image,
-            components=None if components is None else components.value,
-            component_threshold=component_threshold,
-        ),
-        with_published=with_published,
-        overwrite=overwrite,
-        command=context.obj,
-    )
-    results = run_evaluation(request, Console(stderr=True))
-    print_results(Console(), results, with_published)
-    _say(f"Results: {out}")
+app.command(name="eval")(evaluate)
 
 
 @app.command()
@@ -164,8 +79,8 @@ def fit(
         overwrite=overwrite,
     )
     for name, record in run_fit(request, Console(stderr=True)).items():
-        _say("; ".join([f"{name}: {record.n_images} images of {record.dataset}", *record.notes]))
-    _say(f"Statistics: {out}")
+        say("; ".join([f"{name}: {record.n_images} images of {record.dataset}", *record.notes]))
+    say(f"Statistics: {out}")
 
 
 @app.command(name="fit-mixtures")
@@ -204,13 +119,13 @@ def fit_mixtures(
     report = run_fit_mixtures(request, Console(stderr=True))
     whole = report.expected_images in (None, report.images)
     images = str(report.images) if whole else f"only {report.images} of {report.expected_images}"
-    _say(
+    say(
         f"{report.pixels} pixels of {images} images, {report.steps} steps of EM, mean log-likelihood "
         f"{report.log_likelihood:.3f}"
     )
     if report.absent:
-        _say(f"no pixel of these classes, which the network will never predict: {', '.join(report.absent)}")
-    _say(f"Checkpoint: {out}")
+        say(f"no pixel of these classes, which the network will never predict: {', '.join(report.absent)}")
+    say(f"Checkpoint: {out}")
 
 
 @app.command()
@@ -252,7 +167,7 @@ def train(
         launcher=launcher.value,
     )
     try:
-        run_training(request, _say)
+        run_training(request, say)
     except Interrupted as stop:
         Console(stderr=True).print(str(stop), highlight=False, soft_wrap=True, markup=False)
         raise typer.Exit(stop.code) from stop
@@ -280,50 +195,15 @@ def demo(
     findings = run_demo(request, Console(stderr=True))
     Console().print(terminal_table(findings))
     for sentence in in_words(findings):
-        _say(sentence)
-    _say(f"Time: {findings.times}")
-    _say(f"Summary: {out / 'index.html'}")
+        say(sentence)
+    say(f"Time: {findings.times}")
+    say(f"Summary: {out / 'index.html'}")
 
 
-@datasets_app.callback(invoke_without_command=True)
-def list_datasets(context: typer.Context, data_root: DataRoot = None) -> None:
-    """List every dataset with what is found of it under the data root."""
-    if context.invoked_subcommand is None:
-        from anomaly_eval.listing import print_datasets
-
-        print_datasets(Console(), data_root)
-
-
-@datasets_app.command(name="check")
-def check_dataset(
-    name: Annotated[str, typer.Argument(help="Name, NAME:VARIANT, or card file.")], data_root: DataRoot = None
-) -> None:
-    """Verify counts, pairs, sizes, label values and the share of anomaly pixels; name each file that is wrong."""
-    from anomaly_eval.listing import print_check
-
-    if not print_check(Console(), Console(stderr=True), name, data_root):
-        raise typer.Exit(2)
-
-
-@datasets_app.command(name="make")
-def make_dataset(
-    name: Annotated[str, typer.Argument(help="What to draw: synthetic_streets, the only one so far.")],
-    out: Annotated[Path, typer.Option(help="A new or empty folder, the --data-root of later commands.")],
-    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Other seeds draw other scenes.")] = 0,
-    train: Annotated[int, typer.Option(min=0, max=MAX_SCENES, help="Scenes to train on, without anomalies.")] = 400,
-    val: Annotated[int, typer.Option(min=0, max=MAX_SCENES, help="Scenes to validate on, without anomalies.")] = 60,
-    test: Annotated[int, typer.Option(min=0, max=MAX_SCENES, help="Scenes with anomalies.")] = 100,
-    workers: Annotated[
-        int | None, typer.Option(min=1, max=256, help="Processes that draw. Default: one on each processor.")
-    ] = None,
-) -> None:
-    """Draw a data set, for trying everything without downloads; its numbers say nothing about real images."""
-    from anomaly_eval.scenes.writing import CLASSES_NAME, NAME, StreetsRequest, write_streets
-
-    if name != NAME:
-        raise InputError(f"{name!r} cannot be drawn; the only data set that can is {NAME}.")
-    write_streets(StreetsRequest(out, seed, train, val, test, workers), Console(stderr=True))
-    _say(f"{test} images of {NAME}, {train} + {val} of {CLASSES_NAME} (train + val): {out}")
+app.command()(calibrate)
+app.command()(report)
+app.command()(grid)
+app.add_typer(datasets_app, name="datasets")
 
 
 @app.callback(invoke_without_command=True)
@@ -338,8 +218,9 @@ def root(
         raise typer.Exit
 
 
-def spread_lists(arguments: Sequence[str], options: frozenset[str] = LIST_OPTIONS) -> list[str]:
+def spread_lists(arguments: Sequence[str]) -> list[str]:
     """Write `--dataset a b` as `--dataset a --dataset b`: the parser takes one value after each option."""
+    options = LIST_OPTIONS | MORE_LIST_OPTIONS.get(arguments[0], frozenset()) if arguments else LIST_OPTIONS
     spread: list[str] = []
     current: str | None = None
     for argument in arguments:
@@ -349,19 +230,6 @@ def spread_lists(arguments: Sequence[str], options: frozenset[str] = LIST_OPTION
             spread.append(current)
         spread.append(argument)
     return spread
-
-
-def _say(text: str) -> None:
-    """Print one line as it is: names of files and classes are no markup."""
-    Console().print(text, highlight=False, soft_wrap=True, markup=False)
-
-
-def _heatmap_count(text: str) -> int | None:
-    if text == "all":
-        return None
-    if not text.isdecimal():
-        raise InputError(f"--heatmaps {text!r} is not understood; give a number or all.")
-    return int(text)
 
 
 def _survive_surroundings() -> None:
@@ -380,7 +248,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _survive_surroundings()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        app(spread_lists(words), prog_name="gmmseg-anomaly", obj=["gmmseg-anomaly", *words])
+        app(spread_lists(name_default_precision(words)), prog_name="gmmseg-anomaly", obj=["gmmseg-anomaly", *words])
     except (InputError, OSError, UnicodeError, MemoryError) as error:
         # What no reader of ours turned into a sentence is still bad input or a full machine, not a bug to trace.
         reason = str(error) or "the memory of this machine does not suffice; evaluate fewer --scores or use --resize."

@@ -1,4 +1,4 @@
-"""One run of `gmmseg-anomaly eval`: from a checkpoint and datasets on disk to a folder of results."""
+"""One run of `gmmseg-anomaly eval`: from a checkpoint or score maps, and datasets, to a folder of results."""
 
 from __future__ import annotations
 
@@ -8,41 +8,44 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.markup import escape
 
-from anomaly_eval.benchmark import DEFAULT_MEASURES, AnomalyFindings, Observer, evaluate_dataset
+from anomaly_eval.benchmark import DEFAULT_MEASURES, AnomalyFindings, evaluate_dataset, every
 from anomaly_eval.cards import Task
-from anomaly_eval.clock import Clock, peak_memory_mb
+from anomaly_eval.clock import Clock
 from anomaly_eval.closed_set import check_same_classes, evaluate_closed_set
+from anomaly_eval.distributions import distributions_csv
 from anomaly_eval.errors import InputError
 from anomaly_eval.fitting import fit_scores, load_statistics
+from anomaly_eval.maps.disk import MapsOnDisk, MapsRequest
+from anomaly_eval.maps.index import Precision
+from anomaly_eval.maps.refusals import refuse_network_options
+from anomaly_eval.maps.saving import writer
+from anomaly_eval.maps.source import NetworkScores, ScoreSource
 from anomaly_eval.measures import Measures
 from anomaly_eval.network import NetworkRequest
 from anomaly_eval.outputs import prepare_output
+from anomaly_eval.pictures import Pictures
 from anomaly_eval.prediction import Prediction, Segmenter
-from anomaly_eval.progress import progress_bar
 from anomaly_eval.protocol import ProtocolChoice
-from anomaly_eval.reports.heatmaps import HeatmapStore, choose_evenly
-from anomaly_eval.reports.methods import method_name
+from anomaly_eval.provenance import timing_of, versions
 from anomaly_eval.reports.tables import write_tables
 from anomaly_eval.results import (
     FPR95_CONVENTIONS,
+    UNKNOWN_CLASS_MAPS,
     ClosedSetClassRow,
     ClosedSetRow,
     Conventions,
     DatasetRecord,
     FitRecord,
+    ModelRecord,
     Provenance,
     Results,
-    Timing,
 )
-from anomaly_eval.samples import Sample, SampleSet, find_dataset
+from anomaly_eval.samples import SampleSet, find_dataset
 from anomaly_eval.scores import FittedScore, Score, choose_scores
 from anomaly_eval.scores.sml import SML
 
@@ -53,16 +56,25 @@ _REMEDY = "give --fit-dataset NAME, or --stats FILE as written by `gmmseg-anomal
 class EvaluationRequest:
     """All that one evaluation depends on."""
 
-    network: NetworkRequest
+    network: NetworkRequest | None
+    """None where there are `maps` instead."""
     datasets: Sequence[str]
     out: Path
+    maps: MapsRequest | None = None
+    """Finished score maps to evaluate in the place of a network's."""
     data_root: Path | None = None
     scores: Sequence[str] | None = None
     fit_dataset: str | None = None
     statistics: Path | None = None
     sml_without: Sequence[str] = ()
+    save_scores: Precision | None = None
+    """What score maps are rounded to when they are written; None writes none."""
     heatmaps: int | None = 0
     """How many images of each dataset get heatmaps; None is all."""
+    figures: bool = False
+    """Whether curves and histograms are drawn."""
+    page: bool = False
+    """Whether a page to browse is written."""
     protocol: ProtocolChoice | None = None
     """Whose test settings closed-set datasets are evaluated with; None is the card's."""
     measures: Measures = DEFAULT_MEASURES
@@ -85,18 +97,11 @@ def run_evaluation(request: EvaluationRequest, console: Console) -> Results:
         for samples in datasets:
             if samples.card.task == "anomaly":
                 request.measures.track_for(samples)
+        maps = None if request.maps is None else MapsOnDisk(request.maps, datasets)
         fit_set = find_dataset(request.fit_dataset, request.data_root) if request.fit_dataset else None
     with prepare_output(request.out, request.overwrite) as output:
-        with clock.section("load"):
-            segmenter = request.network.load()
-        closed_sets = [samples for samples in datasets if samples.card.task == "closed_set"]
-        for samples in closed_sets:
-            check_same_classes(samples, segmenter.classes)
-        scores = _scores(request, segmenter) if len(closed_sets) < len(datasets) else []
-        fits = _fit(scores, segmenter, fit_set, request.statistics, console, clock)
-        fits |= {score.name: segmenter.fits[score.name] for score in scores if score.name in segmenter.fits}
-        scores, warnings = _drop_unfitted(scores)
-        _check_kept(request, scores)
+        evaluated = _of_network(request, datasets, fit_set, console, clock) if maps is None else _of_maps(maps)
+        source, warnings = evaluated.source, list(evaluated.warnings)
         warnings += [f"{samples.spec}: {_incomplete(samples)}" for samples in datasets if not samples.complete]
         for warning in warnings:
             console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)
@@ -104,16 +109,28 @@ def run_evaluation(request: EvaluationRequest, console: Console) -> Results:
         closed_set: list[ClosedSetRow] = []
         closed_set_classes: list[ClosedSetClassRow] = []
         records: list[DatasetRecord] = []
-        with HeatmapStore(output.path) as store:
-            observer = _heatmap_observer(store, datasets, request.heatmaps)
+        with (
+            Pictures(
+                output.path,
+                datasets,
+                heatmaps=request.heatmaps,
+                page=request.page,
+                figures=request.figures,
+                convention=request.measures.fpr_convention,
+            ) as pictures,
+            writer(output.path, datasets, request.save_scores) as saved,
+        ):
+            observer = every(pictures.observer, saved.keep if saved is not None else None)
             for samples in datasets:
-                if samples.card.task == "closed_set":
-                    findings = evaluate_closed_set(segmenter, samples, console, clock, request.protocol or "card")
+                if samples.card.task == "closed_set" and evaluated.segmenter is not None:
+                    findings = evaluate_closed_set(
+                        evaluated.segmenter, samples, console, clock, request.protocol or "card"
+                    )
                     record = findings.record
                     closed_set.append(findings.row)
                     closed_set_classes += findings.classes
                 else:
-                    found = evaluate_dataset(segmenter, samples, scores, console, clock, observer, request.measures)
+                    found = evaluate_dataset(source, samples, console, clock, observer, request.measures)
                     record = found.record
                     anomaly_findings.append(found)
                     warnings += found.warnings
@@ -121,36 +138,89 @@ def run_evaluation(request: EvaluationRequest, console: Console) -> Results:
                 if not record.expected_sizes_only:
                     warnings.append(f"{samples.spec}: {_sizes(record)}")
             with clock.section("output"):
-                _draw_heatmaps(store, output.path, console, records, scores)
-        results = Results(
-            rows=[row for found in anomaly_findings for row in found.rows],
-            intervals=[row for found in anomaly_findings for row in found.intervals],
-            differences=[row for found in anomaly_findings for row in found.differences],
-            per_image=[row for found in anomaly_findings for row in found.per_image],
-            components=[row for found in anomaly_findings for row in found.components],
-            closed_set=closed_set,
-            closed_set_classes=closed_set_classes,
-            datasets=records,
-            conventions=Conventions(fpr95=FPR95_CONVENTIONS[request.measures.fpr_convention]),
-            provenance=Provenance(
-                command=shlex.join(request.command),
-                started=started,
-                versions=_versions(),
-                platform=platform.platform(),
-                model=segmenter.describe(),
-                fits=fits,
-                bootstrap=_bootstrap_text(request.measures),
-            ),
-            timing=_timing(clock),
-            warnings=warnings,
-        )
-        (output.path / "results.json").write_text(results.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        write_tables(results, output.path, request.with_published)
+                titles = {record.name: record.title for record in records}
+                pictures.draw_heatmaps(titles, source.methods, console)
+                model = source.describe()
+                if saved is not None and isinstance(model, ModelRecord):
+                    saved.finish(model, evaluated.fits, records)
+            warnings += maps.changes(records) if maps is not None else []
+            results = Results(
+                rows=[row for found in anomaly_findings for row in found.rows],
+                intervals=[row for found in anomaly_findings for row in found.intervals],
+                differences=[row for found in anomaly_findings for row in found.differences],
+                per_image=[row for found in anomaly_findings for row in found.per_image],
+                components=[row for found in anomaly_findings for row in found.components],
+                closed_set=closed_set,
+                closed_set_classes=closed_set_classes,
+                datasets=records,
+                conventions=_conventions(request.measures, maps),
+                provenance=Provenance(
+                    command=shlex.join(request.command),
+                    started=started,
+                    versions=versions(),
+                    platform=platform.platform(),
+                    model=model,
+                    fits=dict(evaluated.fits),
+                    bootstrap=_bootstrap_text(request.measures),
+                ),
+                timing=timing_of(clock),
+                warnings=warnings,
+            )
+            (output.path / "results.json").write_text(results.model_dump_json(indent=2) + "\n", encoding="utf-8")
+            write_tables(results, output.path, request.with_published)
+            distributions = [one for found in anomaly_findings for one in found.distributions]
+            for name, text in (distributions_csv(distributions) if distributions else {}).items():
+                (output.path / name).write_text(text, encoding="utf-8")
+            pictures.finish(results, distributions, request.with_published, console)
     return results
+
+
+@dataclass(frozen=True)
+class _Evaluated:
+    """What is evaluated: score maps, the network behind them if there is one, and what its scores were fitted on."""
+
+    source: ScoreSource
+    segmenter: Segmenter | None
+    fits: Mapping[str, FitRecord]
+    warnings: Sequence[str]
+
+
+def _of_network(
+    request: EvaluationRequest,
+    datasets: Sequence[SampleSet],
+    fit_set: SampleSet | None,
+    console: Console,
+    clock: Clock,
+) -> _Evaluated:
+    """Load the network and fit its scores."""
+    if request.network is None:
+        raise ValueError("there is neither a network nor a folder of score maps")
+    with clock.section("load"):
+        segmenter = request.network.load()
+    closed_sets = [samples for samples in datasets if samples.card.task == "closed_set"]
+    for samples in closed_sets:
+        check_same_classes(samples, segmenter.classes)
+    scores = _scores(request, segmenter) if len(closed_sets) < len(datasets) else []
+    fits = _fit(scores, segmenter, fit_set, request.statistics, console, clock)
+    fits |= {score.name: segmenter.fits[score.name] for score in scores if score.name in segmenter.fits}
+    scores, warnings = _drop_unfitted(scores)
+    _check_kept(request, scores)
+    return _Evaluated(NetworkScores(segmenter, scores), segmenter, fits, warnings)
+
+
+def _of_maps(maps: MapsOnDisk) -> _Evaluated:
+    return _Evaluated(maps, None, maps.fits, maps.warnings)
+
+
+def _conventions(measures: Measures, maps: MapsOnDisk | None) -> Conventions:
+    conventions = Conventions(fpr95=FPR95_CONVENTIONS[measures.fpr_convention])
+    known = maps is None or maps.all_saved
+    return conventions if known else conventions.model_copy(update={"class_maps": UNKNOWN_CLASS_MAPS})
 
 
 def _check_options(request: EvaluationRequest) -> None:
     """Refuse options that contradict each other or the scores asked for, before anything is loaded."""
+    _check_source(request)
     if request.measures.component_threshold is not None and request.measures.components is None:
         raise InputError("--component-threshold is about component metrics; add --components, or leave it out.")
     if request.measures.component_threshold is not None and math.isnan(request.measures.component_threshold):
@@ -164,6 +234,29 @@ def _check_options(request: EvaluationRequest) -> None:
     unfitted = [score.name for score in scores if isinstance(score, FittedScore) and not score.fitted]
     if request.scores is not None and unfitted and request.statistics is None and request.fit_dataset is None:
         raise InputError(f"the score {unfitted[0]} needs statistics of the training data: {_REMEDY}.")
+
+
+def _check_source(request: EvaluationRequest) -> None:
+    """Refuse a run without anything to evaluate, with two things, and with score maps and options of a network."""
+    if (request.network is None) == (request.maps is None):
+        both = "--ckpt and --score-maps exclude each other" if request.maps else "there is nothing to evaluate"
+        raise InputError(f"{both}; give --ckpt FILE for a network, or --score-maps FOLDER for finished score maps.")
+    if request.maps is None:
+        return
+    refuse_network_options(
+        {
+            "--scores": request.scores,
+            "--fit-dataset": request.fit_dataset,
+            "--stats": request.statistics,
+            "--sml-without": request.sml_without,
+            "--protocol": request.protocol,
+            "--save-scores": request.save_scores,
+        }
+    )
+    out = request.out.resolve()
+    for folder in request.maps.folders:
+        if request.overwrite and folder.resolve().is_relative_to(out):
+            raise InputError(f"--overwrite would delete the score maps in {folder}; choose another --out than {out}.")
 
 
 def _find_all(references: Sequence[str], data_root: Path | None) -> list[SampleSet]:
@@ -183,7 +276,9 @@ def _check_tasks(request: EvaluationRequest, tasks: set[Task]) -> None:
         "--fit-dataset": request.fit_dataset is not None,
         "--stats": request.statistics is not None,
         "--sml-without": bool(request.sml_without),
+        "--save-scores": request.save_scores is not None,
         "--heatmaps": request.heatmaps != 0,
+        "--figures": request.figures,
         "--bootstrap": request.measures.resamples > 0,
         "--per-image": request.measures.per_image,
         "--components": request.measures.components is not None,
@@ -194,6 +289,10 @@ def _check_tasks(request: EvaluationRequest, tasks: set[Task]) -> None:
         raise InputError(
             f"{given[0]} is about anomalies, but --dataset names only closed-set datasets, on which nothing can be "
             f"ranked; leave it out, or add an anomaly dataset."
+        )
+    if request.maps is not None and "closed_set" in tasks:
+        raise InputError(
+            "--score-maps are about anomalies, and closed-set datasets need a network's classes; give --ckpt for them."
         )
     if request.protocol is not None and "closed_set" not in tasks:
         raise InputError(
@@ -264,73 +363,8 @@ def _incomplete(samples: SampleSet) -> str:
     return f"{found} images found instead of {expected}; its numbers are not those of the whole set"
 
 
-def _heatmap_observer(store: HeatmapStore, datasets: Sequence[SampleSet], count: int | None) -> Observer | None:
-    if count == 0:
-        return None
-    chosen = {
-        samples.spec: set(choose_evenly([sample.id for sample in samples.samples], count or len(samples.samples)))
-        for samples in datasets
-    }
-
-    def keep(
-        samples: SampleSet,
-        sample: Sample,
-        image: NDArray[np.uint8],
-        label: NDArray[np.uint8],
-        maps: Mapping[str, NDArray[np.float32]],
-    ) -> None:
-        if sample.id in chosen[samples.spec]:
-            for method, values in maps.items():
-                store.add(samples.spec, method, sample.id, image, label, values)
-
-    return keep
-
-
-def _draw_heatmaps(
-    store: HeatmapStore, folder: Path, console: Console, records: Sequence[DatasetRecord], scores: Sequence[Score]
-) -> None:
-    names = {score.name: method_name(score.name) for score in scores}
-    titles = {record.name: record.title for record in records}
-    with progress_bar(console, "heatmaps", store.count) as advance:
-        store.draw(folder, names, titles, lambda done, total: advance())
-
-
 def _bootstrap_text(measures: Measures) -> str | None:
     """Say how the intervals came about, None where there are none."""
     if not measures.resamples:
         return None
     return f"middle 95 % of {measures.resamples} resamples of the images of each dataset, seed {measures.seed}"
-
-
-def _timing(clock: Clock) -> Timing:
-    spent = clock.seconds
-    return Timing(
-        load=spent["load"],
-        input=spent["input"],
-        fit=spent["fit"],
-        forward=spent["forward"],
-        scores=spent["scores"],
-        metrics=spent["metrics"],
-        output=spent["output"],
-        total=clock.total,
-        peak_memory_mb=peak_memory_mb(),
-    )
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in (
-        "gmmseg-anomaly",
-        "torch",
-        "numpy",
-        "mmsegmentation",
-        "mmengine",
-        "mmcv",
-        "mmcv-lite",
-        "pillow",
-    ):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found

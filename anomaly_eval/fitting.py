@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
@@ -80,6 +81,7 @@ def fit_scores(
 ) -> dict[str, FitRecord]:
     """Fit the scores in one pass over a closed-set dataset; return what each learnt from, by score name."""
     classes = check_classes(samples, segmenter)
+    segmenter = segmenter.giving([score.source for score in scores])
     with clock.section("fit"), torch.inference_mode():
         with progress_bar(console, f"fitting on {samples.spec}", len(samples.samples)) as advance:
             for sample, image, label in read_ahead(samples, Clock()):
@@ -137,27 +139,44 @@ def save_statistics(
         "format": _FORMAT,
         "model": model.model_dump_json(),
         "fits": json.dumps({name: record.model_dump() for name, record in records.items()}),
+        "tensors_sha256": tensors_sha256(tensors),
     }
     write_atomically(path, save(tensors, metadata=metadata))
+
+
+def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
+    """Return the hash over the names, types, shapes and bytes of tensors on the CPU."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        value = tensors[name]
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def load_statistics(path: Path, model: ModelRecord, scores: Sequence[FittedScore]) -> dict[str, FitRecord]:
     """Load statistics into the scores that the file has; return what they were learnt from, by score name.
 
-    Raises InputError for a file that is none of ours and for statistics of another network or resolution.
+    Raises InputError for a file that is none of ours, for one of which a single bit changed, and for statistics of
+    another network or resolution.
     """
-    if not path.is_file():
-        raise InputError(f"there is no statistics file {path}; make one with `gmmseg-anomaly fit`.")
     try:
+        if not path.is_file():
+            raise InputError(f"there is no statistics file {path}; make one with `gmmseg-anomaly fit`.")
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         if metadata.get("format") != _FORMAT:
             raise ValueError("another format")
+        # Files of former versions have no hash.
+        if metadata.get("tensors_sha256", "") not in ("", tensors_sha256(tensors)):
+            raise ValueError("other tensors than were written")
         fitted_model = ModelRecord.model_validate_json(metadata["model"])
         fits: dict[str, Any] = json.loads(metadata["fits"])
         records = {name: FitRecord.model_validate(record) for name, record in fits.items()}
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # a damaged file leads its readers to errors of many kinds
         raise InputError(f"{path} is no statistics file of `gmmseg-anomaly fit`, or is damaged; fit again.") from error
     _check_same_model(path, fitted_model, model)
     loaded = {}
@@ -167,7 +186,7 @@ def load_statistics(path: Path, model: ModelRecord, scores: Sequence[FittedScore
         if state and type(score).name in records:
             try:
                 score.load_state(state)
-            except (KeyError, ValueError) as error:
+            except (KeyError, ValueError, RuntimeError) as error:
                 raise InputError(f"the statistics of {score.name} in {path} are damaged; fit again.") from error
             loaded[score.name] = records[type(score).name]
     return loaded
@@ -188,7 +207,8 @@ def _check_same_model(path: Path, fitted: ModelRecord, model: ModelRecord) -> No
 
 
 def _short(value: str) -> str:
-    return value[:12] if len(value) == 64 else value
+    shown = value[:12] if len(value) == 64 else value[:100]
+    return shown if shown.isprintable() else repr(shown)
 
 
 def class_name_notes(of_dataset: Sequence[str], of_network: Sequence[str]) -> list[str]:

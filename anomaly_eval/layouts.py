@@ -14,6 +14,7 @@ from anomaly_eval.errors import InputError
 GRAMMAR = "{folder}, {variant}, {id}, {id:PATTERN}, {number}, * and a final .*"
 
 _TOKEN = re.compile(r"\{[^{}]*\}|[{}*]|[^{}*]+")
+_MOST_WILDCARDS = 3
 _SYSTEM_FILES = frozenset({"Thumbs.db", "desktop.ini"})
 
 
@@ -68,8 +69,8 @@ def natural_key(text: str) -> tuple[list[str | int], str]:
 def parse_template(template: str, folder: str = "folder", variant: str = "variant") -> list[Segment]:
     """Split a template into levels, with folder and variant filled in.
 
-    Raises ValueError for a template that leaves the data root, has an empty level or an unknown placeholder, or
-    does not hold exactly one {id}.
+    Raises ValueError for a template that leaves the data root, has an empty level, an unknown placeholder or more
+    wildcards in a level than can be matched in reasonable time, or does not hold exactly one {id}.
     """
     filled = template.replace("{folder}", folder).replace("{variant}", variant)
     check_relative(filled)
@@ -97,7 +98,8 @@ def find_files(root: Path, template: str, folder: str, variant: str) -> dict[str
     """Return the files below `root` that fit a template, by id.
 
     Goes exactly as deep as the template, so loops of links cannot trap it; hidden files are passed over. Raises
-    InputError for a folder that may not be read.
+    InputError for a folder that may not be read, and for what has the name of a file but is a pipe, a device or a link
+    that leads nowhere.
     """
     reached: list[tuple[Path, str | None]] = [(root, None)]
     *folders, last = parse_template(template, folder, variant)
@@ -136,6 +138,9 @@ def _parse_segment(level: str, template: str, last: bool) -> Segment:
     tokens = _TOKEN.findall(level.removesuffix(".*") if suffix else level)
     if not suffix and all(token[0] not in "{}*" for token in tokens):
         return Segment(literal=level)
+    # Matching tries all places of all of them, and a level may have 255 characters.
+    if sum(token[0] in "{*" for token in tokens) > _MOST_WILDCARDS:
+        raise ValueError(f"the template {template!r} has more than {_MOST_WILDCARDS} wildcards in a name")
     expression, id_pattern = "", "*"
     for token in tokens:
         if token == "*":
@@ -164,6 +169,11 @@ def _enter(path: Path, id: str | None, level: Segment, files: bool) -> Iterator[
         fits, captured = level.match(entry.name)
         if fits and _is_kind(entry, files):
             yield path / entry.name, captured or id
+        elif fits and files and captured and not _is_kind(entry, files=False):
+            raise InputError(
+                f"{path / entry.name} is a pipe, a device, or a link that leads nowhere; replace it by the file that "
+                f"is meant, or remove it."
+            )
 
 
 def _is_kind(entry: os.DirEntry[str], files: bool) -> bool:

@@ -78,9 +78,9 @@ class MethodState:
         self.per_image = PerImageState() if measures.per_image else None
         self.histograms: ImageHistograms | None = None
         self._resampled = measures.resamples > 0
-        self._waiting: list[tuple[NDArray[np.float32], NDArray[np.uint8], str]] = []
+        self._waiting: list[tuple[NDArray[np.floating], NDArray[np.uint8], str]] = []
 
-    def update(self, scores: NDArray[np.float32], label: NDArray[np.uint8], image_id: str) -> None:
+    def update(self, scores: NDArray[np.floating], label: NDArray[np.uint8], image_id: str) -> None:
         """Add an image; raises ValueError for scores that cannot be ranked."""
         self.ranking.update(scores, label, image_id)
         if self.per_image is not None:

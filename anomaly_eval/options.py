@@ -1,4 +1,4 @@
-"""Options that several commands share, and the words that options choose from."""
+"""What several commands share: options, the words that options choose from, and how a line is printed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+
+MAX_SEED = 2**32 - 1
 
 
 class Device(str, Enum):
@@ -41,6 +44,13 @@ class Components(str, Enum):
     obstacle = "obstacle"
 
 
+class ScorePrecision(str, Enum):
+    """What saved score maps are rounded to."""
+
+    float32 = "float32"
+    float16 = "float16"
+
+
 class Launcher(str, Enum):
     """What started the processes of a training."""
 
@@ -64,3 +74,8 @@ Resize = Annotated[
 ]
 DeviceOption = Annotated[Device, typer.Option(help="Where the network runs.")]
 WindowBatch = Annotated[int, typer.Option(min=1, help="Sliding windows that run at once.")]
+
+
+def say(text: str) -> None:
+    """Print one line as it is: names of files and classes are no markup."""
+    Console().print(text, highlight=False, soft_wrap=True, markup=False)

@@ -22,6 +22,8 @@ _TABLES = {
     "differences.csv",
     "per_image.csv",
     "per_image.tex",
+    "curves.csv",
+    "histograms.csv",
     "components.csv",
     "components.tex",
     "closed_set.csv",
@@ -44,7 +46,7 @@ class FolderKind:
 RESULTS = FolderKind(
     RESULTS_FILE,
     keys=frozenset({"format_version", "rows", "provenance"}),
-    entries=frozenset({RESULTS_FILE, "heatmaps"} | _TABLES),
+    entries=frozenset({RESULTS_FILE, "index.html", "heatmaps", "figures", "scores"} | _TABLES),
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Protocol
@@ -25,12 +25,14 @@ class Prediction:
     classifier, or None where the network has none. log_density: (classes, h, w) float32, log p(x|c) of a generative
     classifier before any normalisation over classes, the largest component standing for the class (GMMSeg, section
     3.3), else None. log_density_logsumexp: the same with the whole sum over components (Eq. 4).
+    log_density_full: log p(x|c) of one Gaussian with full covariance for each class, where the network has these.
     """
 
     logits: CoarseMaps
     features: CoarseMaps | None = None
     log_density: CoarseMaps | None = None
     log_density_logsumexp: CoarseMaps | None = None
+    log_density_full: CoarseMaps | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -64,6 +66,9 @@ class Segmenter(Protocol):
 
     def __call__(self, image: NDArray[np.uint8]) -> Prediction:
         """Segment an RGB image (height, width, 3), uint8."""
+
+    def giving(self, fields: Collection[str]) -> Segmenter:
+        """Return the same network, which fills only these fields of `Prediction`, and logits."""
 
     def under(self, protocol: TestProtocol | None) -> Segmenter:
         """Return the same network under the test protocol of a closed-set dataset, None being the network's own."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -160,6 +161,10 @@ FPR95_CONVENTIONS: Mapping[Convention, str] = {
 }
 
 
+UNKNOWN_CLASS_MAPS = "not known: score maps of the labels' sizes were read from files"
+"""What is said of class maps where finished score maps came from elsewhere."""
+
+
 class Conventions(Record):
     """The choices that every number depends on, in words."""
 
@@ -223,6 +228,32 @@ class ModelRecord(Record):
     device: str
 
 
+class MapFolderRecord(Record):
+    """A folder that score maps were read from."""
+
+    folder: str
+    methods: list[str]
+    n_files: int
+    suffixes: list[str]
+    """Of the files: `.tif`, `.npy` and others."""
+    precision: str
+    """The number type of the files; for maps that `eval --save-scores` wrote, what their values were rounded to."""
+    maps_sha256: str
+    """Hash over the sorted (dataset, id, hash of the file) of all maps."""
+    model: ModelRecord | None = None
+    """The network behind the maps, where `eval --save-scores` wrote them; else nobody knows."""
+
+
+class MapsRecord(Record):
+    """Score maps from files, in the place of a network."""
+
+    folders: list[MapFolderRecord]
+
+
+Origin: TypeAlias = ModelRecord | MapsRecord
+"""What the numbers are of: a network, or score maps."""
+
+
 class Provenance(Record):
     """How to get the same numbers again."""
 
@@ -230,17 +261,20 @@ class Provenance(Record):
     started: str
     versions: dict[str, str]
     platform: str
-    model: ModelRecord
+    model: Origin
     fits: dict[str, FitRecord]
     """By the name of the score that was fitted."""
     bootstrap: str | None = None
     """Resamples, seed and method of the intervals; None where there are none."""
 
 
+FORMAT_VERSION = 2
+
+
 class Results(Record):
     """All that one run of `eval` found."""
 
-    format_version: int = 2
+    format_version: int = FORMAT_VERSION
     rows: list[Row]
     intervals: list[IntervalRow] = Field(default_factory=list)
     differences: list[DifferenceRow] = Field(default_factory=list)

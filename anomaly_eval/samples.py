@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -16,6 +17,7 @@ from anomaly_eval.errors import InputError
 from anomaly_eval.images import read_image, read_mask
 from anomaly_eval.layouts import Pairing, fill_template, pair_files
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 DATA_VARIABLE = "GMMSEG_ANOMALY_DATA"
 """Environment variable that names the data root."""
 
@@ -214,7 +216,7 @@ def _sample_set(card: DatasetCard, variant: str, data_root: Path, place: _Place)
     claimed = pairing.pairs if layout.unlabelled_images == "ignore" else pairing.images
     files = [*(pairing.images[id] for id in claimed), *pairing.masks.values()]
     # Neither tables nor terminals can hold such a name.
-    problems = [f"the name of {path} is not UTF-8; rename it." for path in files if not _is_utf8(path)]
+    problems = [f"the name of {path} {reason}; rename it." for path in files if (reason := _unfit_name(path))]
     problems += [
         f"the mask {pairing.masks[id]} has no image; expected {expected(layout.images, id)}: add the image, or remove "
         f"the mask."
@@ -228,7 +230,7 @@ def _sample_set(card: DatasetCard, variant: str, data_root: Path, place: _Place)
         ]
     problems += [f"{one} and {other} claim the same id; remove one of them." for one, other in pairing.duplicates]
     found = (Sample(id, pairing.images[id], pairing.masks[id], table) for id in pairing.pairs)
-    samples = tuple(sample for sample in found if _is_utf8(sample.image) and _is_utf8(sample.label))
+    samples = tuple(sample for sample in found if not _unfit_name(sample.image) and not _unfit_name(sample.label))
     return SampleSet(card, variant, layout.name, samples, tuple(map(_printable, problems)))
 
 
@@ -247,14 +249,18 @@ def _advice(other: SampleSet, variant: str, data_root: Path) -> str:
     return f"there is {other.spec}, evaluate that, or, if its files are {variant}, move {moves}"
 
 
-def _is_utf8(path: Path) -> bool:
+def _unfit_name(path: Path) -> str:
+    """Say why no table can hold the name of a file; empty for most files."""
     # Bytes that are not UTF-8 come as surrogates, which UTF-8 cannot encode.
-    return not any("\ud800" <= character <= "\udfff" for character in str(path))
+    if any("\ud800" <= character <= "\udfff" for character in str(path)):
+        return "is not UTF-8"
+    return "holds a control character" if _CONTROL.search(path.name) else ""
 
 
 def _printable(text: object) -> str:
-    """Write the bytes of a file name that are not UTF-8 as \\udcff, so that every terminal can show them."""
-    return str(text).encode("utf-8", "backslashreplace").decode()
+    """Write bytes that are not UTF-8 as \\udcff and control characters as \\x1b, which all terminals can show."""
+    written = str(text).encode("utf-8", "backslashreplace").decode()
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], written)
 
 
 def _read_bytes(path: Path) -> bytes:

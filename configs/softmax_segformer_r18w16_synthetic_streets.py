@@ -7,7 +7,7 @@ _base_ = [
 custom_imports = dict(imports=["gmmseg.transforms"], allow_failed_imports=False)
 optim_wrapper = dict(
     type="OptimWrapper",
-    optimizer=dict(type="AdamW", lr=1e-2, betas=(0.9, 0.999), weight_decay=0.01),
+    optimizer=dict(type="AdamW", lr=3e-3, betas=(0.9, 0.999), weight_decay=0.01),
     paramwise_cfg=dict(norm_decay_mult=0.0),
 )
 param_scheduler = [

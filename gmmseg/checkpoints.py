@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ import torch
 from torch import Tensor
 
 from gmmseg.errors import InputError
+
+_LONGEST_NAME = 1000
 
 
 @dataclass(frozen=True)
@@ -26,27 +29,45 @@ class Checkpoint:
 
     @property
     def classes(self) -> tuple[str, ...] | None:
-        """Class names as mmengine 0.x (`dataset_meta`) or mmcv 1.x (`CLASSES`) noted them."""
+        """Class names as mmengine 0.x (`dataset_meta`) or mmcv 1.x (`CLASSES`) noted them.
+
+        Raises InputError for names that are not text, or hold characters that no table can show.
+        """
         dataset_meta = self.meta.get("dataset_meta")
-        found = dataset_meta.get("classes") if isinstance(dataset_meta, Mapping) else None
-        found = found or self.meta.get("CLASSES")
-        return tuple(str(name) for name in found) if isinstance(found, list | tuple) and found else None
+        noted = [dataset_meta.get("classes")] if isinstance(dataset_meta, Mapping) else []
+        found = next((names for names in (*noted, self.meta.get("CLASSES")) if _is_filled_list(names)), None)
+        if found is None:
+            return None
+        if not all(isinstance(name, str | int) and str(name).isprintable() for name in found):
+            raise InputError(f"the checkpoint {self.path} has class names that are not text; save it with plain ones.")
+        return tuple(str(name) for name in found)
+
+
+def _is_filled_list(value: object) -> bool:
+    return isinstance(value, list | tuple) and len(value) > 0
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint of mmengine or plain weights, on the CPU, with `weights_only=True`.
 
-    Raises InputError for a missing file, a file that is no checkpoint, and one that holds code or no weights.
+    Raises InputError for a missing file, a file that is no checkpoint, one that holds code or no weights, and one that
+    would unpack to more than its own size.
     """
-    if not path.is_file():
-        raise InputError(f"there is no checkpoint file {path}; check its name.")
     try:
+        if not path.is_file():
+            if path.exists():
+                raise InputError(f"the checkpoint {path} is a folder, a pipe or a device; give the .pth file itself.")
+            raise InputError(f"there is no checkpoint file {path}; check its name.")
         digest = sha256_of_file(path)
+    except OSError as error:
+        raise InputError(f"the checkpoint {path} cannot be read ({error.strerror}); check the file.") from error
+    try:
+        _refuse_compressed(path)
         with torch.serialization.safe_globals(harmless_globals()):
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise InputError(f"the checkpoint {path} cannot be read ({error.strerror}).") from error
-    except Exception as error:  # the unpickler raises whatever a broken file leads it to
+    except InputError:
+        raise
+    except Exception as error:  # the unpickler raises whatever a broken file leads it to, OSError too
         reason = str(error)
         if "Unsupported global" in reason or "Unsupported class" in reason or "GLOBAL" in reason:
             raise InputError(
@@ -61,6 +82,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise InputError(f"the checkpoint {path} holds no state_dict; expected a .pth file as mmengine saves it.")
     if not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in weights.items()):
         raise InputError(f"the checkpoint {path} holds no weights: its state_dict has entries that are not tensors.")
+    _refuse_unusual(weights, path)
     meta = content.get("meta") if "state_dict" in content else None
     return Checkpoint(path, digest, _without_wrapper(weights), meta if isinstance(meta, Mapping) else {})
 
@@ -72,6 +94,31 @@ def sha256_of_file(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _refuse_compressed(path: Path) -> None:
+    """Refuse an archive whose entries are larger than the file; `torch.save` compresses nothing."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+    if unpacked > path.stat().st_size:
+        raise InputError(
+            f"the checkpoint {path} would unpack to more than its own size ({unpacked:,} bytes), as torch.save never "
+            f"writes it; save it anew with torch.save."
+        )
+
+
+def _refuse_unusual(weights: Mapping[str, Tensor], path: Path) -> None:
+    """Refuse tensors that no network can take as they are, and names that no message can show."""
+    for name, value in weights.items():
+        if not name.isprintable() or len(name) > _LONGEST_NAME:
+            raise InputError(f"the checkpoint {path} has a weight whose name is not plain text; save it anew.")
+        if value.layout != torch.strided or value.is_quantized or value.is_complex() or value.is_meta:
+            raise InputError(
+                f"the weight {name} in the checkpoint {path} is sparse, quantised, complex or empty of values; save "
+                f"it as a dense tensor of real numbers."
+            )
 
 
 def _without_wrapper(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

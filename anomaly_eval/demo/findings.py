@@ -10,7 +10,8 @@ from anomaly_eval.results import Record, Row
 
 RIVALS = ("msp", "entropy", "max_logit")
 """Scores of the softmax network that GMMSeg's density is held against, as in the paper's Table 2."""
-DENSITY = "gmmseg"
+DENSITIES = ("gmmseg", "gmmseg_normalised")
+"""The paper's density, and what the official network makes of it."""
 
 
 class NetworkFinding(Record):
@@ -55,11 +56,14 @@ def in_words(findings: DemoFindings) -> list[str]:
     sentences = [
         f"Known classes: {softmax.name} {softmax.miou:.1f} % mean IoU, {gmmseg.name} {gmmseg.miou:.1f} %.",
     ]
-    density = _row(gmmseg.rows, DENSITY)
-    for rival in RIVALS:
-        won = wins(density, _row(softmax.rows, rival))
-        verdict = {0: "worse", len(METRICS): "better"}.get(len(won), f"better in {' and '.join(won)} only")
-        sentences.append(f"Unknown objects: the density of {gmmseg.name} is {verdict} than {_of(softmax, rival)}.")
+    for name in DENSITIES:
+        density = _row(gmmseg.rows, name)
+        verdicts = []
+        for rival in RIVALS:
+            won = wins(density, _row(softmax.rows, rival))
+            verdict = {0: "worse", len(METRICS): "better"}.get(len(won), f"better in {' and '.join(won)} only")
+            verdicts.append(f"{verdict} than {_of(softmax, rival)}")
+        sentences.append(f"Unknown objects: {method_name(name)} is {', '.join(verdicts)}.")
     best, owner = max(((row, network) for network in findings.networks for row in network.rows), key=_average_precision)
     sentences.append(f"The score with the highest AP is {_of(owner, best.method)}: {best.ap:.1f} %.")
     better = "better" if gmmseg.ece < softmax.ece else "worse"

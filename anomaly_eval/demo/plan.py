@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from anomaly_eval.errors import InputError
+from anomaly_eval.shipped import shipped_folder
 
 NETWORK = "segformer_r18w16_synthetic_streets"
 """Shipped configs `softmax_NAME` and `gmmseg_NAME`."""
+BACKBONE = shipped_folder("configs") / "pretrained" / "resnet18_w16_drawn_streets.pth"
+"""Where both networks start from, as the paper's start from ImageNet: trained on drawn streets of another seed."""
 TWINS = {"softmax": "Softmax", "gmmseg": "GMMSeg"}
 """Kinds of the two networks, and what readers see."""
 

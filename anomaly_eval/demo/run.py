@@ -12,21 +12,22 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
-from anomaly_eval.calibrating import calibrate
+from anomaly_eval.calibration.measuring import calibrate
 from anomaly_eval.clock import Clock
-from anomaly_eval.demo.findings import DENSITY, DemoFindings, NetworkFinding
+from anomaly_eval.demo.findings import DENSITIES, DemoFindings, NetworkFinding
 from anomaly_eval.demo.page import COMPARISON, RELIABILITY, html_page
-from anomaly_eval.demo.plan import NETWORK, TWINS, DemoPlan
+from anomaly_eval.demo.plan import BACKBONE, NETWORK, TWINS, DemoPlan
 from anomaly_eval.demo.training import Training, train_together
 from anomaly_eval.evaluation import EvaluationRequest, run_evaluation
+from anomaly_eval.figures.anomaly_grid import ComparedImage, draw_anomaly_grid
+from anomaly_eval.figures.reliability import draw_reliability
+from anomaly_eval.figures.saving import file_of
 from anomaly_eval.network import NetworkRequest
 from anomaly_eval.outputs import FolderKind, prepare_output, write_atomically
 from anomaly_eval.prediction import Segmenter
 from anomaly_eval.reading import read_ahead
 from anomaly_eval.reports.heatmaps import choose_evenly
 from anomaly_eval.reports.methods import method_name
-from anomaly_eval.reports.reliability_figure import draw_reliability
-from anomaly_eval.reports.side_by_side import ComparedImage, draw_side_by_side
 from anomaly_eval.samples import SampleSet, find_dataset
 from anomaly_eval.scenes.writing import CLASSES_NAME, NAME, StreetsRequest, write_streets
 from anomaly_eval.scores import choose_scores, score_maps
@@ -37,7 +38,7 @@ DEMO = FolderKind(
     keys=frozenset({"networks", "iterations", "seconds"}),
     entries=frozenset({_RECORD, _PAGE, COMPARISON, RELIABILITY, "data", "training", *TWINS}),
 )
-_SHOWN = {"softmax": ("msp", "max_logit"), "gmmseg": (DENSITY,)}
+_SHOWN = {"softmax": ("msp", "max_logit"), "gmmseg": DENSITIES}
 """Scores in the picture of both networks side by side."""
 
 
@@ -68,7 +69,9 @@ def run_demo(request: DemoRequest, console: Console) -> DemoFindings:
             counts = dict(train=plan.train, val=plan.val, test=plan.test)
             write_streets(StreetsRequest(data_root, request.seed, **counts), console)
         trainings = {
-            kind: Training(f"{kind}_{NETWORK}", plan.options, data_root, output.path / "training" / kind, request.seed)
+            kind: Training(
+                f"{kind}_{NETWORK}", plan.options, data_root, output.path / "training" / kind, request.seed, BACKBONE
+            )
             for kind in TWINS
         }
         with clock.section("training"):
@@ -92,7 +95,7 @@ def run_demo(request: DemoRequest, console: Console) -> DemoFindings:
                 )
             with clock.section("calibration"):
                 segmenters[kind] = network.load()
-                calibrations[kind] = calibrate(segmenters[kind], val, console, Clock())
+                calibrations[kind] = calibrate(segmenters[kind], val, console, Clock()).calibration[0]
             networks.append(
                 NetworkFinding(
                     kind=kind,
@@ -103,9 +106,10 @@ def run_demo(request: DemoRequest, console: Console) -> DemoFindings:
                 )
             )
         with clock.section("pictures"):
-            named = {TWINS[kind]: found for kind, found in calibrations.items()}
-            write_atomically(output.path / RELIABILITY, draw_reliability(named))
-            write_atomically(output.path / COMPARISON, draw_side_by_side(_compared(segmenters, test, plan.pictures)))
+            reliability = draw_reliability({TWINS[kind]: found.reliability for kind, found in calibrations.items()})
+            comparison = draw_anomaly_grid(_compared(segmenters, test, plan.pictures))
+            for name, figure in ((RELIABILITY, reliability), (COMPARISON, comparison)):
+                write_atomically(output.path / name, file_of(figure, "png"))
         findings = DemoFindings(
             command=shlex.join(request.command),
             seed=request.seed,
@@ -128,6 +132,6 @@ def _compared(segmenters: dict[str, Segmenter], samples: SampleSet, count: int) 
         for kind, segmenter in segmenters.items():
             with torch.inference_mode():
                 maps = score_maps(segmenter(image), choose_scores(_SHOWN[kind], segmenter.provides))
-            scores |= {f"{TWINS[kind]}: {method_name(name)}": values.cpu().numpy() for name, values in maps.items()}
+            scores |= {f"{TWINS[kind]}\n{method_name(name)}": values.cpu().numpy() for name, values in maps.items()}
         compared.append(ComparedImage(image, label, scores))
     return compared

@@ -31,6 +31,7 @@ class Training:
     data_root: Path
     out: Path
     seed: int
+    init_from: Path
 
     @property
     def log(self) -> Path:
@@ -46,7 +47,8 @@ class Training:
     def words(self) -> list[str]:
         """Return the words of the command `gmmseg-anomaly`."""
         where = ["--data-root", str(self.data_root), "--out", str(self.out), "--seed", str(self.seed)]
-        return ["train", self.config, *where, "--cfg-options", *self.options]
+        start = ["--init-from", str(self.init_from)]
+        return ["train", self.config, *where, *start, "--cfg-options", *self.options]
 
     def progress(self) -> int:
         """Return the last iteration in the log."""

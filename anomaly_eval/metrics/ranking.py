@@ -11,6 +11,7 @@ import numpy as np
 
 from anomaly_eval.metrics.arrays import ArrayLike, split_by_label
 from anomaly_eval.metrics.counts import DistinctScores, ThresholdCounts, sort_anomalies, threshold_counts
+from anomaly_eval.metrics.histograms import ScoreHistogram, score_histogram
 from anomaly_eval.metrics.rates import Convention, auroc, average_precision, fpr_at_tpr
 from anomaly_eval.metrics.runs import Run, ScorePool, merged_chunks
 
@@ -98,6 +99,15 @@ class RankingState:
         workers = workers or os.cpu_count() or 1
         anomalies, inliers = self._sorted(workers)
         return threshold_counts(anomalies, inliers, workers)
+
+    def histogram(self, bins: int = 100, workers: int | None = None) -> ScoreHistogram:
+        """Return how inliers and anomalies are distributed over their scores, see `score_histogram`.
+
+        Raises ValueError where there is no anomaly or no inlier, and for fewer than one bin.
+        """
+        self._check()
+        _, inliers = self._sorted(workers or os.cpu_count() or 1)
+        return score_histogram(self._anomalies.values(), inliers, bins)
 
     def aupr_in(self, workers: int | None = None) -> float:
         """Return the average precision of the inliers: they are the positives, and lower scores are predicted as such.

@@ -46,6 +46,7 @@ class ScorePool:
         self._limit = memory_limit
         self._buffer: Scores = np.empty(0, np.float32)
         self._length = 0
+        self._sorted = False
         self._on_disk: list[Run] = []
 
     def __len__(self) -> int:
@@ -63,6 +64,7 @@ class ScorePool:
         self._reserve(max(room, len(values)), kind)
         self._buffer[self._length : self._length + len(values)] = values
         self._length += len(values)
+        self._sorted = False
 
     def merge(self, other: ScorePool) -> None:
         """Append the scores of another pool, which stays as it is."""
@@ -74,7 +76,9 @@ class ScorePool:
     def sorted_runs(self, workers: int, threads: Executor | None = None) -> list[Run]:
         """Return all scores as ascending runs; those in memory are sorted in place, as their order means nothing."""
         memory = self.values()
-        sort_in_place(memory, workers, threads)
+        if not self._sorted:
+            sort_in_place(memory, workers, threads)
+            self._sorted = True
         return [*self._on_disk, Run(memory)] if self._length else list(self._on_disk)
 
     def values(self) -> Scores:

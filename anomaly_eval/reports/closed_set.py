@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from pathlib import PurePath
+from collections.abc import Mapping, Sequence
 
 from rich import box
 from rich.columns import Columns
@@ -12,37 +11,58 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from anomaly_eval.reports.comparison import UNKNOWN, ComparisonTable, Line, Section, marked_titles, ranked_cells
+from anomaly_eval.reports.comparison import (
+    PUBLISHED,
+    UNKNOWN,
+    ComparisonTable,
+    Line,
+    Section,
+    marked_titles,
+    ranked_cells,
+)
 from anomaly_eval.reports.markdown import escape
 from anomaly_eval.reports.methods import dataset_title
 from anomaly_eval.reports.notes import closed_set_notes_of, warnings_of
+from anomaly_eval.reports.origins import origin_name
 from anomaly_eval.reports.published import PublishedClosedSetRow
-from anomaly_eval.results import ClosedSetClassRow, Results
+from anomaly_eval.results import ClosedSetClassRow, ClosedSetRow, Origin, Results
 
 METRICS = ("mIoU ↑", "mAcc ↑", "aAcc ↑")
 HIGHER_IS_BETTER = (True, True, True)
 _CLASSES_PER_BLOCK = 25
 
 
-def compare_closed_set(results: Results, published: Sequence[PublishedClosedSetRow] = ()) -> ComparisonTable:
-    """Arrange what was measured, and above it the published rows that have a value for one of the datasets."""
-    names = [row.dataset for row in results.closed_set]
+def compare_closed_set(
+    results: Results,
+    published: Sequence[PublishedClosedSetRow] = (),
+    networks: Mapping[str, Sequence[ClosedSetRow]] | None = None,
+    models: Mapping[str, Origin] | None = None,
+) -> ComparisonTable:
+    """Arrange what was measured, and above it the published rows that have a value for one of the datasets.
+
+    networks, models: the rows of several networks by name, and which networks they are, where `results` are those of
+    more than one run.
+    """
+    names = list(dict.fromkeys(row.dataset for row in results.closed_set))
     shown = [row for row in published if any(name in row.miou for name in names)]
-    name = PurePath(results.provenance.model.checkpoint).stem
-    measured = ranked_cells([[(row.miou, row.macc, row.aacc) for row in results.closed_set]], HIGHER_IS_BETTER)
+    networks = networks or {origin_name(results.provenance.model): results.closed_set}
+    rates = [{row.dataset: (row.miou, row.macc, row.aacc) for row in rows} for rows in networks.values()]
+    measured = ranked_cells([[found.get(name) for name in names] for found in rates], HIGHER_IS_BETTER)
     settings = ("Backbone",) if shown else ()
-    sections = [Section("Measured" if shown else "", (Line(name, "", (UNKNOWN,) * len(settings), measured[0]),))]
+    unknown = (UNKNOWN,) * len(settings)
+    own = tuple(Line(name, "", unknown, cells) for name, cells in zip(networks, measured, strict=True))
+    sections = [Section("Measured" if shown else "", own)]
     if shown:
         cells = ranked_cells([[(row.miou.get(name), None, None) for name in names] for row in shown], HIGHER_IS_BETTER)
         lines = (Line(row.method, "", (row.backbone,), line) for row, line in zip(shown, cells, strict=True))
-        sections.insert(0, Section("Published", tuple(lines)))
+        sections.insert(0, Section(PUBLISHED, tuple(lines)))
     return ComparisonTable(
         subject="Closed-set segmentation",
         metrics=METRICS,
         datasets=marked_titles(results, names),
         settings=settings,
         sections=tuple(sections),
-        notes=closed_set_notes_of(results, with_published=bool(shown)),
+        notes=closed_set_notes_of(results, bool(shown), networks, models),
         warnings=warnings_of(results, "closed_set"),
     )
 

@@ -10,12 +10,14 @@ from enum import Enum
 from anomaly_eval.reports.methods import dataset_title, method_name
 from anomaly_eval.reports.notes import DAGGER, Note, deviations, fit_marks, notes_of, warnings_of
 from anomaly_eval.reports.published import PublishedRow, Rates
-from anomaly_eval.results import Results
+from anomaly_eval.results import Origin, Results
 
 METRICS = ("AUROC ↑", "AP ↑", "FPR95 ↓")
 COLUMNS = ("auroc", "ap", "fpr95")
 HIGHER_IS_BETTER = (True, True, False)
 UNKNOWN = "--"
+PUBLISHED = "Published"
+PUBLISHED_WITH_MORE = "Published, with resynthesis or OOD data"
 
 
 class Rank(Enum):
@@ -33,11 +35,12 @@ class Cell:
     value: float | None
     rank: Rank
     interval: tuple[float, float] | None = None
+    digits: int = 2
 
     @property
     def text(self) -> str:
-        """Two decimals, or `--` where there is no value."""
-        return UNKNOWN if self.value is None else f"{self.value:.2f}"
+        """The number with its decimals, or `--` where there is no value."""
+        return UNKNOWN if self.value is None else f"{self.value:.{self.digits}f}"
 
     @property
     def interval_text(self) -> str:
@@ -83,10 +86,17 @@ class ComparisonTable:
     sections: tuple[Section, ...]
     notes: tuple[Note, ...]
     warnings: tuple[str, ...]
+    unit: str = "All numbers in percent"
 
 
-def compare(results: Results, published: Sequence[PublishedRow] = ()) -> ComparisonTable:
-    """Arrange measured rows, and above them the published rows that have a value for one of the datasets."""
+def compare(
+    results: Results, published: Sequence[PublishedRow] = (), models: Mapping[str, Origin] | None = None
+) -> ComparisonTable:
+    """Arrange measured rows, and above them the published rows that have a value for one of the datasets.
+
+    models: the networks by run, where `results` are those of several. Rows are ranked within their section: published
+    ones that needed more than others are no rivals of these.
+    """
     names = _datasets(results)
     shown = [row for row in published if any(name in row.rates for name in names)]
     settings = ("Resyn.", "OOD data", "mIoU") if shown else ()
@@ -94,18 +104,18 @@ def compare(results: Results, published: Sequence[PublishedRow] = ()) -> Compari
     bounds = {(row.method, row.dataset, row.metric): (row.low, row.high) for row in results.intervals}
     intervals = {key: tuple(bounds.get((*key, metric)) for metric in COLUMNS) for key in rates}
     measured = measured_lines(results, rates, HIGHER_IS_BETTER, names, settings, intervals)
-    sections = (
-        (Section("Published", _published(shown, names)), Section("Measured", measured))
-        if shown
-        else (Section("", measured),)
-    )
+    sections: tuple[Section, ...] = (Section("Measured" if shown else "", measured),)
+    with_more = [row for row in shown if row.resynthesis or row.ood_data]
+    for title, rows in ((PUBLISHED, [row for row in shown if row not in with_more]), (PUBLISHED_WITH_MORE, with_more)):
+        if rows:
+            sections = (Section(title, _published(rows, names)), *sections)
     return ComparisonTable(
         subject="Anomaly segmentation",
         metrics=METRICS,
         datasets=marked_titles(results, names),
         settings=settings,
         sections=sections,
-        notes=notes_of(results, with_published=bool(shown)),
+        notes=notes_of(results, bool(shown), models),
         warnings=warnings_of(results, "anomaly"),
     )
 

@@ -27,6 +27,16 @@ _SPECIAL = {
     "↓": r"$\downarrow$",
 }
 _WRAP = {Rank.BEST: r"\textbf{%s}", Rank.SECOND: r"\underline{%s}", Rank.OTHER: "%s"}
+# Classes define the environment, so that it is missing only where the file is compiled by itself.
+_ALONE_BEFORE = (
+    r"\ifcsname table\endcsname",
+    r"  \def\endalone{}",
+    r"\else",
+    r"  \def\endalone{\end{document}}",
+    r"  \documentclass{article}",
+)
+_ALONE_BEGIN = (r"  \begin{document}", r"\fi")
+_ALONE_AFTER = (r"\endalone",)
 # Shrinks a table that is wider than the text and leaves others as they are.
 _FIT_WIDTH = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 
@@ -37,18 +47,21 @@ def escape(text: str) -> str:
 
 
 def latex_table(table: ComparisonTable) -> str:
-    """Return a `table` environment, after a comment that names the packages it needs."""
+    r"""Return a `table` environment that compiles alone, and by \input where the packages it names are loaded."""
     packages = ["booktabs", "graphicx", *(["amssymb"] if table.settings else [])]
-    preamble = " ".join(rf"\usepackage{{{package}}}" for package in packages)
+    preamble = rf"\usepackage{{{','.join(packages)}}}"
     columns = "l" + "c" * (len(table.settings) + len(table.metrics) * len(table.datasets))
     titles = ", ".join(escape(title.removesuffix(DAGGER)) for title in table.datasets)
     return "\n".join(
         [
-            f"% Needs in the preamble: {preamble}",
+            f"% By \\input it needs in the preamble: {preamble}",
             *(f"% Warning: {' '.join(warning.split())}" for warning in table.warnings),
+            *_ALONE_BEFORE,
+            rf"  {preamble}",
+            *_ALONE_BEGIN,
             r"\begin{table}[t]",
             r"\centering",
-            rf"\caption{{{escape(table.subject)} ({titles}). All numbers in percent.}}",
+            rf"\caption{{{escape(table.subject)} ({titles}). {escape(table.unit)}.}}",
             rf"\label{{tab:{table.subject.lower().replace(' ', '-')}}}",
             r"\smallskip",
             _FIT_WIDTH,
@@ -63,6 +76,7 @@ def latex_table(table: ComparisonTable) -> str:
             *(rf"{_mark(note.mark)}{escape(note.text)}\par" for note in table.notes),
             r"\end{minipage}",
             r"\end{table}",
+            *_ALONE_AFTER,
             "",
         ]
     )

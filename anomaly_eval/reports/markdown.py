@@ -30,7 +30,7 @@ def markdown_table(table: ComparisonTable) -> str:
         lines += map(_line, section.lines)
     lines += [
         "",
-        f"All numbers in percent; {_WRAP[Rank.BEST] % 'best'}, {_WRAP[Rank.SECOND] % 'second'}.",
+        f"{table.unit}; {_WRAP[Rank.BEST] % 'best'}, {_WRAP[Rank.SECOND] % 'second'}.",
         "",
     ]
     lines += [" ".join(filter(None, ["-", _mark(note.mark), escape(note.text)])) for note in table.notes]

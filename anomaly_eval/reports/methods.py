@@ -15,13 +15,23 @@ METHOD_NAMES = {
     "mahalanobis": "Mahalanobis",
     "gmmseg": "GMMSeg",
     "gmmseg_logsumexp": "GMMSeg (log-sum-exp)",
+    "gmmseg_full": "GMMSeg (full covariance)",
     "gmmseg_normalised": "GMMSeg (normalised)",
 }
+
+_OF_RUN = "/"
 
 
 def method_name(method: str) -> str:
     """Return the name of a score as the literature writes it; an unknown one is returned as it is."""
-    return METHOD_NAMES.get(method, method)
+    run, _, score = method.rpartition(_OF_RUN)
+    name = METHOD_NAMES.get(score, score)
+    return f"{run}: {name}" if run else name
+
+
+def of_run(run: str, method: str) -> str:
+    """Return what a score is called beside those of other runs; `method_name` writes it as `RUN: SCORE`."""
+    return f"{run}{_OF_RUN}{method}"
 
 
 def dataset_title(name: str, records: Iterable[DatasetRecord]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from anomaly_eval.metrics.components import TRACKS
 from anomaly_eval.reports.comparison import (
@@ -14,15 +15,18 @@ from anomaly_eval.reports.comparison import (
     measured_lines,
 )
 from anomaly_eval.reports.methods import dataset_title
-from anomaly_eval.reports.notes import Note, deviation_notes, model_note
-from anomaly_eval.results import Results
+from anomaly_eval.reports.notes import Note, deviation_notes, model_note, model_notes
+from anomaly_eval.results import Origin, Results
 
 MEAN_METRICS = tuple(f"mean {metric}" for metric in METRICS)
 COMPONENT_METRICS = ("sIoU ↑", "PPV ↑", "F1 ↑")
 
 
-def compare_components(results: Results) -> ComparisonTable:
-    """Arrange the component metrics: mean sIoU, mean PPV, and F1 averaged over the thresholds of sIoU."""
+def compare_components(results: Results, models: Mapping[str, Origin] | None = None) -> ComparisonTable:
+    """Arrange the component metrics: mean sIoU, mean PPV, and F1 averaged over the thresholds of sIoU.
+
+    models: the networks by run, where `results` are those of several.
+    """
     names = list(dict.fromkeys(row.dataset for row in results.components))
     rates = {
         (row.method, row.dataset): (row.mean_siou, None if math.isnan(row.mean_ppv) else row.mean_ppv, row.mean_f1)
@@ -54,13 +58,13 @@ def compare_components(results: Results) -> ComparisonTable:
         datasets=marked_titles(results, names),
         settings=(),
         sections=(Section("", measured_lines(results, rates, (True, True, True), names)),),
-        notes=(*notes, model_note(results)),
+        notes=(*notes, *(model_notes(models) if models else [model_note(results)])),
         warnings=(),
     )
 
 
-def compare_per_image(results: Results) -> ComparisonTable:
-    """Arrange the means over images."""
+def compare_per_image(results: Results, models: Mapping[str, Origin] | None = None) -> ComparisonTable:
+    """Arrange the means over images; `models` by run, where `results` are those of several."""
     names = list(dict.fromkeys(row.dataset for row in results.per_image))
     rates = {
         (row.method, row.dataset): (row.per_image_auroc, row.per_image_ap, row.per_image_fpr95)
@@ -86,6 +90,6 @@ def compare_per_image(results: Results) -> ComparisonTable:
         datasets=marked_titles(results, names),
         settings=(),
         sections=(Section("", measured_lines(results, rates, HIGHER_IS_BETTER, names)),),
-        notes=(*notes, model_note(results)),
+        notes=(*notes, *(model_notes(models) if models else [model_note(results)])),
         warnings=(),
     )

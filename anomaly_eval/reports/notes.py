@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
 
 from anomaly_eval.cards import Task
 from anomaly_eval.reports.methods import dataset_title, method_name
+from anomaly_eval.reports.origins import origin_at_resolution, origin_text
 from anomaly_eval.reports.published import CLOSED_SET_SOURCE, SOURCE
-from anomaly_eval.results import DatasetRecord, FitRecord, ModelRecord, Results
+from anomaly_eval.results import ClosedSetRow, DatasetRecord, FitRecord, ModelRecord, Origin, Results
 
 DAGGER = "†"
-_HASH_DIGITS = 12
 _MOST_SIZES = 3
 
 
@@ -38,8 +38,8 @@ def deviations(record: DatasetRecord) -> list[str]:
     return found
 
 
-def notes_of(results: Results, with_published: bool) -> tuple[Note, ...]:
-    """Return the daggers, the fits, then the notes on the whole table."""
+def notes_of(results: Results, with_published: bool, models: Mapping[str, Origin] | None = None) -> tuple[Note, ...]:
+    """Return the daggers, the fits, then the notes on the whole table; `models` by run where there are several."""
     notes = deviation_notes(results, "anomaly", with_published)
     notes += [Note(str(1 + index), _fit_text(fit, methods)) for index, (fit, methods) in enumerate(_fits(results))]
     conventions = results.conventions
@@ -47,7 +47,7 @@ def notes_of(results: Results, with_published: bool) -> tuple[Note, ...]:
         Note("", f"Pooling: {conventions.pooling}. Positives: {conventions.positives}."),
         Note("", f"AUROC: {conventions.auroc}. AP: {conventions.ap}. FPR95: {conventions.fpr95}."),
         Note("", f"Class maps: {conventions.class_maps}."),
-        model_note(results),
+        *(model_notes(models) if models else [model_note(results)]),
     ]
     if results.intervals and results.provenance.bootstrap is not None:
         notes.append(Note("", f"Intervals: {results.provenance.bootstrap}."))
@@ -59,31 +59,49 @@ def notes_of(results: Results, with_published: bool) -> tuple[Note, ...]:
 
 
 def model_note(results: Results) -> Note:
-    """Say which network was run, and how."""
-    model = results.provenance.model
-    return Note("", f"{_model_text(model)} Resolution: {model.resize}, inference: {model.inference}.")
+    """Say which network was run, and how, or which score maps were read."""
+    return Note("", origin_at_resolution(results.provenance.model))
 
 
-def closed_set_notes_of(results: Results, with_published: bool) -> tuple[Note, ...]:
-    """Return the daggers, how each closed-set dataset was tested, then the notes on the whole table."""
+def model_notes(models: Mapping[str, Origin]) -> list[Note]:
+    """Say of each run which network it was, and how it was run, or which score maps were read."""
+    return [Note("", f"{name}: {origin_at_resolution(model)}") for name, model in models.items()]
+
+
+def closed_set_notes_of(
+    results: Results,
+    with_published: bool,
+    networks: Mapping[str, Sequence[ClosedSetRow]],
+    models: Mapping[str, Origin] | None = None,
+) -> tuple[Note, ...]:
+    """Return the daggers, how each closed-set dataset was tested, then the notes on the whole table.
+
+    networks: the rows of each network; models: which networks they are, where `results` are those of several runs.
+    """
     notes = deviation_notes(results, "closed_set", with_published)
-    names = [row.dataset for row in results.closed_set_classes]
-    for row in results.closed_set:
-        title = dataset_title(row.dataset, results.datasets)
-        notes.append(
-            Note(
-                "",
-                f"{title}: test settings of the {row.protocol}; mIoU over {row.n_classes} of "
-                f"{names.count(row.dataset)} classes.",
+    classes = [row.dataset for row in results.closed_set_classes]
+    for name, rows in networks.items():
+        for row in rows:
+            title = dataset_title(row.dataset, results.datasets)
+            whose = f"{name}, {title}" if models else title
+            model = models[name] if models else None
+            total = len(model.classes) if isinstance(model, ModelRecord) else classes.count(row.dataset)
+            notes.append(
+                Note(
+                    "",
+                    f"{whose}: test settings of the {row.protocol}; mIoU over {row.n_classes} of {total} classes.",
+                )
             )
-        )
     conventions = results.conventions
     notes += [
         Note("", f"Closed set: {conventions.closed_set}."),
         Note("", f"Means: {conventions.closed_set_means}."),
         Note("", f"Class maps: {conventions.closed_set_maps}."),
-        Note("", _model_text(results.provenance.model)),
     ]
+    if models:
+        notes += [Note("", f"{name}: {origin_text(models[name])}") for name in networks]
+    else:
+        notes.append(Note("", origin_text(results.provenance.model)))
     if with_published:
         text = f"Published rows are copied from {CLOSED_SET_SOURCE}; other networks, so they are ranked apart."
         notes.append(Note("", text))
@@ -148,11 +166,3 @@ def _fit_text(fit: FitRecord, methods: list[str]) -> str:
 def _sentence(text: str) -> str:
     """Begin a text with a capital and end it with a full stop."""
     return f"{text[:1].upper()}{text[1:].removesuffix('.')}."
-
-
-def _model_text(model: ModelRecord) -> str:
-    """Name the network and its weights, without the folders they lay in."""
-    return (
-        f"Checkpoint: {PurePath(model.checkpoint).name} (sha256 {model.checkpoint_sha256[:_HASH_DIGITS]}), "
-        f"config: {PurePath(model.config).name}."
-    )

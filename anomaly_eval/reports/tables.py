@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from anomaly_eval.reports.closed_set import class_table_markdown, compare_closed_set, print_classes
 from anomaly_eval.reports.comparison import ComparisonTable, compare
+from anomaly_eval.reports.csv_files import csv_of
 from anomaly_eval.reports.latex import latex_table
 from anomaly_eval.reports.markdown import markdown_table
 from anomaly_eval.reports.more_measures import compare_components, compare_per_image
@@ -23,7 +21,6 @@ from anomaly_eval.results import (
     DifferenceRow,
     IntervalRow,
     PerImageRow,
-    Record,
     Results,
     Row,
 )
@@ -35,14 +32,14 @@ def write_tables(results: Results, folder: Path, with_published: bool) -> None:
     if _has(results, "anomaly"):
         tables |= {"results.csv": results_csv(results), "results.tex": results_latex(results, with_published)}
     if results.intervals:
-        tables["intervals.csv"] = _csv(IntervalRow, results.intervals)
+        tables["intervals.csv"] = csv_of(IntervalRow, results.intervals)
     if results.differences:
-        tables["differences.csv"] = _csv(DifferenceRow, results.differences)
+        tables["differences.csv"] = csv_of(DifferenceRow, results.differences)
     if results.per_image:
-        tables["per_image.csv"] = _csv(PerImageRow, results.per_image)
+        tables["per_image.csv"] = csv_of(PerImageRow, results.per_image)
         tables["per_image.tex"] = latex_table(compare_per_image(results))
     if results.components:
-        tables["components.csv"] = _csv(ComponentRow, results.components)
+        tables["components.csv"] = csv_of(ComponentRow, results.components)
         tables["components.tex"] = latex_table(compare_components(results))
     if _has(results, "closed_set"):
         tables |= {
@@ -56,17 +53,17 @@ def write_tables(results: Results, folder: Path, with_published: bool) -> None:
 
 def results_csv(results: Results) -> str:
     """Return the rows, with the fields of `Row` as columns; numbers read back are exactly those measured."""
-    return _csv(Row, results.rows)
+    return csv_of(Row, results.rows)
 
 
 def closed_set_csv(results: Results) -> str:
     """Return a row for each closed-set dataset, with the fields of `ClosedSetRow` as columns."""
-    return _csv(ClosedSetRow, results.closed_set)
+    return csv_of(ClosedSetRow, results.closed_set)
 
 
 def closed_set_classes_csv(results: Results) -> str:
     """Return a row for each class of each closed-set dataset, with the fields of `ClosedSetClassRow` as columns."""
-    return _csv(ClosedSetClassRow, results.closed_set_classes)
+    return csv_of(ClosedSetClassRow, results.closed_set_classes)
 
 
 def results_latex(results: Results, with_published: bool) -> str:
@@ -103,14 +100,6 @@ def print_results(console: Console, results: Results, with_published: bool) -> N
 
 def _has(results: Results, task: str) -> bool:
     return any(record.task == task for record in results.datasets)
-
-
-def _csv(kind: type[Record], rows: Sequence[Record]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, kind.model_fields, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(row.model_dump() for row in rows)
-    return text.getvalue()
 
 
 def _comparison(results: Results, with_published: bool) -> ComparisonTable:

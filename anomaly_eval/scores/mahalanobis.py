@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from anomaly_eval.errors import InputError
 from anomaly_eval.labels import VOID
 from anomaly_eval.prediction import Prediction
 from anomaly_eval.resizing import CoarseMaps
@@ -71,6 +72,11 @@ class Mahalanobis(FittedScore):
         if self.means_ is None or self.whitening_ is None:
             raise ValueError("mahalanobis has no statistics: fit it or load them first")
         device = maps.values.device
+        if self.means_.shape[1] != len(maps.values):
+            raise InputError(
+                f"the statistics of mahalanobis are of {self.means_.shape[1]} features, the network has "
+                f"{len(maps.values)}; fit again."
+            )
         distances = class_distances(maps.values.flatten(1), self.means_.to(device), self.whitening_.to(device))
         return maps.like(distances.float().reshape(-1, *maps.values.shape[1:]))
 
@@ -109,9 +115,11 @@ class Mahalanobis(FittedScore):
         return {"means": self.means_, "whitening": self.whitening_}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        means, whitening = state["means"], state["whitening"]
+        means, whitening = state["means"].double(), state["whitening"].double()
         if means.dim() != 2 or whitening.dim() != 2 or means.shape[1] != whitening.shape[1]:
             raise ValueError("means and whitening do not fit each other")
+        if not (means.numel() and means.isfinite().all() and whitening.isfinite().all()):
+            raise ValueError("means and whitening must be finite, and there must be some")
         self.means_, self.whitening_ = means, whitening
 
 

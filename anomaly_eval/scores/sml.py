@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from anomaly_eval.errors import InputError
 from anomaly_eval.prediction import Prediction
 from anomaly_eval.scores.base import ClassStatistics, FittedScore
 from anomaly_eval.scores.boundaries import smooth, suppress_boundaries
@@ -58,6 +59,10 @@ class SML(FittedScore):
         if self.mean_ is None or self.deviation_ is None:
             raise ValueError("sml has no statistics: fit it or load them first")
         like = statistics.values
+        if len(self.mean_) != len(like):
+            raise InputError(
+                f"the statistics of sml are of {len(self.mean_)} classes, the network has {len(like)}; fit again."
+            )
         predicted = statistics.argmax
         return standardised_max_logit(statistics.max, predicted, self.mean_.to(like), self.deviation_.to(like))
 
@@ -111,9 +116,11 @@ class SML(FittedScore):
         return {"mean": self.mean_, "deviation": self.deviation_}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        mean, deviation = state["mean"], state["deviation"]
+        mean, deviation = state["mean"].double(), state["deviation"].double()
         if mean.dim() != 1 or mean.shape != deviation.shape:
             raise ValueError("mean and deviation do not fit each other")
+        if not (mean.isfinite().all() and deviation.isfinite().all() and (deviation > 0).all()):
+            raise ValueError("mean and deviation must be finite, and the deviation positive")
         self.mean_, self.deviation_ = mean, deviation
 
 

@@ -6,6 +6,7 @@ import ast
 import hashlib
 import json
 import re
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from gmmseg.checkpoints import Checkpoint
 _FOR_TRAINING = frozenset({"init_cfg", "pretrained", "loss_decode", "auxiliary_head", "sampler"})
 # Modules of the zoo read files that their settings name, some of them by unpickling.
 _FILE = re.compile(r"[/\\]|\.(pkl|pickle|json|ya?ml|npy|npz|pt|pth|ckpt|bin|py)$", re.IGNORECASE)
+_LONGEST = 1_000_000
+"""Characters of a config inside a checkpoint; those of the zoo have some tens of thousands."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,11 @@ class ModelConfig:
     @property
     def sha256(self) -> str:
         """Hash of the model's settings, the same wherever they were read from."""
-        return hashlib.sha256(json.dumps(self.model, sort_keys=True, default=list).encode()).hexdigest()
+        try:
+            text = json.dumps(self.model, sort_keys=True, default=list)
+        except TypeError:  # keys of several kinds have no order, and a config file may hold classes and functions
+            text = json.dumps(_with_text_keys(self.model), sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 def find_config(checkpoint: Checkpoint, given: str | None) -> ModelConfig:
@@ -42,13 +49,13 @@ def find_config(checkpoint: Checkpoint, given: str | None) -> ModelConfig:
     """
     if given is not None:
         return _config_from_file(given)
-    text = checkpoint.meta.get("cfg") or checkpoint.meta.get("config")
-    if not isinstance(text, str) or not text.strip():
+    texts = [text for name in ("cfg", "config") if isinstance(text := checkpoint.meta.get(name), str) and text.strip()]
+    if not texts:
         raise InputError(
             f"the checkpoint {checkpoint.path} carries no config; name it with --config FILE.py or mmseg::NAME."
         )
     try:
-        settings = parse_literals(text)
+        settings = parse_literals(texts[0])
     except ValueError as error:
         raise InputError(
             f"the config inside {checkpoint.path} is more than plain values ({error}) and is not executed; name a "
@@ -67,6 +74,8 @@ def parse_literals(text: str) -> dict[str, Any]:
 
     This is the whole of what `mmengine.Config.pretty_text` writes. Raises ValueError for anything else.
     """
+    if len(text) > _LONGEST:
+        raise ValueError("it is too long")
     try:
         return dict(_assignment(statement) for statement in _parse(text).body)
     except (RecursionError, MemoryError) as error:
@@ -85,6 +94,12 @@ def _parse(text: str) -> ast.Module:
 def for_inference(model: dict[str, Any]) -> dict[str, Any]:
     """Drop what only training uses: how weights begin, losses (which may name files), auxiliary heads, samplers."""
     return {key: _for_inference(value) for key, value in model.items() if key not in _FOR_TRAINING}
+
+
+def _with_text_keys(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _with_text_keys(item) for key, item in value.items()}
+    return [_with_text_keys(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _for_inference(value: Any) -> Any:
@@ -126,7 +141,7 @@ def _literal(node: ast.expr) -> Any:
             value = _literal(operand)
             if isinstance(value, int | float):
                 return -value
-        case ast.Constant(value=value):
+        case ast.Constant(value=(str() | bool() | int() | float() | None) as value):
             return value
     raise ValueError(f"line {node.lineno} holds `{ast.unparse(node)[:60]}`")
 
@@ -162,8 +177,8 @@ def _refuse_what_reads_or_imports(value: Any, path: Path) -> None:
         scope, kind = value.get("_scope_", "mmseg"), value.get("type")
         if scope != "mmseg" or (kind is not None and not _is_registered(kind)):
             raise InputError(
-                f"the config inside {path} asks for {kind!r}, which is no module of mmsegmentation; name a config "
-                f"file that you trust with --config."
+                f"the config inside {path} asks for {reprlib.repr(kind)}, which is no module of mmsegmentation; name a "
+                f"config file that you trust with --config."
             )
         for item in value.values():
             _refuse_what_reads_or_imports(item, path)
@@ -172,8 +187,8 @@ def _refuse_what_reads_or_imports(value: Any, path: Path) -> None:
             _refuse_what_reads_or_imports(item, path)
     elif isinstance(value, str) and _FILE.search(value):
         raise InputError(
-            f"the config inside {path} names a file ({value!r}), which is not read on a checkpoint's word; name a "
-            f"config file that you trust with --config."
+            f"the config inside {path} names a file ({value[:200]!r}), which is not read on a checkpoint's word; name "
+            f"a config file that you trust with --config."
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +32,9 @@ from anomaly_eval.protocol import TestProtocol
 from anomaly_eval.resizing import CoarseMaps
 from anomaly_eval.results import FitRecord, ModelRecord
 from anomaly_eval.segmenters.configs import ModelConfig, find_config
+from anomaly_eval.segmenters.growth import TooLargeError, no_larger_than
 from anomaly_eval.segmenters.input_size import InputSize
+from anomaly_eval.segmenters.own_windows import windows_of
 from anomaly_eval.segmenters.windows import WindowFeatureMean, WindowMean, window_corners
 from gmmseg.checkpoints import Checkpoint, load_checkpoint
 from gmmseg.classifier import GMMClassifier
@@ -71,7 +73,7 @@ class MmsegSegmenter:
         self.device, self.input_size, self.window_batch = device, input_size, window_batch
         self.classes = _class_names(checkpoint, model)
         self.fits = _fits(checkpoint)
-        self._windows = _windows(model, config)
+        self._windows = windows_of(model.test_cfg, config.source)
         # mmsegmentation resizes logits to the network's input first, and those to the image.
         self._resizes_twice = False
         self._head = model.decode_head[-1] if isinstance(model.decode_head, nn.ModuleList) else model.decode_head
@@ -85,6 +87,8 @@ class MmsegSegmenter:
         if isinstance(self.classifier, GMMClassifier):
             self._logits_are_densities = self._gives_coarse_logits and self.classifier.gives_densities
             self.provides |= {"log_density", "log_density_logsumexp"}
+            if self.classifier.full is not None:
+                self.provides |= {"log_density_full"}
 
     def __call__(self, image: NDArray[np.uint8]) -> Prediction:
         """Segment an RGB image (height, width, 3), uint8; maps stand for the image at its own size."""
@@ -93,8 +97,8 @@ class MmsegSegmenter:
         with torch.inference_mode():
             try:
                 maps = self._infer(self._preprocess(resized), resized.shape[:2])
-            except (RuntimeError, MemoryError) as error:
-                reason = str(error).strip().split("\n")[0] or "not enough memory"
+            except Exception as error:  # modules of the zoo fail in their own ways on settings that make no sense
+                reason = "not enough memory" if isinstance(error, MemoryError) else _first_line(error)
                 raise InputError(
                     f"the network cannot process an input of {resized.shape[1]}x{resized.shape[0]} ({reason}); use "
                     f"--resize, another --device, or an mmcv with compiled operations where one is missing."
@@ -112,6 +116,12 @@ class MmsegSegmenter:
         if self._logits_are_densities and "log_density" in self.provides:
             found["log_density"] = found["logits"]
         return Prediction(**found)
+
+    def giving(self, fields: Collection[str]) -> MmsegSegmenter:
+        """Return this network without the maps that nobody looks at: some take longer than the network."""
+        other = copy.copy(self)
+        other.provides = self.provides & ({"logits"} | set(fields))
+        return other
 
     def under(self, protocol: TestProtocol | None) -> MmsegSegmenter:
         """Return this network as mmsegmentation tests it on a closed-set dataset; it gives logits alone.
@@ -203,15 +213,21 @@ class MmsegSegmenter:
             seen["features"] = arguments[0]
 
         def keep_densities(module: ClassMixtures, arguments: tuple[Tensor, ...], joint: Tensor) -> None:
-            if not self._logits_are_densities:
+            if "log_density" in self.provides and not self._logits_are_densities:
                 seen["log_density"] = module.class_log_density(joint, "max")
-            seen["log_density_logsumexp"] = module.class_log_density(joint, "logsumexp")
+            if "log_density_logsumexp" in self.provides:
+                seen["log_density_logsumexp"] = module.class_log_density(joint, "logsumexp")
+
+        def keep_full_densities(module: GMMClassifier, arguments: tuple[Tensor, ...]) -> None:
+            seen["log_density_full"] = module.full_log_density(arguments[0])
 
         with ExitStack() as hooks:
             if self.classifier is not None and "features" in self.provides:
                 hooks.enter_context(self.classifier.register_forward_pre_hook(keep_features))
-            if isinstance(self.classifier, GMMClassifier) and "log_density" in self.provides:
+            if isinstance(self.classifier, GMMClassifier):
                 hooks.enter_context(self.classifier.mixtures.register_forward_hook(keep_densities))
+                if "log_density_full" in self.provides:
+                    hooks.enter_context(self.classifier.register_forward_pre_hook(keep_full_densities))
             yield seen
 
 
@@ -233,12 +249,20 @@ def load_segmenter(
     init_default_scope("mmseg")
     found = find_config(checkpoint, config)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), no_larger_than(checkpoint.weights):
             # The zoo warns of its own deprecated calls and of losses, which inference does not use.
             warnings.simplefilter("ignore")
             model = MODELS.build(ConfigDict(found.model))
+    except TooLargeError as error:
+        raise InputError(
+            f"the config ({found.source}) asks for a far larger network than the weights in {checkpoint_path}; name "
+            f"its own config with --config."
+        ) from error
     except Exception as error:  # the zoo's constructors fail in their own ways
-        raise InputError(f"the config ({found.source}) does not build a network ({error}).") from error
+        raise InputError(
+            f"the config ({found.source}) does not build a network for {checkpoint_path} ({_first_line(error)}); name "
+            f"its own config with --config."
+        ) from error
     if not isinstance(model, EncoderDecoder):
         raise InputError(
             f"the config ({found.source}) builds a {type(model).__name__}; only EncoderDecoder networks can be used."
@@ -256,6 +280,13 @@ def load_segmenter(
     )
 
 
+def _first_line(error: Exception) -> str:
+    """Return what an error says first, short enough for a sentence and without control characters."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    said = lines[0].strip()[:300] if lines else type(error).__name__
+    return "".join(character if character.isprintable() else "?" for character in said)
+
+
 def _check_normalisation(model: EncoderDecoder, config: ModelConfig) -> None:
     """Refuse a network that would see raw pixels."""
     if not isinstance(model.data_preprocessor, SegDataPreProcessor):
@@ -263,25 +294,6 @@ def _check_normalisation(model: EncoderDecoder, config: ModelConfig) -> None:
             f"the config ({config.source}) has no SegDataPreProcessor in its model, so images could not be normalised; "
             f"name a config of mmsegmentation 1.x with --config."
         )
-
-
-def _windows(model: EncoderDecoder, config: ModelConfig) -> tuple[tuple[int, int], tuple[int, int]] | None:
-    """Return crop and stride, (height, width), of the model's test settings, or None where whole images run.
-
-    Raises InputError for another mode and for windows that do not cover an image.
-    """
-    test = model.test_cfg or {}
-    mode = test.get("mode", "whole")
-    if mode == "whole":
-        return None
-    crop, stride = test.get("crop_size"), test.get("stride")
-    pairs = [tuple(value) for value in (crop, stride) if isinstance(value, list | tuple) and len(value) == 2]
-    if mode != "slide" or len(pairs) < 2 or not all(0 < step <= side for side, step in zip(*pairs, strict=True)):
-        raise InputError(
-            f"the test_cfg of the config ({config.source}) asks for mode {mode!r}, crop {crop} and stride {stride}; "
-            f"mode must be whole, or slide with two sides of a crop and strides of at most these."
-        )
-    return pairs[0], pairs[1]
 
 
 def _choose_device(name: DeviceName) -> torch.device:
@@ -296,7 +308,8 @@ def _load_weights(model: nn.Module, checkpoint: Checkpoint, config: ModelConfig)
     expected = {name: value for name, value in model.state_dict().items() if _matters(name)}
     given = {name: value for name, value in checkpoint.weights.items() if _matters(name)}
     for name in expected.keys() & given.keys():
-        if name.endswith(("conv_seg.weight", "conv_seg.mixtures.means")) and len(expected[name]) != len(given[name]):
+        of_classes = name.endswith(("conv_seg.weight", "conv_seg.mixtures.means")) and given[name].dim() > 0
+        if of_classes and len(expected[name]) != len(given[name]):
             raise InputError(
                 f"the checkpoint {checkpoint.path} was trained for {len(given[name])} classes, but the config "
                 f"({config.source}) builds {len(expected[name])}; name its own config with --config."

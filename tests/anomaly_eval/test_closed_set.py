@@ -20,6 +20,7 @@ from anomaly_eval.cards import load_card
 from anomaly_eval.clock import Clock
 from anomaly_eval.closed_set import check_same_classes, evaluate_closed_set
 from anomaly_eval.errors import InputError
+from anomaly_eval.maps.source import NetworkScores
 from anomaly_eval.samples import find_samples
 from anomaly_eval.segmenters.input_size import InputSize
 from anomaly_eval.segmenters.mmseg import load_segmenter
@@ -317,7 +318,7 @@ def test_each_task_refuses_the_other_ones_datasets(tmp_path, data, checkpoint):
     closed = find_samples(*load_card(str(tmp_path / "training.yaml")), data)
     anomalies = find_samples(*load_card("road_anomaly"), data)
     with pytest.raises(InputError, match=r"training is a closed-set dataset .* --fit-dataset"):
-        evaluate_dataset(segmenter, closed, [], QUIET, Clock())
+        evaluate_dataset(NetworkScores(segmenter, []), closed, QUIET, Clock())
     with pytest.raises(InputError, match="road_anomaly is an anomaly dataset"):
         evaluate_closed_set(segmenter, anomalies, QUIET, Clock())
     with pytest.raises(InputError, match="road_anomaly is an anomaly dataset"):

@@ -169,3 +169,12 @@ def test_the_record_is_plain_json(tmp_path, evaluate):
     parts = sum(timing[name] for name in ("load", "input", "fit", "forward", "scores", "metrics", "output"))
     assert 0 < parts <= timing["total"]
     assert content["conventions"]["fpr95"].startswith("first_geq")
+
+
+def test_a_page_to_browse_is_written_on_request(tmp_path, evaluate):
+    assert evaluate("--scores", "msp", "--page")[0] == 0
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "MSP" in page and f"{float(rows(tmp_path / 'out')[0]['auroc']):.2f}" in page
+    # The images come after the data: one element for each.
+    assert page.count('id="pictures-0-') == 4
+    assert not list((tmp_path / "out").glob(".page*"))

@@ -90,9 +90,22 @@ def test_missing_folders_give_nothing(tmp_path: Path) -> None:
 def test_loops_of_links_end(tmp_path: Path) -> None:
     touch(tmp_path, "set/a.png")
     (tmp_path / "set" / "loop").symlink_to(tmp_path / "set")
-    (tmp_path / "set" / "self.png").symlink_to(tmp_path / "set" / "self.png")
     assert found(tmp_path, "{folder}/*/*/*/{id}.png") == {"a": ["set/loop/loop/loop/a.png"]}
     assert list(found(tmp_path, "{folder}/{id}.png")) == ["a"]
+
+
+def test_what_only_has_the_name_of_a_file_is_named(tmp_path: Path) -> None:
+    touch(tmp_path, "set/a.png")
+    (tmp_path / "set" / "self.png").symlink_to(tmp_path / "set" / "self.png")
+    with pytest.raises(InputError, match=r"set/self\.png is a pipe, a device, or a link that leads nowhere"):
+        found(tmp_path, "{folder}/{id}.png")
+    assert list(found(tmp_path, "{folder}/{id:a*}.png")) == ["a"]
+
+
+def test_wildcards_in_a_level_are_limited() -> None:
+    parse_template("{folder}/*/{number}_{id}_*.png")
+    with pytest.raises(ValueError, match=r"more than 3 wildcards in a name"):
+        parse_template("{folder}/*_{number}_{id}_*.png")
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="permissions do not bind this user")

@@ -54,6 +54,8 @@ def test_intervals_hold_the_metric_and_are_the_same_for_a_seed(tmp_path, evaluat
 def test_without_being_asked_nothing_more_is_measured(tmp_path, evaluate):
     assert evaluate("--scores", "msp")[0] == 0
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "curves.csv",
+        "histograms.csv",
         "results.csv",
         "results.json",
         "results.md",

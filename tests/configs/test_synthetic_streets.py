@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import gmmseg.heads  # noqa: F401  isort: skip
+import mmseg.models  # noqa: F401
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS
+
 from anomaly_eval.cards import load_card
-from anomaly_eval.demo.plan import NETWORK, TWINS
+from anomaly_eval.demo.plan import BACKBONE, NETWORK, TWINS
 from anomaly_eval.scenes.writing import CLASSES_NAME
+from gmmseg.checkpoints import load_checkpoint
+from gmmseg.training.initialisation import load_what_fits
 from tests.configs.loading import DEMO, FOLDER, heads, load
 
 
@@ -22,7 +29,19 @@ def test_the_classes_are_the_cards() -> None:
     assert heads(config)[-1].num_classes == len(card.classes)
 
 
-def test_both_networks_start_from_random_weights() -> None:
+def test_the_shipped_backbone_fits_both_networks_whole_and_alone() -> None:
+    init_default_scope("mmseg")
+    checkpoint = load_checkpoint(BACKBONE)
+    for kind in TWINS:
+        network = MODELS.build(load(f"{kind}_{DEMO}").model)
+        report = load_what_fits(network, checkpoint.weights, BACKBONE.name)
+        own = [name for name in network.state_dict() if name.startswith("backbone.")]
+        assert sorted(report.loaded) == sorted(own)
+        assert not report.left_over and not report.other_shape
+        assert not any(name.startswith("backbone.") for name in report.missing)
+
+
+def test_without_the_demo_both_networks_start_from_random_weights() -> None:
     for kind in TWINS:
         model = load(f"{kind}_{DEMO}").model
         assert model.get("pretrained") is None

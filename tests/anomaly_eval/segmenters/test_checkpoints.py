@@ -283,3 +283,36 @@ def test_the_same_settings_have_the_same_hash_wherever_they_come_from(tmp_path):
     file = tmp_path / "same.py"
     file.write_text(f"model = {networks.CGNET!r}")
     assert find_config(checkpoint, None).sha256 == find_config(checkpoint, str(file)).sha256
+
+
+@pytest.mark.parametrize("text", ["model = {1: 2, 'a': 3}", "model = dict(a={(1, 2): 3})", "model = dict(a=None)"])
+def test_keys_of_several_kinds_have_a_hash(tmp_path, text):
+    first, second = (find_config(config_in_checkpoint(tmp_path, text), None).sha256 for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize("value", ["b'x'", "1j", "..."])
+def test_values_that_no_config_holds_are_refused(value):
+    with pytest.raises(ValueError, match="line 1 holds"):
+        parse_literals(f"model = {value}")
+
+
+def test_a_config_without_end_is_not_parsed(tmp_path):
+    checkpoint = config_in_checkpoint(tmp_path, "model = [" + "0," * 600_000 + "]")
+    with pytest.raises(InputError, match=r"net\.pth is more than plain values \(it is too long\)"):
+        find_config(checkpoint, None)
+
+
+def test_a_config_that_is_no_text_is_none(tmp_path):
+    checkpoint = config_in_checkpoint(tmp_path, torch.ones(3))
+    with pytest.raises(InputError, match=r"net\.pth carries no config"):
+        find_config(checkpoint, None)
+
+
+@pytest.mark.parametrize(
+    "test_cfg", [1, "whole", dict(mode="slide", crop_size=("a", "b"), stride=(1, 1)), dict(mode="slide", stride=3)]
+)
+def test_test_settings_that_are_none_are_refused(tmp_path, test_cfg):
+    path = networks.save(tmp_path / "net.pth", networks.CGNET | {"test_cfg": test_cfg}, networks.build(networks.CGNET))
+    with pytest.raises(InputError, match="test_cfg"):
+        load_segmenter(path, device="cpu")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from anomaly_eval.calibrating import calibrate
+from anomaly_eval.calibration.measuring import calibrate
 from anomaly_eval.clock import Clock
 from anomaly_eval.errors import InputError
 from anomaly_eval.network import NetworkRequest
@@ -19,7 +19,7 @@ from anomaly_eval.samples import find_dataset
 def test_pooled_over_images(data: Path, checkpoint: Path, tmp_path: Path) -> None:
     samples = find_dataset(str(tmp_path / "training.yaml"), data)
     segmenter = NetworkRequest(checkpoint, device="cpu").load()
-    found = calibrate(segmenter, samples, Console(quiet=True), Clock(), bins=10)
+    found = calibrate(segmenter, samples, Console(quiet=True), Clock(), bins=10).calibration[0]
     confidence, right = [], []
     for sample in samples.samples:
         image, label = sample.read_image(), sample.read_label()

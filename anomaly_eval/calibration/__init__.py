@@ -1,0 +1,1 @@
+"""Calibration of networks on a closed-set dataset: the command `calibrate`."""

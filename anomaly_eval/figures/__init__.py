@@ -1,0 +1,1 @@
+"""Figures for papers: one style, PDF and PNG, from plain data."""

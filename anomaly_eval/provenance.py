@@ -1,0 +1,45 @@
+"""Where numbers come from: versions, times."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+from anomaly_eval.clock import Clock, peak_memory_mb
+from anomaly_eval.results import Timing
+
+
+def timing_of(clock: Clock) -> Timing:
+    """Return what a clock counted, and the peak memory so far."""
+    spent = clock.seconds
+    return Timing(
+        load=spent["load"],
+        input=spent["input"],
+        fit=spent["fit"],
+        forward=spent["forward"],
+        scores=spent["scores"],
+        metrics=spent["metrics"],
+        output=spent["output"],
+        total=clock.total,
+        peak_memory_mb=peak_memory_mb(),
+    )
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that numbers depend on."""
+    found = {"python": platform.python_version()}
+    for package in (
+        "gmmseg-anomaly",
+        "torch",
+        "numpy",
+        "mmsegmentation",
+        "mmengine",
+        "mmcv",
+        "mmcv-lite",
+        "pillow",
+    ):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,113 @@
+"""Whatever a statistics file holds, its scores can be computed or one sentence comes out."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import save
+
+from anomaly_eval.fitting import load_statistics, save_statistics, tensors_sha256
+from anomaly_eval.prediction import Prediction
+from anomaly_eval.resizing import CoarseMaps
+from anomaly_eval.results import FitRecord, ModelRecord
+from anomaly_eval.scores import FittedScore, score_maps
+from anomaly_eval.scores.mahalanobis import Mahalanobis
+from anomaly_eval.scores.sml import SML
+from tests.anomaly_eval.fuzzing.readers import ODD_TEXT, ODD_VALUES, damaged, examples, only_input_errors, rearranged
+
+MODEL = ModelRecord(
+    checkpoint="net.pth",
+    checkpoint_sha256="a" * 64,
+    config="checkpoint meta",
+    config_sha256="b" * 64,
+    classes=["road", "sky", "car"],
+    inference="whole",
+    resize="native",
+    device="cpu",
+)
+FIT = FitRecord(dataset="cityscapes", n_images=3, expected_images=3, files_sha256="c" * 64, notes=[])
+PREDICTION = Prediction(
+    logits=CoarseMaps.covering(torch.randn(3, 4, 5), (8, 10)),
+    features=CoarseMaps.covering(torch.randn(2, 4, 5), (8, 10)),
+)
+TENSORS = {
+    "sml.mean": torch.zeros(3, dtype=torch.float64),
+    "sml.deviation": torch.ones(3, dtype=torch.float64),
+    "mahalanobis.means": torch.zeros(3, 2, dtype=torch.float64),
+    "mahalanobis.whitening": torch.eye(2, dtype=torch.float64),
+}
+
+
+def written() -> bytes:
+    """Return a valid file."""
+    sml, mahalanobis = SML(), Mahalanobis()
+    sml.load_state({"mean": TENSORS["sml.mean"], "deviation": TENSORS["sml.deviation"]})
+    mahalanobis.load_state({"means": TENSORS["mahalanobis.means"], "whitening": TENSORS["mahalanobis.whitening"]})
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "stats.safetensors"
+        save_statistics(path, MODEL, [sml, mahalanobis], {"sml": FIT, "mahalanobis": FIT})
+        return path.read_bytes()
+
+
+VALID = written()
+METADATA = {
+    "format": "gmmseg-anomaly statistics 1",
+    "model": MODEL.model_dump_json(),
+    "fits": json.dumps({"sml": FIT.model_dump(), "mahalanobis": FIT.model_dump()}),
+}
+ODD_TENSORS = st.builds(
+    lambda shape, kind, value: torch.full(shape, value, dtype=torch.float64).to(kind),
+    st.lists(st.integers(0, 4), max_size=3),
+    st.sampled_from(
+        [torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.bool, torch.uint8]
+    ),
+    st.sampled_from([1.0, 0.0, -1.0, 1e300, float("nan"), float("inf")]),
+)
+
+
+def use(content: bytes) -> None:
+    """Load statistics into both scores and compute those that have them."""
+    scores: list[FittedScore] = [SML(), Mahalanobis()]
+    with tempfile.TemporaryDirectory() as folder, only_input_errors():
+        path = Path(folder) / "stats.safetensors"
+        path.write_bytes(content)
+        load_statistics(path, MODEL, scores)
+        score_maps(PREDICTION, [score for score in scores if score.fitted])
+
+
+def written_as(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> bytes:
+    """Return a file of any content whose hash is right."""
+    return save(tensors, metadata=metadata | {"tensors_sha256": tensors_sha256(tensors)})
+
+
+@given(content=damaged([VALID]))
+@examples(300)
+def test_damaged_statistics(content: bytes) -> None:
+    use(content)
+
+
+@given(data=st.data())
+@examples(150)
+def test_other_tensors(data: st.DataObject) -> None:
+    tensors = dict(TENSORS)
+    for name in data.draw(st.lists(st.sampled_from(sorted(tensors)), min_size=1, max_size=3)):
+        tensors[name] = data.draw(ODD_TENSORS)
+    use(written_as(tensors, METADATA))
+
+
+@given(data=st.data())
+@examples(150)
+def test_other_metadata(data: st.DataObject) -> None:
+    metadata: dict[str, Any] = dict(METADATA)
+    part = data.draw(st.sampled_from(sorted(metadata)))
+    tree = st.one_of(ODD_VALUES, rearranged(json.loads(metadata[part])) if part != "format" else ODD_TEXT)
+    metadata[part] = data.draw(st.one_of(tree.map(json.dumps), ODD_TEXT))
+    if data.draw(st.booleans()):
+        del metadata[data.draw(st.sampled_from(sorted(metadata)))]
+    use(save(TENSORS, metadata=metadata))

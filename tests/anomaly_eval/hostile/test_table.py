@@ -1,0 +1,89 @@
+"""Every row of the table of hostile and broken files in README.md, through the command."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from anomaly_eval.cli import main
+from tests.anomaly_eval.commands import assert_refused
+from tests.anomaly_eval.hostile import cards, checkpoints, images, labels, outputs, places, results, statistics
+from tests.anomaly_eval.hostile.bench import Bench, Prepare, Row, copy_of, draw
+
+README = Path(__file__).parents[3] / "README.md"
+HEADING = "## Hostile and broken files"
+MODULES = (checkpoints, cards, images, labels, places, statistics, results, outputs)
+ROWS: list[Row] = [row for module in MODULES for row in module.ROWS]
+
+
+@pytest.fixture(scope="session")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """The bench before anything is damaged; the network, its statistics and its results are made once."""
+    from tests.anomaly_eval import networks
+
+    bench = draw(tmp_path_factory.mktemp("good"), pytest.MonkeyPatch())
+    networks.save(bench.folder / "net.pth", networks.CGNET)
+    assert main(bench.fit(bench.folder / "stats.safetensors")) == 0
+    assert main(bench.eval(out=bench.folder / "run")) == 0
+    return bench
+
+
+@pytest.mark.parametrize(
+    ("row", "prepare"),
+    [
+        pytest.param(row, prepare, id=f"{row.what}{f' {number}' if number else ''}")
+        for row in ROWS
+        for number, prepare in enumerate(row.variations)
+    ],
+)
+def test_row(
+    row: Row,
+    prepare: Prepare,
+    good: Bench,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if row.only_as_ordinary_user and not permissions_bind(tmp_path / "closed"):
+        pytest.skip("permissions do not bind this user")
+    monkeypatch.delenv(checkpoints.RAN, raising=False)
+    bench = copy_of(good, tmp_path, monkeypatch)
+    words = prepare(bench)
+    capsys.readouterr()
+    code = main(list(words))
+    captured = capsys.readouterr()
+    print(captured.err)
+    assert checkpoints.RAN not in os.environ
+    assert code == row.code, captured.err
+    row.check(bench)
+    if code == 0:
+        return
+    assert_refused((code, captured.out, captured.err), row.names, *row.fragments)
+    assert re.search(r"[;,:] \S+ .*\.$", captured.err.strip()), "no remedy"
+    assert len(captured.err) < 2000
+    assert not bench.out.exists() and not list(bench.folder.glob(".out*"))
+
+
+def permissions_bind(path: Path) -> bool:
+    """Whether a file without permissions cannot be read, as everybody but root expects."""
+    path.touch(mode=0)
+    binding = not os.access(path, os.R_OK)
+    path.unlink()
+    return binding
+
+
+def test_the_table_in_the_readme_has_exactly_these_rows() -> None:
+    text = README.read_text(encoding="utf-8")
+    if HEADING not in text:
+        pytest.skip("README.md has no such table")
+    section = text.split(HEADING, 1)[1].split("\n## ", 1)[0]
+    found = [line for line in section.splitlines() if re.match(r"\| .* \| [02] \| ", line)]
+    assert found == [line_of(row) for row in ROWS]
+
+
+def line_of(row: Row) -> str:
+    """Return a row as Markdown."""
+    return f"| {row.what} | {row.code} | {row.answer} |"

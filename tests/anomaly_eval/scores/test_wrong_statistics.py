@@ -1,0 +1,79 @@
+"""Statistics that are missing, damaged, or of another network never become numbers."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from anomaly_eval.errors import InputError
+from anomaly_eval.prediction import Prediction
+from anomaly_eval.resizing import CoarseMaps
+from anomaly_eval.scores import FittedScore, score_maps
+from anomaly_eval.scores.mahalanobis import Mahalanobis
+from anomaly_eval.scores.sml import SML
+
+KINDS: list[type[FittedScore]] = [SML, Mahalanobis]
+GOOD: dict[str, dict[str, Tensor]] = {
+    "sml": {"mean": torch.zeros(3), "deviation": torch.ones(3)},
+    "mahalanobis": {"means": torch.zeros(3, 2), "whitening": torch.eye(2)},
+}
+
+
+def prediction(classes: int, features: int) -> Prediction:
+    """Return maps of one pixel."""
+    return Prediction(
+        logits=CoarseMaps.covering(torch.zeros(classes, 1, 1), (1, 1)),
+        features=CoarseMaps.covering(torch.zeros(features, 1, 1), (1, 1)),
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_comes_from_a_score_without_statistics(kind: type[FittedScore]) -> None:
+    score = kind()
+    assert not score.fitted
+    with pytest.raises(ValueError, match="has no statistics"):
+        score_maps(prediction(3, 2), [score])
+    with pytest.raises(ValueError, match="has no statistics to save"):
+        score.state()
+    with pytest.raises(ValueError, match="has observed no image"):
+        score.finish(["a", "b", "c"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        (SML, {"mean": torch.zeros(2)}),
+        (SML, {"mean": torch.zeros(3, 1), "deviation": torch.ones(3, 1)}),
+        (SML, {"mean": torch.tensor([0.0, torch.nan, 0.0])}),
+        (SML, {"deviation": torch.tensor([1.0, 0.0, 1.0])}),
+        (SML, {"deviation": torch.tensor([1.0, torch.inf, 1.0])}),
+        (Mahalanobis, {"means": torch.zeros(3)}),
+        (Mahalanobis, {"means": torch.zeros(3, 4)}),
+        (Mahalanobis, {"means": torch.zeros(0, 2)}),
+        (Mahalanobis, {"whitening": torch.full((2, 2), torch.nan)}),
+    ],
+)
+def test_damaged_statistics_are_refused(kind: type[FittedScore], changes: dict[str, Tensor]) -> None:
+    score = kind()
+    with pytest.raises(ValueError, match=r"fit each other|must be finite"):
+        score.load_state(GOOD[score.name] | changes)
+    assert not score.fitted
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_statistics_of_another_network_are_refused(kind: type[FittedScore]) -> None:
+    score = kind()
+    score.load_state(GOOD[score.name])
+    score_maps(prediction(3, 2), [score])
+    with pytest.raises(InputError, match=rf"the statistics of {score.name} are of \d .*, the network has 5; fit again"):
+        score_maps(prediction(5, 5), [score])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("type", [torch.float32, torch.float16, torch.int64])
+def test_statistics_of_another_number_type_are_taken(kind: type[FittedScore], type: torch.dtype) -> None:
+    score = kind()
+    score.load_state({name: value.to(type) for name, value in GOOD[score.name].items()})
+    assert all(value.dtype == torch.float64 for value in score.state().values())
+    assert score_maps(prediction(3, 2), [score])[score.name].shape == (1, 1)
