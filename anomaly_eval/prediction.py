@@ -25,14 +25,12 @@ class Prediction:
     classifier, or None where the network has none. log_density: (classes, h, w) float32, log p(x|c) of a generative
     classifier before any normalisation over classes, the largest component standing for the class (GMMSeg, section
     3.3), else None. log_density_logsumexp: the same with the whole sum over components (Eq. 4).
-    log_density_full: log p(x|c) of one Gaussian with full covariance for each class, where the network has these.
     """
 
     logits: CoarseMaps
     features: CoarseMaps | None = None
     log_density: CoarseMaps | None = None
     log_density_logsumexp: CoarseMaps | None = None
-    log_density_full: CoarseMaps | None = None
 
     @property
     def size(self) -> tuple[int, int]:

@@ -8,7 +8,7 @@ model = dict(
         # temperature posteriors are too sure, without the prior not sure enough, and the loss falls later.
         mixture=dict(
             preset="paper",
-            full_covariance=True,
+            pixels_per_class_and_image=20,
             memory_size=1000,
             momentum_means=0.96,
             momentum_deviations=0.96,

@@ -13,24 +13,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gmmseg.errors import InputError
-from gmmseg.full_covariance import FullGaussians
-from gmmseg.gathering import gather_pixels
-from gmmseg.memory import FeatureMemory
 from gmmseg.mixtures import ClassMixtures
 from gmmseg.online import OnlineEM
-from gmmseg.sampling import IGNORED, draw_per_class_and_image, labels_at
+from gmmseg.sampling import IGNORED, labels_at
 from gmmseg.settings import MixtureSettings
-
-_FULL_PIXELS = 10
-"""Pixels of each class and image that enter the memory of the full covariances: few, so that it spans many images."""
-_FULL = "full_memory."
 
 
 @dataclass
 class _Seen:
     """What a training forward leaves for the loss."""
 
-    projected: Tensor
     features: Tensor
     joint: Tensor
     log_density: Tensor
@@ -86,12 +78,6 @@ class GMMClassifier(nn.Module):
         self.register_buffer("iteration", torch.zeros((), dtype=torch.int64))
         self.iteration: Tensor
         self.em = None if trainable else OnlineEM(self.mixtures, settings)
-        self.full: FullGaussians | None = None
-        if settings.full_covariance:
-            self.full = FullGaussians(classes, settings.dimensions)
-            size = settings.memory_size * settings.components
-            self._full_memory = FeatureMemory(classes, 1, settings.dimensions, size)
-            self.register_state_dict_pre_hook(_fit_full)  # type: ignore[no-untyped-call]
         self._seen: _Seen | None = None
 
     @property
@@ -102,16 +88,8 @@ class GMMClassifier(nn.Module):
 
     def embed(self, features: Tensor) -> Tensor:
         """Return the embedding x of the mixtures, (B, D, h, w) float32."""
-        return self._normalise_embedding(self.projection(self.dropout(features)))
-
-    def full_log_density(self, features: Tensor) -> Tensor:
-        """Return log p(x | c) with full covariances, (B, C, h, w) float32; they must be among the settings."""
-        assert self.full is not None
-        density: Tensor = self.full(self.projection(features))
-        return density
-
-    def _normalise_embedding(self, embedded: Tensor) -> Tensor:
-        with torch.autocast(embedded.device.type, enabled=False):
+        embedded: Tensor = self.projection(self.dropout(features))
+        with torch.autocast(features.device.type, enabled=False):
             # Both normalisations take a third of the time where a pixel's channels lie side by side.
             pixels = embedded.float().movedim(1, -1).contiguous()
             if self.layer_norm is not None:
@@ -123,12 +101,11 @@ class GMMClassifier(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the logits, (B, C, h, w) float32."""
-        projected: Tensor = self.projection(self.dropout(features))
-        embedded = self._normalise_embedding(projected)
+        embedded = self.embed(features)
         joint = self.mixtures(embedded)
         log_density = self.mixtures.class_log_density(joint)
         if self.training:
-            self._seen = _Seen(projected, embedded, joint, log_density)
+            self._seen = _Seen(embedded, joint, log_density)
         return self.normalise(log_density)
 
     def normalise(self, log_density: Tensor) -> Tensor:
@@ -159,8 +136,6 @@ class GMMClassifier(nn.Module):
             self.class_pixels = self.class_pixels + found
         if self.em is None:
             return {}
-        if self.full is not None:
-            self._remember(seen.projected.detach(), labels)
         correct = torch.ones_like(labels, dtype=torch.bool)
         if self.settings.only_correct:
             correct = self.normalise(seen.log_density.detach()).argmax(dim=1) == labels
@@ -173,16 +148,6 @@ class GMMClassifier(nn.Module):
         # Not the mean of `cross_entropy`, which is NaN where no pixel is labelled.
         losses = functional.cross_entropy(seen.joint.flatten(1, 2), targets, ignore_index=IGNORED, reduction="sum")
         return {"loss_component": weight * losses / (targets != IGNORED).sum().clamp(min=1)}
-
-    def _remember(self, projected: Tensor, labels: Tensor) -> None:
-        """Enter some pixels of each class of each image, of all processes, into the memory of the full covariances."""
-        pixels = projected.float().permute(0, 2, 3, 1).flatten(0, 2)
-        drawn = draw_per_class_and_image(
-            labels, _FULL_PIXELS, seed=int(self.iteration), first_image=dist.get_rank() * len(labels)
-        )
-        own = labels.flatten()[drawn]
-        pixels, own, _ = gather_pixels(pixels[drawn], own, own)
-        self._full_memory.push(pixels, own)
 
     def report(self) -> dict[str, float]:
         """Return what is worth watching while training; the seconds are counted anew after each report."""
@@ -213,24 +178,12 @@ class GMMClassifier(nn.Module):
 
     def training_state(self) -> dict[str, Tensor]:
         """Return what exact resuming needs beyond `state_dict`: the memory and its counters."""
-        state = {} if self.em is None else self.em.training_state()
-        if self.full is not None:
-            state |= {f"{_FULL}{name}": value for name, value in self._full_memory.state().items()}
-        return state
+        return {} if self.em is None else self.em.training_state()
 
     def load_training_state(self, state: Mapping[str, Tensor]) -> None:
         """Take what `training_state` returned. Raises InputError where it does not fit."""
         if self.em is not None:
             self.em.load_training_state(state)
-        if self.full is not None:
-            own = {name.removeprefix(_FULL): value for name, value in state.items() if name.startswith(_FULL)}
-            self._full_memory.load_state(own, self.mixtures.means.device)
-
-
-def _fit_full(classifier: GMMClassifier, prefix: str, keep_vars: bool) -> None:
-    """Bring the full covariances up to date before weights are saved: nothing needs them sooner."""
-    if classifier.full is not None:
-        classifier.full.fit(classifier._full_memory)
 
 
 def _projection(in_channels: int, settings: MixtureSettings, norm_cfg: Mapping[str, Any] | None) -> nn.Module:

@@ -82,12 +82,6 @@ class FeatureMemory:
         total, square = self._sums.reshape(*shape, 2, self.dimensions).unbind(2)
         return Moments(self._mass.reshape(shape), total, square)
 
-    def features(self, queue: int) -> Tensor:
-        """Return what one queue holds, (fill, D) of the storage type, in no particular order."""
-        if self._stored is None:
-            return torch.zeros(0, self.dimensions, dtype=self.dtype)
-        return self._stored[queue * self.size : queue * self.size + int(self.fill[queue])]
-
     def clear(self, queues: Tensor) -> None:
         """Empty the queues (C M,) where `queues` is true."""
         where = queues.cpu()

@@ -54,12 +54,6 @@ class MixtureSettings:
     """p(c) of Eq. 3 in the posterior: the paper's, or the share of each class in the training pixels so far.
 
     It is added after the temperature. The density as a score stays before both."""
-    full_covariance: bool = False
-    """Also fit a Gaussian with full covariance to each class, for the score `gmmseg_full`, on the embedding before its
-    normalisation, whose length says much about the unknown. Training and posterior do not see it. Not in the paper.
-
-    It is fitted when weights are saved, to a memory of as many pixels of each class as the mixtures have.
-    """
     component_loss_weight: float = 0.0
     """Weight of a cross-entropy over all C x M components with the E-step's component as target."""
 
@@ -131,8 +125,6 @@ class MixtureSettings:
             _require(name, value, value is None or value >= 1, "None or at least 1")
         device = self.memory_device
         _require("memory_device", device, device is None or bool(_DEVICE.fullmatch(device)), "cpu, cuda or None")
-        if self.full_covariance and self.objective == "discriminative":
-            raise InputError("full_covariance is fitted beside EM: it needs objective='generative'.")
         if self.component_loss_weight > 0 and self.objective == "discriminative":
             raise InputError("component_loss_weight needs the components that EM assigns: objective='generative'.")
         if self.component_loss_weight > 0 and self.pixels_per_class_and_image is not None:

@@ -15,7 +15,6 @@ METHOD_NAMES = {
     "mahalanobis": "Mahalanobis",
     "gmmseg": "GMMSeg",
     "gmmseg_logsumexp": "GMMSeg (log-sum-exp)",
-    "gmmseg_full": "GMMSeg (full covariance)",
     "gmmseg_normalised": "GMMSeg (normalised)",
 }
 

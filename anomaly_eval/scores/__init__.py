@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.scores.base import FittedScore, Score, score_maps
-from anomaly_eval.scores.density import Density, FullDensity, LogSumExpDensity, NormalisedDensity
+from anomaly_eval.scores.density import Density, LogSumExpDensity, NormalisedDensity
 from anomaly_eval.scores.energy import Energy
 from anomaly_eval.scores.entropy import Entropy
 from anomaly_eval.scores.mahalanobis import Mahalanobis
@@ -26,16 +26,11 @@ SCORES: dict[str, type[Score]] = {
         Mahalanobis,
         Density,
         LogSumExpDensity,
-        FullDensity,
         NormalisedDensity,
     )
 }
 
-_READABLE = {
-    "log_density": "class log densities",
-    "log_density_logsumexp": "class log densities",
-    "log_density_full": "full covariances (mixture.full_covariance)",
-}
+_READABLE = {"log_density": "class log densities", "log_density_logsumexp": "class log densities"}
 
 __all__ = ["SCORES", "FittedScore", "Score", "choose_scores", "score_maps"]
 

@@ -37,13 +37,6 @@ class LogSumExpDensity(Density):
     source = "log_density_logsumexp"
 
 
-class FullDensity(Density):
-    """The same with one Gaussian with full covariance for each class, which `mixture.full_covariance` fits."""
-
-    name = "gmmseg_full"
-    source = "log_density_full"
-
-
 class NormalisedDensity(Density):
     """For comparison: the same after a LayerNorm over the classes, where the official network has one.
 

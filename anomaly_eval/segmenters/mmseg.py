@@ -87,8 +87,6 @@ class MmsegSegmenter:
         if isinstance(self.classifier, GMMClassifier):
             self._logits_are_densities = self._gives_coarse_logits and self.classifier.gives_densities
             self.provides |= {"log_density", "log_density_logsumexp"}
-            if self.classifier.full is not None:
-                self.provides |= {"log_density_full"}
 
     def __call__(self, image: NDArray[np.uint8]) -> Prediction:
         """Segment an RGB image (height, width, 3), uint8; maps stand for the image at its own size."""
@@ -218,16 +216,11 @@ class MmsegSegmenter:
             if "log_density_logsumexp" in self.provides:
                 seen["log_density_logsumexp"] = module.class_log_density(joint, "logsumexp")
 
-        def keep_full_densities(module: GMMClassifier, arguments: tuple[Tensor, ...]) -> None:
-            seen["log_density_full"] = module.full_log_density(arguments[0])
-
         with ExitStack() as hooks:
             if self.classifier is not None and "features" in self.provides:
                 hooks.enter_context(self.classifier.register_forward_pre_hook(keep_features))
             if isinstance(self.classifier, GMMClassifier):
                 hooks.enter_context(self.classifier.mixtures.register_forward_hook(keep_densities))
-                if "log_density_full" in self.provides:
-                    hooks.enter_context(self.classifier.register_forward_pre_hook(keep_full_densities))
             yield seen
 
 

@@ -10,7 +10,7 @@ from anomaly_eval.prediction import Prediction
 from anomaly_eval.resizing import CoarseMaps
 from anomaly_eval.scores import SCORES, choose_scores, score_maps
 
-EVERYTHING = frozenset({"logits", "features", "log_density", "log_density_logsumexp", "log_density_full"})
+EVERYTHING = frozenset({"logits", "features", "log_density", "log_density_logsumexp"})
 
 
 def names(given: list[str] | None, provides: frozenset[str]) -> list[str]:

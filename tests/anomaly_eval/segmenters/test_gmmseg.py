@@ -92,27 +92,14 @@ def test_densities_are_those_of_the_definition_whatever_the_logits_are(tmp_path,
         torch.testing.assert_close(logits.double(), whole, atol=1e-4, rtol=1e-5)
 
 
-def test_full_covariances_are_a_density_of_their_own(tmp_path):
-    model = generative(full_covariance=True)
-    network = trained(model)
-    full = next(module for module in network.modules() if isinstance(module, GMMClassifier)).full
-    generator = torch.Generator().manual_seed(1)
-    full.centres.normal_(generator=generator)
-    full.whitening.copy_(torch.randn(full.whitening.shape, generator=generator).tril() / 2)
-    full.log_scale.normal_(generator=generator)
-    segmenter = load_segmenter(networks.save(tmp_path / "net.pth", model, network), device="cpu")
-    (score,) = choose_scores(["gmmseg_full"], segmenter.provides)
-    found = segmenter(IMAGE)
-    with torch.inference_mode():
-        x = segmenter.classifier.projection(found.features.values[None])[0].movedim(0, -1).double()
-    white = torch.einsum("cij,hwcj->hwci", full.whitening.double(), x[:, :, None] - full.centres.double())
-    expected = full.log_scale.double() - white.square().sum(3) / 2
-    torch.testing.assert_close(found.log_density_full.values.double(), expected.movedim(-1, 0), rtol=1e-4, atol=1e-4)
-    assert segmenter.giving(()).provides == {"logits"}
-    few = segmenter.giving(["log_density_full"])(IMAGE)
-    assert few.features is None and torch.equal(few.log_density_full.values, found.log_density_full.values)
-    maps = score_maps(found, [score])["gmmseg_full"]
-    torch.testing.assert_close(maps, -found.log_density_full.resized().amax(0), atol=1e-4, rtol=1e-5)
+def test_only_what_is_asked_for_is_given(tmp_path):
+    model = generative(learned_temperature=8.0)
+    segmenter = load_segmenter(networks.save(tmp_path / "net.pth", model, trained(model)), device="cpu")
+    found, few, logits = segmenter(IMAGE), segmenter.giving(["log_density"])(IMAGE), segmenter.giving(())(IMAGE)
+    assert few.features is None and few.log_density_logsumexp is None
+    assert torch.equal(few.log_density.values, found.log_density.values)
+    assert segmenter.giving(()).provides == {"logits"} and logits.log_density is None
+    assert torch.equal(logits.logits.values, found.logits.values)
 
 
 def test_sliding_windows_average_log_densities(tmp_path):
