@@ -102,7 +102,7 @@ def run_evaluation(request: EvaluationRequest, console: Console) -> Results:
     with prepare_output(request.out, request.overwrite) as output:
         evaluated = _of_network(request, datasets, fit_set, console, clock) if maps is None else _of_maps(maps)
         source, warnings = evaluated.source, list(evaluated.warnings)
-        warnings += [f"{samples.spec}: {_incomplete(samples)}" for samples in datasets if not samples.complete]
+        warnings += [samples.shortfall for samples in datasets if samples.shortfall is not None]
         for warning in warnings:
             console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)
         anomaly_findings: list[AnomalyFindings] = []
@@ -356,11 +356,6 @@ def _sizes(record: DatasetRecord) -> str:
     found = ", ".join(f"{width}x{height}" for width, height in record.image_sizes)
     width, height = record.expected_size or (0, 0)
     return f"images of {found} instead of {width}x{height}; its numbers are not those of the original images"
-
-
-def _incomplete(samples: SampleSet) -> str:
-    found, expected = len(samples.samples), samples.expected_images
-    return f"{found} images found instead of {expected}; its numbers are not those of the whole set"
 
 
 def _bootstrap_text(measures: Measures) -> str | None:

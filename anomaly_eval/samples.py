@@ -94,6 +94,14 @@ class SampleSet:
         """Whether exactly as many images were found as the card expects."""
         return self.expected_images is None or len(self.samples) == self.expected_images
 
+    @property
+    def shortfall(self) -> str | None:
+        """Say that the images are not those of the whole set; None where they are."""
+        if self.complete:
+            return None
+        found = f"{len(self.samples)} images found instead of {self.expected_images}"
+        return f"{self.spec}: {found}; its numbers are not those of the whole set"
+
     def files_sha256(self, progress: Progress | None = None) -> str:
         """Return the hash over the sorted (id, image bytes, label bytes) of all samples."""
         total = hashlib.sha256()

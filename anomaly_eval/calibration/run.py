@@ -115,7 +115,8 @@ def run_calibration(request: CalibrationRequest, console: Console) -> Calibratio
                 measured.append(_Measured(row, metrics))
         if record is None:
             raise InputError("there is no network to calibrate; give --ckpt.")
-        warnings, classes = _warnings(samples), samples.card.classes or ()
+        warnings = [] if samples.shortfall is None else [samples.shortfall]
+        classes = samples.card.classes or ()
         for warning in warnings:
             console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)
         with clock.section("output"):
@@ -146,13 +147,6 @@ def _held_out(request: CalibrationRequest, samples: SampleSet) -> SampleSet | No
             f"such as one that no training has seen."
         )
     return held_out
-
-
-def _warnings(samples: SampleSet) -> list[str]:
-    if samples.complete:
-        return []
-    found, expected = len(samples.samples), samples.expected_images
-    return [f"{samples.spec}: {found} images found instead of {expected}; its numbers are not those of the whole set"]
 
 
 def _draw(measured: Sequence[_Measured], classes: Sequence[str], request: CalibrationRequest, folder: Path) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +14,12 @@ from anomaly_eval.outputs import write_atomically
 from anomaly_eval.reports.file_names import file_names
 from anomaly_eval.reports.heatmap_figure import HeatmapContent, Scale, draw_heatmap
 from anomaly_eval.reports.percentiles import percentiles
+from anomaly_eval.reports.temporary import TemporaryStore
 
 LIMITS = (1.0, 99.0)
 
 
-class HeatmapStore:
+class HeatmapStore(TemporaryStore):
     """Score maps of the chosen images, in a temporary folder that is deleted at the end.
 
     Use it as a context manager. Only one image and one score map are in memory at a time.
@@ -33,22 +32,11 @@ class HeatmapStore:
         cannot be written.
         """
         try:
-            self._temporary = tempfile.TemporaryDirectory(prefix=".heatmaps-", dir=folder)
+            super().__init__(folder, ".heatmaps-")
         except OSError as error:
             raise _cannot_keep(folder, error) from error
-        self._folder = Path(self._temporary.name)
         self._scores: dict[tuple[str, str], dict[str, Path]] = {}
         self._samples: dict[tuple[str, str], Path] = {}
-
-    def __enter__(self) -> HeatmapStore:
-        """Return the store itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Delete the temporary folder."""
-        self._temporary.cleanup()
 
     def add(
         self,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +17,7 @@ from anomaly_eval.metrics.runs import Run, Scores
 from anomaly_eval.reports.page.cells import Borders, CellCounts, count_cells, fit_borders
 from anomaly_eval.reports.page.levels import Levels, pooled_levels
 from anomaly_eval.reports.page.thumbnails import jpeg, shrink_label, shrink_scores, thumbnail_size
+from anomaly_eval.reports.temporary import TemporaryStore
 
 LONGEST_MAP, LONGEST_IMAGE = 480, 640
 
@@ -44,7 +43,7 @@ class KeptSample:
     maps: dict[str, KeptMap] = field(default_factory=dict)
 
 
-class PageStore:
+class PageStore(TemporaryStore):
     """Thumbnails and pixel counts of images, in a temporary folder that is deleted at the end.
 
     Use it as a context manager. Memory holds one image, and for each method the borders of its cells, about one
@@ -58,24 +57,13 @@ class PageStore:
         convention: how the FPR95 of an image is read off. Raises InputError where the folder cannot be written.
         """
         try:
-            self._temporary = tempfile.TemporaryDirectory(prefix=".page-", dir=folder)
+            super().__init__(folder, ".page-")
         except OSError as error:
             raise _cannot_keep(folder, error) from error
-        self._folder = Path(self._temporary.name)
         self._convention = convention
         self._borders: dict[tuple[str, str], Borders] = {}
         self._counts: dict[tuple[str, str], dict[str, Path]] = {}
         self._samples: dict[str, dict[str, KeptSample]] = {}
-
-    def __enter__(self) -> PageStore:
-        """Return the store itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Delete the temporary folder."""
-        self._temporary.cleanup()
 
     def add(
         self,
