@@ -1,4 +1,4 @@
-"""What networks are called in tables and figures."""
+"""What networks and runs are called in tables and figures."""
 
 from __future__ import annotations
 
@@ -14,21 +14,29 @@ def network_names(checkpoints: Sequence[Path], given: Sequence[str] = ()) -> lis
 
     Raises InputError where names are given and there are too few or too many, and where two are equal.
     """
-    if given:
-        if len(given) != len(checkpoints):
-            raise InputError(
-                f"--names gives {len(given)} names for {len(checkpoints)} checkpoints; give one for each --ckpt."
-            )
-        return _distinct(list(given), "--names")
-    counted = Counter(path.stem for path in checkpoints)
-    names = [
-        path.stem if counted[path.stem] == 1 else f"{path.resolve().parent.name}/{path.stem}" for path in checkpoints
+    return _names(
+        checkpoints, [path.stem for path in checkpoints], given, "network", "checkpoints; give one for each --ckpt"
+    )
+
+
+def run_names(folders: Sequence[Path], given: Sequence[str] = ()) -> list[str]:
+    """Return a name for each result folder: those given, else of the folders, with their parents' where alike.
+
+    Raises InputError as `network_names` does.
+    """
+    return _names(folders, [folder.resolve().name for folder in folders], given, "run", "folders; give one for each")
+
+
+def _names(paths: Sequence[Path], plain: Sequence[str], given: Sequence[str], what: str, remedy: str) -> list[str]:
+    """Return the given names, else the plain ones, those that occur twice after the name of the folder above."""
+    if given and len(given) != len(paths):
+        raise InputError(f"--names gives {len(given)} names for {len(paths)} {remedy}.")
+    counted = Counter(plain)
+    names = list(given) or [
+        name if counted[name] == 1 else f"{path.resolve().parent.name}/{name}"
+        for name, path in zip(plain, paths, strict=True)
     ]
-    return _distinct(names, "--ckpt")
-
-
-def _distinct(names: list[str], option: str) -> list[str]:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise InputError(f"{option} names {twice[0]!r} twice; tell the networks apart with --names.")
+        raise InputError(f"{twice[0]!r} is there twice; tell the {what}s apart with --names.")
     return names

@@ -10,9 +10,10 @@ from pathlib import Path
 from anomaly_eval.distributions import Distribution, read_distributions
 from anomaly_eval.drawing import draw_distributions
 from anomaly_eval.errors import InputError
+from anomaly_eval.naming import run_names
 from anomaly_eval.outputs import RESULTS_FILE, FolderKind, prepare_output
 from anomaly_eval.reports.closed_set import compare_closed_set
-from anomaly_eval.reports.combining import NamedRun, combine, differences, name_runs, read_run
+from anomaly_eval.reports.combining import NamedRun, combine, differences, read_run
 from anomaly_eval.reports.comparison import ComparisonTable, compare
 from anomaly_eval.reports.csv_files import csv_of_runs
 from anomaly_eval.reports.latex import latex_table
@@ -88,7 +89,7 @@ def run_report(request: ReportRequest) -> list[ComparisonTable]:
     for name in request.formats:
         if name not in FORMATS:
             raise InputError(f"there is no format {name!r}; choose among {', '.join(FORMATS)}.")
-    names = name_runs(request.runs, request.names)
+    names = run_names(request.runs, request.names)
     runs = [NamedRun(name, folder, read_run(folder)) for name, folder in zip(names, request.runs, strict=True)]
     tables = tables_of(runs, request)
     with prepare_output(request.out, request.overwrite, REPORT) as output:

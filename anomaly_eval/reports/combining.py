@@ -84,24 +84,6 @@ def _check_consistent(results: Results, path: Path) -> None:
         raise InputError(f"{path} was not written by this tool: it has the name {unfit[0][:100]!r}; evaluate anew.")
 
 
-def name_runs(folders: Sequence[Path], names: Sequence[str] = ()) -> list[str]:
-    """Return the given names, else those of the folders, with their parents' where folders are called alike.
-
-    Raises InputError for too few or too many names and for equal ones.
-    """
-    if names and len(names) != len(folders):
-        raise InputError(f"--names gives {len(names)} names for {len(folders)} folders; give one for each.")
-    plain = [folder.resolve().name for folder in folders]
-    found = list(names) or [
-        name if plain.count(name) == 1 else f"{folder.resolve().parent.name}/{name}"
-        for name, folder in zip(plain, folders, strict=True)
-    ]
-    twice = [name for name in found if found.count(name) > 1]
-    if twice:
-        raise InputError(f"two results are called {twice[0]!r}; tell them apart with --names.")
-    return found
-
-
 def combine(runs: Sequence[NamedRun], mixed: bool = False) -> Results:
     """Put runs, one or more, together; methods of several are called NAME/METHOD, datasets stay as they are.
 
