@@ -21,9 +21,11 @@ from anomaly_eval.options import (
     MAX_SEED,
     Checkpoint,
     Config,
+    CovarianceName,
     DataRoot,
     Device,
     DeviceOption,
+    FeaturesName,
     Launcher,
     Resize,
     WindowBatch,
@@ -91,6 +93,20 @@ def fit_mixtures(
     data_root: DataRoot = None,
     config: Config = None,
     components: Annotated[int, typer.Option(min=1, help="Gaussians of each class.")] = 5,
+    covariance: Annotated[
+        CovarianceName,
+        typer.Option(help="Of each Gaussian: its diagonal, as in the paper's experiments, or the whole."),
+    ] = CovarianceName.diagonal,
+    shrinkage: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the mean covariance in each full one.")
+    ] = 0.0,
+    features: Annotated[
+        FeaturesName | None,
+        typer.Option(
+            help="What to fit: the input of the last layer or, of a GMM classifier, its projection or its embedding. "
+            "Default: the last that there is."
+        ),
+    ] = None,
     pixels_per_image: Annotated[int, typer.Option(min=1, help="Pixels drawn from each class and image.")] = 100,
     pixels_per_class: Annotated[int, typer.Option(min=1, help="Pixels kept of each class.")] = 5_000,
     variance_floor: Annotated[float, typer.Option(min=1e-12, max=1e6, help="Smallest variance of a feature.")] = 1e-6,
@@ -100,7 +116,7 @@ def fit_mixtures(
     window_batch: WindowBatch = 4,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
-    """Fit Gaussian mixtures to the features of a trained softmax network, and write it with them as its classifier."""
+    """Fit Gaussian mixtures to the features of a trained network, and write it with them as its classifier."""
     from anomaly_eval.network import NetworkRequest
     from anomaly_eval.posthoc import MixtureRequest, run_fit_mixtures
 
@@ -110,6 +126,9 @@ def fit_mixtures(
         out=out,
         data_root=data_root,
         components=components,
+        covariance=covariance.value,
+        shrinkage=shrinkage,
+        features=None if features is None else features.value,
         pixels_per_image=pixels_per_image,
         pixels_per_class=pixels_per_class,
         variance_floor=variance_floor,

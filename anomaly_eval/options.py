@@ -51,6 +51,21 @@ class ScorePrecision(str, Enum):
     float16 = "float16"
 
 
+class CovarianceName(str, Enum):
+    """What is kept of the covariance of a Gaussian."""
+
+    diagonal = "diagonal"
+    full = "full"
+
+
+class FeaturesName(str, Enum):
+    """What mixtures are fitted to."""
+
+    input = "input"
+    projection = "projection"
+    embedding = "embedding"
+
+
 class Launcher(str, Enum):
     """What started the processes of a training."""
 

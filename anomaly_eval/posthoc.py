@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from rich.console import Console
+from torch import Tensor
 
 from anomaly_eval.clock import Clock
 from anomaly_eval.errors import InputError
@@ -21,9 +23,14 @@ from anomaly_eval.reading import read_ahead
 from anomaly_eval.results import FitRecord
 from anomaly_eval.samples import find_dataset
 from anomaly_eval.scores.mahalanobis import sample_label
-from gmmseg.estimation import fit_mixtures
+from gmmseg.estimation import Mixtures, fit_mixtures
+from gmmseg.full_covariance import FullMixtures, fit_full_mixtures
 from gmmseg.reservoir import ClassReservoir
 from gmmseg.sampling import draw_per_class_and_image
+from gmmseg.settings import Covariance
+
+if TYPE_CHECKING:
+    from anomaly_eval.segmenters.posthoc import FittedFeatures
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,12 @@ class MixtureRequest:
     out: Path
     data_root: Path | None = None
     components: int = 5
+    covariance: Covariance = "diagonal"
+    """`full` is that of Eq. 4; the paper fits diagonal ones for speed (section 4.1)."""
+    shrinkage: float = 0.0
+    """Share of the mean covariance of all Gaussians in each one, in [0, 1]; with full ones only."""
+    features: FittedFeatures | None = None
+    """What the mixtures are fitted to; None is the embedding of a GMM classifier, else the input of the last layer."""
     pixels_per_image: int = 100
     """Pixels drawn from each class of each image."""
     pixels_per_class: int = 5_000
@@ -62,14 +75,16 @@ class MixtureReport:
 def run_fit_mixtures(request: MixtureRequest, console: Console) -> MixtureReport:
     """Sample the features of a trained network, fit the mixtures, and write a checkpoint that `eval` can run."""
     from anomaly_eval.segmenters.mmseg import MmsegSegmenter
-    from anomaly_eval.segmenters.posthoc import checkpoint_with_mixtures, refuse_without_softmax
+    from anomaly_eval.segmenters.posthoc import MixturePlace, checkpoint_with_mixtures
 
+    if request.shrinkage and request.covariance == "diagonal":
+        raise InputError("--shrinkage is about whole covariances; add --covariance full, or leave it out.")
     check_out(request.out, request.overwrite)
     samples = find_dataset(request.dataset, request.data_root)
     segmenter = request.network.load()
     if not isinstance(segmenter, MmsegSegmenter):
         raise InputError("mixtures can only be fitted to networks of mmsegmentation.")
-    refuse_without_softmax(segmenter)
+    place = MixturePlace.of(segmenter, request.features)
     classes = check_classes(samples, segmenter)
     reservoir = ClassReservoir(len(segmenter.classes), request.pixels_per_class, request.seed)
     with torch.inference_mode(), progress_bar(console, f"features of {samples.spec}", len(samples.samples)) as advance:
@@ -84,7 +99,8 @@ def run_fit_mixtures(request: MixtureRequest, console: Console) -> MixtureReport
             drawn = draw_per_class_and_image(
                 labels[None], request.pixels_per_image, seed=request.seed, first_image=number
             )
-            reservoir.add(maps.values.flatten(1).T[drawn.to(maps.values.device)], labels.flatten()[drawn])
+            seen = place.see(maps.values).flatten(1).T
+            reservoir.add(seen[drawn.to(seen.device)], labels.flatten()[drawn])
             advance()
     try:
         features, labels = reservoir.result()
@@ -94,29 +110,43 @@ def run_fit_mixtures(request: MixtureRequest, console: Console) -> MixtureReport
     known = counts > 0
     _check_counts(segmenter.classes, counts.tolist(), request.components)
     with console.status("EM"):
-        mixtures, history = fit_mixtures(
-            features,
-            labels,
-            len(known),
-            request.components,
-            iterations=request.iterations,
-            variance_floor=request.variance_floor,
-            generator=torch.Generator().manual_seed(request.seed),
-        )
+        mixtures, history = _fitted(request, features, labels, len(known))
     record = FitRecord(
         dataset=samples.spec,
         n_images=len(samples.samples),
         expected_images=samples.expected_images,
         files_sha256=samples.files_sha256(),
         notes=[
-            f"{request.components} Gaussians a class on {len(labels)} pixels, seed {request.seed}",
+            f"{_kind(request, place.features)} on {len(labels)} pixels, seed {request.seed}",
             f"input {segmenter.describe().resize}, {segmenter.describe().inference}",
             *class_name_notes(classes, segmenter.classes),
         ],
     )
-    write_atomically(request.out, checkpoint_with_mixtures(segmenter, mixtures, known, record))
+    write_atomically(request.out, checkpoint_with_mixtures(place, mixtures, known, record))
     absent = tuple(name for name, there in zip(segmenter.classes, known.tolist(), strict=True) if not there)
     return MixtureReport(len(samples.samples), samples.expected_images, len(labels), len(history), history[-1], absent)
+
+
+def _fitted(
+    request: MixtureRequest, features: Tensor, labels: Tensor, classes: int
+) -> tuple[Mixtures | FullMixtures, list[float]]:
+    """Fit the mixtures that were asked for, and return the log-likelihood before each step with them."""
+    how: dict[str, Any] = {
+        "iterations": request.iterations,
+        "variance_floor": request.variance_floor,
+        "generator": torch.Generator().manual_seed(request.seed),
+    }
+    if request.covariance == "full":
+        return fit_full_mixtures(features, labels, classes, request.components, shrinkage=request.shrinkage, **how)
+    return fit_mixtures(features, labels, classes, request.components, **how)
+
+
+def _kind(request: MixtureRequest, features: FittedFeatures) -> str:
+    """Say in words which mixtures were fitted."""
+    text = f"{request.components} Gaussians a class"
+    if request.covariance == "full":
+        text += f" with full covariance, shrinkage {request.shrinkage:g}"
+    return text if features == "input" else f"{text}, of the {features},"
 
 
 def _check_counts(classes: Sequence[str], counts: Sequence[int], components: int) -> None:

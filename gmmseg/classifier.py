@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gmmseg.errors import InputError
-from gmmseg.mixtures import ClassMixtures
+from gmmseg.mixtures import ClassMixtures, FullClassMixtures
 from gmmseg.online import OnlineEM
 from gmmseg.sampling import IGNORED, labels_at
 from gmmseg.settings import MixtureSettings
@@ -34,7 +34,7 @@ class GMMClassifier(nn.Module):
     Maps features (B, in_channels, h, w) to logits (B, C, h, w) float32: log p(x | c), whose softmax is the posterior
     under the uniform prior. With `learned_temperature` they are divided by it, with `class_prior` the log shares of the
     classes are added, with `normalise_classes` they go through a LayerNorm. In training mode `learn` must follow each
-    forward; it fits the mixtures. `norm_cfg` is the batch normalisation of the `conv_norm_relu` projection.
+    forward; it fits the mixtures. `norm_cfg` is the batch normalisation of the projections that have one.
 
     Raises InputError where D is larger than the number of input channels: the covariance would be singular.
     """
@@ -54,18 +54,18 @@ class GMMClassifier(nn.Module):
                 f"the mixture has {settings.dimensions} dimensions, but the features before it only {in_channels} "
                 f"channels, so its covariance would be singular; set mixture.dimensions to {in_channels} or less."
             )
-        self.settings = settings
+        self.settings, self.in_channels = settings, in_channels
         self.dropout = nn.Dropout2d(dropout) if dropout > 0 else nn.Identity()
         self.projection = _projection(in_channels, settings, norm_cfg)
         self.layer_norm = nn.LayerNorm(settings.dimensions) if "layer_norm" in settings.normalisation else None
         trainable = settings.objective == "discriminative"
-        self.mixtures = ClassMixtures(
-            classes,
-            settings.components,
-            settings.dimensions,
-            settings.class_density,
-            trainable=trainable,
-            variance_floor=settings.variance_floor if trainable else 1e-12,
+        shape = (classes, settings.components, settings.dimensions, settings.class_density)
+        self.mixtures = (
+            FullClassMixtures(*shape)
+            if settings.covariance == "full"
+            else ClassMixtures(
+                *shape, trainable=trainable, variance_floor=settings.variance_floor if trainable else 1e-12
+            )
         )
         self.class_norm = nn.LayerNorm(classes) if settings.normalise_classes else None
         start = settings.learned_temperature
@@ -77,7 +77,8 @@ class GMMClassifier(nn.Module):
         self.class_pixels: Tensor | None
         self.register_buffer("iteration", torch.zeros((), dtype=torch.int64))
         self.iteration: Tensor
-        self.em = None if trainable else OnlineEM(self.mixtures, settings)
+        learns = not trainable and settings.covariance == "diagonal"
+        self.em = OnlineEM(self.mixtures, settings) if learns else None
         self._seen: _Seen | None = None
 
     @property
@@ -124,6 +125,11 @@ class GMMClassifier(nn.Module):
         labels: (B, H, W) integers at any size. Raises InputError for labels outside the classes and for features that
         are not finite. Gradients of the last forward stay valid.
         """
+        if self.settings.covariance == "full":
+            raise InputError(
+                "a GMM classifier with full covariances is fitted after training and cannot be trained; train one with "
+                "mixture.covariance=diagonal and run `gmmseg-anomaly fit-mixtures` on its checkpoint."
+            )
         seen, self._seen = self._seen, None
         if seen is None or (self.em is None and self.class_pixels is None):
             return {}
@@ -202,7 +208,10 @@ def _projection(in_channels: int, settings: MixtureSettings, norm_cfg: Mapping[s
         return projection
     from mmcv.cnn import ConvModule
 
-    module: nn.Module = ConvModule(in_channels, settings.dimensions, 1, norm_cfg=dict(norm_cfg or {"type": "BN"}))
+    activation = {"type": "ReLU"} if settings.projection == "conv_norm_relu" else None
+    module: nn.Module = ConvModule(
+        in_channels, settings.dimensions, 1, norm_cfg=dict(norm_cfg or {"type": "BN"}), act_cfg=activation
+    )
     return module
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gmmseg.density import ClassDensity, class_log_density, component_log_density_maps
 from gmmseg.estimation import Mixtures
+from gmmseg.full_covariance import FullMixtures, full_log_density, whitening_of
 
 
 class ClassMixtures(nn.Module):
@@ -93,6 +94,36 @@ class ClassMixtures(nn.Module):
             return density
         lowest = density[:, known].amin(dim=1, keepdim=True).detach() - 1
         return torch.where(known[:, None, None], density, lowest)
+
+
+class FullClassMixtures(ClassMixtures):
+    """The same with a whole covariance matrix for each Gaussian; fitted after training, never while it lasts.
+
+    `whitening` (C, M, D, D) float32 holds the inverse lower Cholesky factors of the covariances, `log_deviations` the
+    logarithms of the roots of their diagonals.
+    """
+
+    whitening: Tensor
+
+    def __init__(self, classes: int, components: int, dimensions: int, kind: ClassDensity = "max") -> None:
+        super().__init__(classes, components, dimensions, kind)
+        self.register_buffer("whitening", torch.eye(dimensions).repeat(classes, components, 1, 1))
+
+    @torch.no_grad()
+    def replace_full(self, mixtures: FullMixtures) -> None:
+        """Take new parameters, cast to float32. Raises ValueError for a covariance that is not positive definite."""
+        deviations = mixtures.covariances.diagonal(dim1=2, dim2=3).sqrt()
+        self.replace(Mixtures(mixtures.means, deviations, mixtures.weights))
+        self.whitening.copy_(whitening_of(mixtures.covariances))
+
+    def forward(self, features: Tensor) -> Tensor:
+        batch, _, height, width = features.shape
+        pixels = features.permute(0, 2, 3, 1).flatten(0, 2)
+        joint = full_log_density(
+            pixels, self.means.flatten(0, 1), self.whitening.flatten(0, 1), self.weights.flatten().log()
+        )
+        joint = joint.float().reshape(batch, height, width, self.classes, self.components)
+        return joint.permute(0, 3, 4, 1, 2).contiguous()
 
 
 def _look_again(module: ClassMixtures, _: Any) -> None:

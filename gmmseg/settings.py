@@ -13,11 +13,12 @@ from gmmseg.density import ClassDensity
 from gmmseg.errors import InputError
 
 Objective = Literal["generative", "discriminative"]
-Projection = Literal["linear", "conv_norm_relu", "none"]
+Projection = Literal["linear", "conv_norm", "conv_norm_relu", "none"]
 Normalisation = Literal["none", "l2", "layer_norm", "layer_norm_l2"]
 Assignment = Literal["sinkhorn", "vanilla"]
 _DEVICE = re.compile(r"cpu|cuda(:\d+)?")
 ClassPrior = Literal["uniform", "frequencies"]
+Covariance = Literal["diagonal", "full"]
 Warmup = Literal["none", "deviations", "all"]
 MemoryType = Literal["float32", "float16", "bfloat16"]
 MemoryStart = Literal["empty", "random_directions"]
@@ -40,11 +41,14 @@ class MixtureSettings:
     """`generative`: EM fits the mixtures, cross-entropy the features (Eq. 11). `discriminative`: cross-entropy fits
     all (Table 4)."""
     projection: Projection = "linear"
-    """The 1x1 convolution alone, or followed by batch normalisation and ReLU; `none` fits the features themselves."""
+    """The 1x1 convolution alone, with batch normalisation, or with ReLU after it; `none` fits the features themselves."""
     normalisation: Normalisation = "layer_norm_l2"
     """What is done to each pixel's embedding."""
     class_density: ClassDensity = "max"
     """The largest component stands for the class (winner-take-all), or the whole sum of Eq. 4."""
+    covariance: Covariance = "diagonal"
+    """`full`: a whole covariance matrix for each Gaussian, as `gmmseg-anomaly fit-mixtures` fits them after training;
+    such a network is evaluated, not trained further. Not in the paper's experiments."""
     normalise_classes: bool = False
     """A LayerNorm over the class log densities before the loss; it removes the density, so scores look before it."""
     learned_temperature: float | None = None
@@ -125,6 +129,8 @@ class MixtureSettings:
             _require(name, value, value is None or value >= 1, "None or at least 1")
         device = self.memory_device
         _require("memory_device", device, device is None or bool(_DEVICE.fullmatch(device)), "cpu, cuda or None")
+        if self.covariance == "full" and self.objective == "discriminative":
+            raise InputError("full covariances are fitted after training: objective='generative'.")
         if self.component_loss_weight > 0 and self.objective == "discriminative":
             raise InputError("component_loss_weight needs the components that EM assigns: objective='generative'.")
         if self.component_loss_weight > 0 and self.pixels_per_class_and_image is not None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from scipy.stats import norm
+from scipy.stats import multivariate_normal, norm
 
 from anomaly_eval.cli import main
 from anomaly_eval.segmenters.mmseg import load_segmenter
@@ -97,8 +97,9 @@ def test_what_cannot_be_fitted_is_refused(tmp_path, fit, data):
     assert_refused(fit(dataset="road_anomaly"), "road_anomaly", "no class labels")
     assert fit()[0] == 0
     assert_refused(fit(), "mixtures.pth exists already", "--overwrite")
-    fitted = str(tmp_path / "mixtures.pth")
-    assert_refused(fit(ckpt=fitted, out=str(tmp_path / "again.pth")), "is a GMM classifier already")
+    again = str(tmp_path / "again.pth")
+    assert_refused(fit(features="embedding", out=again), "net.pth has no embedding", "use input")
+    assert_refused(fit(shrinkage="0.5", out=again), "--shrinkage", "--covariance full")
     for path in (data / "training" / "labels_masks").iterdir():
         Image.fromarray(np.full((64, 96), 255, np.uint8)).save(path)
     assert_refused(fit(out=str(tmp_path / "void.pth")), "no labelled pixel")
@@ -116,3 +117,40 @@ def test_a_cascade_gets_its_mixtures_in_the_last_head(tmp_path, fit):
     fitted = load_segmenter(tmp_path / "mixtures.pth", device="cpu")
     assert type(fitted.classifier).__name__ == "GMMClassifier"
     assert isinstance(fitted.model.decode_head[0].conv_seg, torch.nn.Conv2d)
+
+
+@pytest.mark.parametrize("features", ["input", "projection", "embedding"])
+def test_a_gmm_classifier_gets_new_mixtures_on_what_it_sees(tmp_path, fit, data, features):
+    """One Gaussian of each class with its whole covariance, beside scipy's; the projection stays as it was."""
+    model = copy.deepcopy(networks.CGNET)
+    mixture = dict(dimensions=6, components=2, normalisation="layer_norm_l2", class_prior="frequencies")
+    model["decode_head"] |= dict(type="GMMSegHead", architecture="FCNHead", mixture=mixture)
+    checkpoint = networks.save(tmp_path / "gmmseg.pth", model)
+    options = {"covariance": "full", "shrinkage": "0.5", "variance-floor": "0.01", "features": features}
+    code, _, errors = fit(ckpt=str(checkpoint), **options, **{"pixels-per-image": "99999"})
+    assert code == 0, errors
+    before, after = (load_segmenter(tmp_path / name, device="cpu") for name in ("gmmseg.pth", "mixtures.pth"))
+    seen, labels = [], []
+    for index in range(3):
+        image = np.asarray(Image.open(data / "training" / "images" / f"{index}.png"))
+        label = np.asarray(Image.open(data / "training" / "labels_masks" / f"{index}.png"))
+        maps = before(image).features.values[None]
+        step = image.shape[0] // maps.shape[2]
+        labels.append(label[step // 2 :: step, step // 2 :: step].ravel())
+        with torch.inference_mode():
+            see = {"projection": before.classifier.projection, "embedding": before.classifier.embed}
+            seen.append(see.get(features, lambda maps: maps)(maps)[0].flatten(1).T.double().numpy())
+    pixels, labels = np.concatenate(seen), np.concatenate(labels)
+    own = [np.cov(pixels[labels == label].T, bias=True) for label in range(5)]
+    tied = sum(np.mean(labels == label) * covariance for label, covariance in enumerate(own))
+    prediction = after(image)
+    densities = prediction.log_density.values.flatten(1).numpy()
+    for label in range(5):
+        covariance = 0.5 * own[label] + 0.5 * tied + 0.01 * np.eye(pixels.shape[1])
+        expected = multivariate_normal(pixels[labels == label].mean(axis=0), covariance).logpdf(seen[-1])
+        np.testing.assert_allclose(densities[label], expected, rtol=1e-4, atol=1e-2)
+    assert f"full covariance, shrinkage 0.5{'' if features == 'input' else f', of the {features},'}" in str(
+        after.fits["gmmseg"].notes
+    )
+    kept = {"input": "uniform", "projection": "frequencies", "embedding": "frequencies"}
+    assert after.classifier.settings.class_prior == kept[features]
