@@ -41,7 +41,7 @@ class MixtureSettings:
     """`generative`: EM fits the mixtures, cross-entropy the features (Eq. 11). `discriminative`: cross-entropy fits
     all (Table 4)."""
     projection: Projection = "linear"
-    """The 1x1 convolution alone, with batch normalisation, or with ReLU after it; `none` fits the features themselves."""
+    """The 1x1 convolution, with batch normalisation, with ReLU after that; `none` fits the features themselves."""
     normalisation: Normalisation = "layer_norm_l2"
     """What is done to each pixel's embedding."""
     class_density: ClassDensity = "max"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -65,7 +67,7 @@ def test_em_ends_at_the_likelihood_of_sklearn() -> None:
     found, history = fit_full_mixtures(
         features, labels, 2, 3, variance_floor=1e-6, tolerance=1e-8, generator=torch.Generator().manual_seed(0)
     )
-    assert all(later >= earlier - 1e-6 for earlier, later in zip(history, history[1:], strict=False))
+    assert all(later >= earlier - 1e-6 for earlier, later in pairwise(history))
     total = 0.0
     for label in range(2):
         own = features[labels == label].numpy()
