@@ -107,6 +107,12 @@ def fit_mixtures(
             "Default: the last that there is."
         ),
     ] = None,
+    calibrated: Annotated[
+        bool,
+        typer.Option(
+            "--calibrated", help="Logits are densities over a fitted temperature, plus the log shares of the classes."
+        ),
+    ] = False,
     pixels_per_image: Annotated[int, typer.Option(min=1, help="Pixels drawn from each class and image.")] = 100,
     pixels_per_class: Annotated[int, typer.Option(min=1, help="Pixels kept of each class.")] = 5_000,
     variance_floor: Annotated[float, typer.Option(min=1e-12, max=1e6, help="Smallest variance of a feature.")] = 1e-6,
@@ -129,6 +135,7 @@ def fit_mixtures(
         covariance=covariance.value,
         shrinkage=shrinkage,
         features=None if features is None else features.value,
+        calibrated=calibrated,
         pixels_per_image=pixels_per_image,
         pixels_per_class=pixels_per_class,
         variance_floor=variance_floor,

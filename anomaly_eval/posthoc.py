@@ -17,6 +17,7 @@ from anomaly_eval.fitting import check_classes, check_out, class_name_notes
 from anomaly_eval.labels import VOID
 from anomaly_eval.network import NetworkRequest
 from anomaly_eval.outputs import write_atomically
+from anomaly_eval.posterior import PosteriorSample
 from anomaly_eval.prediction import refuse_non_finite
 from anomaly_eval.progress import progress_bar
 from anomaly_eval.reading import read_ahead
@@ -48,6 +49,10 @@ class MixtureRequest:
     """Share of the mean covariance of all Gaussians in each one, in [0, 1]; with full ones only."""
     features: FittedFeatures | None = None
     """What the mixtures are fitted to; None is the embedding of a GMM classifier, else the input of the last layer."""
+    calibrated: bool = False
+    """Whether the logits are log densities over a temperature, plus the logarithms of the classes' shares, both from
+    the same images; the density as a score stays as it is. Without, the logits are those of the network before, or
+    log densities."""
     pixels_per_image: int = 100
     """Pixels drawn from each class of each image."""
     pixels_per_class: int = 5_000
@@ -86,6 +91,7 @@ def run_fit_mixtures(request: MixtureRequest, console: Console) -> MixtureReport
         raise InputError("mixtures can only be fitted to networks of mmsegmentation.")
     place = MixturePlace.of(segmenter, request.features)
     classes = check_classes(samples, segmenter)
+    posterior = PosteriorSample(len(segmenter.classes), request.seed) if request.calibrated else None
     reservoir = ClassReservoir(len(segmenter.classes), request.pixels_per_class, request.seed)
     with torch.inference_mode(), progress_bar(console, f"features of {samples.spec}", len(samples.samples)) as advance:
         for number, (sample, image, label) in enumerate(read_ahead(samples, Clock())):
@@ -101,6 +107,8 @@ def run_fit_mixtures(request: MixtureRequest, console: Console) -> MixtureReport
             )
             seen = place.see(maps.values).flatten(1).T
             reservoir.add(seen[drawn.to(seen.device)], labels.flatten()[drawn])
+            if posterior is not None:
+                posterior.add(seen, labels.flatten())
             advance()
     try:
         features, labels = reservoir.result()
@@ -111,6 +119,7 @@ def run_fit_mixtures(request: MixtureRequest, console: Console) -> MixtureReport
     _check_counts(segmenter.classes, counts.tolist(), request.components)
     with console.status("EM"):
         mixtures, history = _fitted(request, features, labels, len(known))
+        found = None if posterior is None else posterior.fit(mixtures, known, place.settings.class_density)
     record = FitRecord(
         dataset=samples.spec,
         n_images=len(samples.samples),
@@ -119,10 +128,11 @@ def run_fit_mixtures(request: MixtureRequest, console: Console) -> MixtureReport
         notes=[
             f"{_kind(request, place.features)} on {len(labels)} pixels, seed {request.seed}",
             f"input {segmenter.describe().resize}, {segmenter.describe().inference}",
+            *([] if found is None else [f"posterior with shares of classes, temperature {found.temperature:.4g}"]),
             *class_name_notes(classes, segmenter.classes),
         ],
     )
-    write_atomically(request.out, checkpoint_with_mixtures(place, mixtures, known, record))
+    write_atomically(request.out, checkpoint_with_mixtures(place, mixtures, known, record, found))
     absent = tuple(name for name, there in zip(segmenter.classes, known.tolist(), strict=True) if not there)
     return MixtureReport(len(samples.samples), samples.expected_images, len(labels), len(history), history[-1], absent)
 

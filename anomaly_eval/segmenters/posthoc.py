@@ -12,6 +12,7 @@ from mmengine.config import Config
 from torch import Tensor
 
 from anomaly_eval.errors import InputError
+from anomaly_eval.posterior import Posterior
 from anomaly_eval.results import FitRecord
 from anomaly_eval.segmenters.mmseg import FIT, MmsegSegmenter
 from gmmseg.classifier import GMMClassifier
@@ -69,17 +70,24 @@ class MixturePlace:
 
 
 def checkpoint_with_mixtures(
-    place: MixturePlace, mixtures: Mixtures | FullMixtures, known: Tensor, fit: FitRecord
+    place: MixturePlace,
+    mixtures: Mixtures | FullMixtures,
+    known: Tensor,
+    fit: FitRecord,
+    posterior: Posterior | None = None,
 ) -> bytes:
     """Return a checkpoint of the same network, with its config, in which the mixtures classify.
 
     mixtures: over what `place.see` returns, (C, M, D). known: (C,) bool, classes that had a pixel. fit: what
-    they were fitted on; `eval` puts it into its results.
+    they were fitted on; `eval` puts it into its results. posterior: how logits follow from the densities; None leaves
+    that to the settings of the place.
     """
     segmenter = place.segmenter
     components = mixtures.means.shape[1]
     full = isinstance(mixtures, FullMixtures)
     settings = replace(place.settings, components=components, covariance="full" if full else "diagonal")
+    if posterior is not None:
+        settings = replace(settings, learned_temperature=posterior.temperature, class_prior="frequencies")
     old = segmenter.classifier
     in_channels = old.in_channels if isinstance(old, GMMClassifier) else settings.dimensions
     classifier = GMMClassifier(in_channels, len(known), settings)
@@ -93,6 +101,9 @@ def checkpoint_with_mixtures(
         # The projection with its normalisation, and the shares of the classes, stay as they were learnt.
         kept = {name: value.cpu() for name, value in old.state_dict().items() if not name.startswith("mixtures.")}
         state |= {name: value for name, value in kept.items() if name in state}
+    if posterior is not None:
+        state["class_pixels"] = posterior.class_pixels
+        state["log_temperature"] = torch.tensor(posterior.temperature).log()
     prefix = next(name for name, module in segmenter.model.named_modules() if module is old)
     weights = {
         name: value.cpu()

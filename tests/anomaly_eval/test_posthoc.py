@@ -154,3 +154,39 @@ def test_a_gmm_classifier_gets_new_mixtures_on_what_it_sees(tmp_path, fit, data,
     )
     kept = {"input": "uniform", "projection": "frequencies", "embedding": "frequencies"}
     assert after.classifier.settings.class_prior == kept[features]
+
+
+@pytest.mark.parametrize("covariance", ["diagonal", "full"])
+def test_a_calibrated_posterior_has_the_shares_and_the_best_temperature(tmp_path, fit, data, covariance):
+    """Grid search finds no temperature with a smaller loss; the density stays what it is without."""
+    for path in (data / "training" / "labels_masks").iterdir():
+        label = np.array(Image.open(path))
+        label[: len(label) // 2] = 2
+        Image.fromarray(label).save(path)
+    options = {"covariance": covariance, "variance-floor": "0.5", "pixels-per-image": "99999"}
+    assert fit(**options)[0] == 0
+    plain = load_segmenter(tmp_path / "mixtures.pth", device="cpu")
+    assert fit("--calibrated", "--overwrite", **options)[0] == 0
+    fitted = load_segmenter(tmp_path / "mixtures.pth", device="cpu")
+    densities, logits, labels = [], [], []
+    for index in range(3):
+        image = np.asarray(Image.open(data / "training" / "images" / f"{index}.png"))
+        label = np.asarray(Image.open(data / "training" / "labels_masks" / f"{index}.png"))
+        prediction = fitted(image)
+        step = image.shape[0] // prediction.logits.values.shape[1]
+        labels.append(torch.from_numpy(label[step // 2 :: step, step // 2 :: step].ravel()).long())
+        densities.append(prediction.log_density.values.flatten(1).T)
+        logits.append(prediction.logits.values.flatten(1).T)
+        torch.testing.assert_close(densities[-1], plain(image).logits.values.flatten(1).T, rtol=1e-4, atol=1e-3)
+    density, logit, label = torch.cat(densities).double(), torch.cat(logits).double(), torch.cat(labels)
+    shares = torch.bincount(label, minlength=5) / len(label)
+    (note,) = [note for note in fitted.fits["gmmseg"].notes if "temperature" in note]
+    temperature = float(note.rsplit(" ", 1)[1])
+    # One pixel more of each class keeps a class without any finite.
+    smoothed = (shares * len(label) + 1) / (len(label) + 5)
+    torch.testing.assert_close(logit, density / temperature + smoothed.log(), rtol=1e-3, atol=1e-3)
+
+    def loss(value: float) -> float:
+        return float(torch.nn.functional.cross_entropy(density / value + shares.double().log(), label))
+
+    assert all(loss(temperature) <= loss(temperature * factor) + 1e-9 for factor in (0.5, 0.9, 0.99, 1.01, 1.1, 2.0))
