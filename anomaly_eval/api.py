@@ -15,10 +15,11 @@ from rich.console import Console
 from anomaly_eval.distributions import Distribution, read_distributions
 from anomaly_eval.drawing import dataset_figures
 from anomaly_eval.errors import InputError
-from anomaly_eval.evaluation import EvaluationRequest, run_evaluation
+from anomaly_eval.evaluation import run_evaluation
 from anomaly_eval.measures import Measures
 from anomaly_eval.network import NetworkRequest
 from anomaly_eval.reports.combining import read_run
+from anomaly_eval.request import EvaluationRequest
 from anomaly_eval.results import Record, Results
 
 
@@ -96,7 +97,8 @@ def evaluate(
             scores=scores,
             fit_dataset=fit_dataset,
             command=["anomaly_eval.evaluate"],
-            **options,
+            # Nobody could go on from a folder that is deleted in any case.
+            **({"journal": out is not None} | options),
         )
         if measures is not None:
             request = replace(request, measures=measures)

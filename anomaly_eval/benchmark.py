@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -14,6 +14,7 @@ from rich.console import Console
 from anomaly_eval.clock import Clock
 from anomaly_eval.distributions import Distribution
 from anomaly_eval.errors import InputError
+from anomaly_eval.journal.record import Arrays
 from anomaly_eval.labels import ANOMALY, VOID
 from anomaly_eval.maps.source import ScoreSource
 from anomaly_eval.measures import MEMORY_BUDGET, Measures, MethodState, bootstrap_rows, per_image_rows
@@ -22,8 +23,7 @@ from anomaly_eval.metrics.curves import thinned_curve
 from anomaly_eval.metrics.errors import NothingToMeasureError
 from anomaly_eval.metrics.ranking import RankingMetrics, ranking_metrics
 from anomaly_eval.metrics.rates import best_f1
-from anomaly_eval.progress import progress_bar
-from anomaly_eval.reading import read_ahead
+from anomaly_eval.passes import Compute, Passes
 from anomaly_eval.results import ComponentRow, DatasetRecord, DifferenceRow, IntervalRow, PerImageRow, Row
 from anomaly_eval.samples import Sample, SampleSet
 
@@ -88,14 +88,18 @@ def evaluate_dataset(
     clock: Clock,
     observer: Observer | None = None,
     measures: Measures = DEFAULT_MEASURES,
+    passes: Passes | None = None,
 ) -> AnomalyFindings:
     """Evaluate all methods in one pass over the images of one dataset.
 
-    Component metrics at the thresholds of the best pixel F1 take a second pass, as these are known only then. Raises
-    InputError for a dataset without anomaly labels or without any anomaly pixel, an unusable image or label, and NaN in
-    logits or scores; the message names the file.
+    Component metrics at the thresholds of the best pixel F1 take a second pass, as these are known only then. `passes`
+    says how images are worked through, by default one after the other and keeping nothing. Raises InputError for a
+    dataset without anomaly labels or without any anomaly pixel, an unusable image or label, and NaN in logits or
+    scores; the message names the file.
     """
     check_rankable(samples)
+    passes = passes or Passes(console, clock)
+    compute = score_computation(source, samples, clock)
     track = measures.track_for(samples)
     limit = MEMORY_BUDGET // max(1, len(source.methods))
     states = {method: MethodState(measures, limit) for method in source.methods}
@@ -104,7 +108,8 @@ def evaluate_dataset(
     if track is not None and given is not None:
         components = {name: ComponentState(track, given) for name in states}
     tally = _Tally()
-    for sample, image, label, maps in _scored(source, samples, console, clock, samples.spec):
+
+    def take(sample: Sample, image: NDArray[np.uint8], label: NDArray[np.uint8], maps: Arrays) -> None:
         with clock.section("metrics"):
             tally.add(label)
             for name, values in maps.items():
@@ -114,14 +119,18 @@ def evaluate_dataset(
         if observer is not None:
             with clock.section("output"):
                 observer(samples, sample, image, label, {name: _single(values) for name, values in maps.items()})
+
+    def take_components(sample: Sample, _: NDArray[np.uint8], label: NDArray[np.uint8], maps: Arrays) -> None:
+        with clock.section("metrics"):
+            for name, values in maps.items():
+                _update(components[name].update, values, label, name, sample)
+
+    passes.first(samples, samples.spec, compute, take)
     with clock.section("metrics"):
         metrics, thresholds, distributions = _compute(states, samples, measures)
     if track is not None and given is None:
-        components = {name: ComponentState(track, threshold) for name, threshold in thresholds.items()}
-        for sample, _, label, maps in _scored(source, samples, console, clock, f"{samples.spec}, components"):
-            with clock.section("metrics"):
-                for name, values in maps.items():
-                    _update(components[name].update, values, label, name, sample)
+        components |= {name: ComponentState(track, threshold) for name, threshold in thresholds.items()}
+        passes.again(samples, f"{samples.spec}, components", compute, take_components)
     warnings: list[str] = []
     with clock.section("metrics"), console.status("bootstrap") if measures.resamples else nullcontext():
         resampled = _if_possible(
@@ -159,18 +168,9 @@ def _if_possible(what: str, measure: Callable[[], _Rows], warnings: list[str]) -
         return None
 
 
-def _scored(
-    source: ScoreSource,
-    samples: SampleSet,
-    console: Console,
-    clock: Clock,
-    title: str,
-) -> Iterator[tuple[Sample, NDArray[np.uint8], NDArray[np.uint8], Mapping[str, NDArray[np.floating]]]]:
-    """Yield (sample, image, label, score maps by method) of all images, with a progress bar."""
-    with progress_bar(console, title, len(samples.samples)) as advance:
-        for sample, image, label in read_ahead(samples, clock):
-            yield sample, image, label, source.maps(samples, sample, image, clock)
-            advance()
+def score_computation(source: ScoreSource, samples: SampleSet, clock: Clock) -> Compute:
+    """Return what computes the score maps of an image of a dataset, by method."""
+    return lambda sample, image, label: source.maps(samples, sample, image, clock)
 
 
 def check_rankable(samples: SampleSet) -> None:

@@ -1,4 +1,4 @@
-"""The text of a card: plain, unambiguous YAML that does not multiply."""
+"""The text of a card or another file of settings: plain, unambiguous YAML that does not multiply."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from anomaly_eval.errors import InputError
 
 _MOST_MERGED = 10_000
+_LONGEST_PROBLEM = 500
 
 
 class _RepeatedKeyError(Exception):
@@ -47,18 +49,31 @@ class _CardLoader(yaml.SafeLoader):
             raise _MergedTooOftenError
 
 
-def parse_card(content: bytes, path: Path) -> object:
-    """Return what a card's file holds; raises InputError for anything that is not plain, unambiguous YAML."""
+def parse_card(content: bytes, path: Path, what: str = "dataset card") -> object:
+    """Return what a file holds that messages call `what`; raises InputError for all but plain, unambiguous YAML."""
     try:
         parsed: object = yaml.load(content, _CardLoader)
     except _RepeatedKeyError as error:
-        raise InputError(f"the dataset card {path} has {error}; remove one of the two.") from error
+        raise InputError(f"the {what} {path} has {error}; remove one of the two.") from error
     except RecursionError as error:
-        raise InputError(f"the dataset card {path} is nested too deep; write it as the shipped cards are.") from error
+        raise InputError(f"the {what} {path} is nested too deep; write it as the shipped ones are.") from error
     except _MergedTooOftenError as error:
-        raise InputError(f"the dataset card {path} merges mappings without end; write out what it says.") from error
+        raise InputError(f"the {what} {path} merges mappings without end; write out what it says.") from error
     except Exception as error:  # values such as the date 2024-13-45 raise errors of many kinds
         place = getattr(error, "problem_mark", None)
         line = f" at line {place.line + 1}" if place else ""
-        raise InputError(f"the dataset card {path} is not valid YAML{line}; correct it.") from error
+        raise InputError(f"the {what} {path} is not valid YAML{line}; correct it.") from error
     return parsed
+
+
+def first_problem(error: ValidationError) -> str:
+    """Say in a few words what pydantic found wrong first, and in which field."""
+    problem = error.errors(include_url=False)[0]
+    field = ".".join(str(part)[:100] for part in problem["loc"])
+    # Keys of a card may hold anything.
+    field = field if field.isprintable() else repr(field)
+    message, own = problem["msg"], "Value error, "
+    # Our own messages have no full stop; dots at their end may be those of a path.
+    message = message.removeprefix(own) if message.startswith(own) else message.removesuffix(".")
+    text = f"{field}: {message}" if field else message
+    return text if len(text) <= _LONGEST_PROBLEM else f"{text[:_LONGEST_PROBLEM]}…"

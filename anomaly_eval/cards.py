@@ -23,7 +23,7 @@ from pydantic import (
     model_validator,
 )
 
-from anomaly_eval.card_text import parse_card
+from anomaly_eval.card_text import first_problem, parse_card
 from anomaly_eval.errors import InputError
 from anomaly_eval.labels import ANOMALY, INLIER, VOID
 from anomaly_eval.layouts import check_relative, parse_template
@@ -338,18 +338,6 @@ def _read_card(path: Path) -> DatasetCard:
     try:
         card = DatasetCard.model_validate(fields)
     except ValidationError as error:
-        raise InputError(f"the dataset card {path} is wrong: {_first_problem(error)}; correct it.") from error
+        raise InputError(f"the dataset card {path} is wrong: {first_problem(error)}; correct it.") from error
     card._sha256 = hashlib.sha256(content).hexdigest()
     return card
-
-
-def _first_problem(error: ValidationError) -> str:
-    problem = error.errors(include_url=False)[0]
-    field = ".".join(str(part)[:100] for part in problem["loc"])
-    # Keys of a card may hold anything.
-    field = field if field.isprintable() else repr(field)
-    message, own = problem["msg"], "Value error, "
-    # Our own messages have no full stop; dots at their end may be those of a path.
-    message = message.removeprefix(own) if message.startswith(own) else message.removesuffix(".")
-    text = f"{field}: {message}" if field else message
-    return text if len(text) <= _LONGEST_LINE else f"{text[:_LONGEST_LINE]}…"

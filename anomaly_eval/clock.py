@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -10,21 +11,29 @@ from contextlib import contextmanager
 
 
 class Clock:
-    """Adds up wall seconds under names; sections do not nest."""
+    """Adds up wall seconds under names; sections of one thread do not nest.
+
+    Several threads may be at work at once, so that the sections may add up to more than the whole time.
+    """
 
     def __init__(self) -> None:
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self.started = time.perf_counter()
+        self._thread, self._adding = threading.get_ident(), threading.Lock()
 
     @contextmanager
     def section(self, name: str) -> Iterator[None]:
-        """Count the time of a `with` block under `name`, waiting for the GPU where one works."""
+        """Count the time of a `with` block under `name`, waiting for the GPU where this thread makes it work."""
         start = time.perf_counter()
         try:
             yield
-            _wait_for_gpu()
+            # Other threads would wait for, and count, what the network of this one does.
+            if threading.get_ident() == self._thread:
+                _wait_for_gpu()
         finally:
-            self.seconds[name] += time.perf_counter() - start
+            spent = time.perf_counter() - start
+            with self._adding:
+                self.seconds[name] += spent
 
     @property
     def total(self) -> float:

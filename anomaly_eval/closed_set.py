@@ -14,14 +14,17 @@ from torch import Tensor
 from anomaly_eval.benchmark import dataset_record
 from anomaly_eval.clock import Clock
 from anomaly_eval.errors import InputError
+from anomaly_eval.journal.record import Arrays
 from anomaly_eval.labels import VOID
-from anomaly_eval.metrics.closed_set import ClosedSetMetrics, ClosedSetState
-from anomaly_eval.predicting import predictions
-from anomaly_eval.prediction import Segmenter
+from anomaly_eval.metrics.closed_set import ClosedSetMetrics, ClosedSetState, confusion_matrix
+from anomaly_eval.passes import Compute, Passes
+from anomaly_eval.prediction import Segmenter, refuse_non_finite
 from anomaly_eval.protocol import ProtocolChoice
 from anomaly_eval.resizing import CoarseMaps
 from anomaly_eval.results import ClosedSetClassRow, ClosedSetRow, DatasetRecord
-from anomaly_eval.samples import SampleSet
+from anomaly_eval.samples import Sample, SampleSet
+
+_COUNTS = "counts"
 
 
 @dataclass(frozen=True)
@@ -39,35 +42,57 @@ def evaluate_closed_set(
     console: Console,
     clock: Clock,
     choice: ProtocolChoice = "card",
+    passes: Passes | None = None,
 ) -> ClosedSetFindings:
     """Evaluate one closed-set dataset in one pass, in memory that does not grow with its images.
 
-    `choice` names whose test settings count; a card without a protocol leaves them to the network. Raises InputError
+    `choice` names whose test settings count; a card without a protocol leaves them to the network. `passes` says how
+    images are worked through, by default one after the other and keeping nothing. Raises InputError
     for a dataset of another task, for other classes than the network's, for an unusable image or label, for labels
     that are all void, and for NaN in logits; the message names the file.
     """
     classes = check_same_classes(samples, segmenter.classes)
-    protocol = samples.card.protocol if choice == "card" else None
-    tested = segmenter.under(protocol)
+    passes = passes or Passes(console, clock)
     state, sizes, void_pixels = ClosedSetState(len(classes)), set(), 0
-    for label, prediction in predictions(tested, samples, console, clock, samples.spec):
+
+    def take(sample: Sample, image: NDArray[np.uint8], label: NDArray[np.uint8], arrays: Arrays) -> None:
+        nonlocal void_pixels
         with clock.section("metrics"):
-            state.update(predicted_classes(prediction.logits), label)
+            of_image = ClosedSetState(len(classes))
+            of_image.counts = arrays[_COUNTS]
+            state.merge(of_image)
             void_pixels += int(np.count_nonzero(label == VOID))
             sizes.add((label.shape[1], label.shape[0]))
+
+    passes.first(samples, samples.spec, count_computation(segmenter, samples, choice, clock), take)
     try:
         metrics = state.compute()
     except ValueError as error:
         folder = samples.samples[0].label.parent
         raise InputError(f"{samples.spec}: {error}; check its labels in {folder}.") from error
-    described = tested.describe()
-    whose = "network" if protocol is None else "card"
+    described = _under_protocol(segmenter, samples, choice).describe()
+    whose = "network" if choice == "network" or samples.card.protocol is None else "card"
     # What the whole run resizes images to goes before the protocol, which then is not quite the card's.
     changed = "" if segmenter.describe().resize == "native" else ", with --resize"
     used = f"{whose}{changed}: {described.inference}; {described.resize}"
     with clock.section("input"):
         record = dataset_record(samples, sizes, void_pixels)
     return ClosedSetFindings(_row(samples, metrics, used), _class_rows(samples, classes, metrics), record)
+
+
+def count_computation(segmenter: Segmenter, samples: SampleSet, choice: ProtocolChoice, clock: Clock) -> Compute:
+    """Return what computes the confusion counts of an image, (classes, classes) int64; see `evaluate_closed_set`."""
+    tested = _under_protocol(segmenter, samples, choice)
+
+    def compute(sample: Sample, image: NDArray[np.uint8], label: NDArray[np.uint8]) -> Arrays:
+        with clock.section("forward"), torch.inference_mode():
+            prediction = tested(image)
+            refuse_non_finite(prediction, sample.image)
+        with clock.section("metrics"):
+            predicted = predicted_classes(prediction.logits)
+            return {_COUNTS: confusion_matrix(predicted, label, len(segmenter.classes))}
+
+    return compute
 
 
 def check_same_classes(samples: SampleSet, of_network: Sequence[str]) -> tuple[str, ...]:
@@ -95,6 +120,10 @@ def check_same_classes(samples: SampleSet, of_network: Sequence[str]) -> tuple[s
     if differing:
         raise InputError(f"{samples.spec} has other classes than the network: {differing[0]}; {remedy}.")
     return classes
+
+
+def _under_protocol(segmenter: Segmenter, samples: SampleSet, choice: ProtocolChoice) -> Segmenter:
+    return segmenter.under(samples.card.protocol if choice == "card" else None)
 
 
 def predicted_classes(logits: CoarseMaps) -> NDArray[np.uint8]:

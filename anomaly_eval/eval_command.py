@@ -18,6 +18,7 @@ from anomaly_eval.options import (
     Device,
     DeviceOption,
     Fpr95,
+    Launcher,
     Protocol,
     Resize,
     ScorePrecision,
@@ -104,21 +105,30 @@ def evaluate(
     with_published: Annotated[
         bool, typer.Option("--with-published", help="Add the published rows to the tables.")
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier results in --out.")] = False,
+    no_journal: Annotated[
+        bool, typer.Option("--no-journal", help="Keep nothing from which an interrupted run could go on.")
+    ] = False,
+    launcher: Annotated[Launcher, typer.Option(help="What started several processes.")] = Launcher.none,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace earlier results in --out, and an interrupted run of others.")
+    ] = False,
 ) -> None:
     """Evaluate a checkpoint, or score maps: methods x anomaly datasets, and classes of closed-set ones, to tables."""
-    from anomaly_eval.evaluation import EvaluationRequest, run_evaluation
+    from anomaly_eval.evaluation import contribute, run_evaluation
     from anomaly_eval.maps.disk import MapsRequest
     from anomaly_eval.maps.refusals import refuse_network_options
     from anomaly_eval.measures import Measures
     from anomaly_eval.network import NetworkRequest
+    from anomaly_eval.processes.launching import find_place
     from anomaly_eval.reports.tables import print_results
+    from anomaly_eval.request import EvaluationRequest
 
     if seed is not None and not bootstrap:
         raise InputError("--seed is that of the resamples; add --bootstrap, or leave it out.")
     if ckpt is None and score_maps:
         how = {"--config": config, "--resize": resize, "--device": device is not Device.auto}
-        refuse_network_options({**how, "--window-batch": window_batch != 4})
+        how |= {"--window-batch": window_batch != 4, "--launcher": launcher is not Launcher.none}
+        refuse_network_options(how)
     if names and not score_maps:
         raise InputError("--names is what the methods of --score-maps are called; add --score-maps, or leave it out.")
     request = EvaluationRequest(
@@ -145,10 +155,21 @@ def evaluate(
             component_threshold=component_threshold,
         ),
         with_published=with_published,
+        journal=not no_journal,
         overwrite=overwrite,
         command=context.obj,
     )
-    results = run_evaluation(request, Console(stderr=True))
+    place = find_place(launcher.value)
+    if place is None:
+        results = run_evaluation(request, Console(stderr=True))
+    else:
+        from anomaly_eval.processes.team import joined
+
+        with joined(place) as team:
+            if not team.first:
+                contribute(request, team)
+                return
+            results = run_evaluation(request, Console(stderr=True), team)
     print_results(Console(), results, with_published)
     say(f"Results: {out}")
 

@@ -134,11 +134,13 @@ def save_statistics(
     path: Path, model: ModelRecord, scores: Sequence[FittedScore], records: Mapping[str, FitRecord]
 ) -> None:
     """Write the statistics of fitted scores and the fingerprint of the network as one safetensors file."""
-    tensors = {f"{score.name}.{name}": value.contiguous() for score in scores for name, value in score.state().items()}
+    tensors = {
+        f"{type(score).name}.{name}": value.contiguous() for score in scores for name, value in score.state().items()
+    }
     metadata = {
         "format": _FORMAT,
         "model": model.model_dump_json(),
-        "fits": json.dumps({name: record.model_dump() for name, record in records.items()}),
+        "fits": json.dumps({type(score).name: records[score.name].model_dump() for score in scores}),
         "tensors_sha256": tensors_sha256(tensors),
     }
     write_atomically(path, save(tensors, metadata=metadata))

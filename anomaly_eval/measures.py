@@ -33,7 +33,7 @@ from anomaly_eval.samples import SampleSet
 ComponentChoice = Literal["card", "anomaly", "obstacle"]
 """Which track's component sizes count: that of each dataset's card, or one for all."""
 
-MEMORY_BUDGET = 3 << 29
+MEMORY_BUDGET = 1 << 28
 """Bytes of inlier scores that all methods together keep in memory before they turn to the disk."""
 _BOOTSTRAP_BITS = 14
 _IMAGES_FITTED = 4

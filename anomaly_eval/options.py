@@ -67,7 +67,7 @@ class FeaturesName(str, Enum):
 
 
 class Launcher(str, Enum):
-    """What started the processes of a training."""
+    """What started several processes."""
 
     none = "none"
     pytorch = "pytorch"

@@ -7,11 +7,14 @@ import json
 import os
 import secrets
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 from anomaly_eval.errors import InputError
+from anomaly_eval.leftovers import remove_abandoned
+from anomaly_eval.locking import BusyError, try_lock
 
 RESULTS_FILE = "results.json"
 _TABLES = {
@@ -67,18 +70,20 @@ class OutputFolder:
         self._target = Path(os.path.realpath(folder))
         self.path = _sibling(self._target, "partial")
         self._new_parents: list[Path] = []
+        self._held: int | None = None
 
     def __enter__(self) -> OutputFolder:
-        """Make the temporary folder, and the parents that are missing.
+        """Make the temporary folder, and the parents that are missing; delete those of runs that were killed.
 
         Raises InputError where it cannot be made.
         """
-        self._new_parents = [parent for parent in self._target.parents if not os.path.lexists(parent)]
+        self._new_parents = missing_parents(self._target)
         try:
-            self.path.mkdir(parents=True)
+            remove_abandoned(self._target)
+            self._make()
         except OSError as error:
             self._remove()
-            raise _cannot_write(self.folder, error) from error
+            raise cannot_write(self.folder, error) from error
         except BaseException:
             self._remove()
             raise
@@ -92,12 +97,31 @@ class OutputFolder:
         Raises InputError where the block failed because the disk could not take the results, and where the
         finished folder cannot be renamed; then, and only then, it stays under its temporary name.
         """
-        if error is None:
-            self._publish()
-            return
-        self._remove()
+        try:
+            if error is None:
+                self._publish()
+                return
+            self._remove()
+        finally:
+            self._let_go()
         if isinstance(error, OSError) and self._is_about_writing(error):
-            raise _cannot_write(self.folder, error) from error
+            raise cannot_write(self.folder, error) from error
+
+    def _make(self) -> None:
+        """Make the temporary folder and hold it, so that no other run takes it for abandoned."""
+        while True:
+            self.path.mkdir(parents=True)
+            try:
+                self._held = try_lock(self.path)
+                return
+            except (BusyError, FileNotFoundError):
+                # Another run came between the two calls, and deletes it.
+                self.path = _sibling(self._target, "partial")
+
+    def _let_go(self) -> None:
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
 
     def _publish(self) -> None:
         """Give the finished folder its name; earlier results are deleted once the new ones are in place."""
@@ -107,19 +131,25 @@ class OutputFolder:
             _replace_folder(self.path, self._target)
         except (OSError, InputError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
+            self._rename_finished()
             raise InputError(
                 f"the results are complete but could not be named {self.folder} ({reason}); "
                 f"they are in {self.path}: move them where you want them."
             ) from error
 
+    def _rename_finished(self) -> None:
+        """Tell finished results from the temporary folders that the next run for the same place deletes."""
+        finished = _sibling(self._target, "finished")
+        try:
+            self.path.rename(finished)
+        except OSError:
+            return
+        self.path = finished
+
     def _remove(self) -> None:
         """Delete the temporary folder and the parents that were made for it and are empty."""
         shutil.rmtree(self.path, ignore_errors=True)
-        for parent in self._new_parents:
-            try:
-                parent.rmdir()
-            except OSError:
-                return
+        remove_empty(self._new_parents)
 
     def _is_about_writing(self, error: OSError) -> bool:
         """Whether an error says that results cannot be written, rather than that something cannot be read."""
@@ -149,7 +179,7 @@ def check_output(folder: Path, overwrite: bool, kind: FolderKind = RESULTS) -> N
         empty = next(folder.iterdir(), None) is None
         mounted = os.path.ismount(folder)
     except OSError as error:
-        raise _cannot_write(folder, error) from error
+        raise cannot_write(folder, error) from error
     if not empty and not overwrite:
         raise InputError(f"{folder} exists and is not empty; choose another --out, or add --overwrite.")
     if not empty and not _is_ours(folder, kind):
@@ -186,7 +216,21 @@ def write_atomically(path: Path, content: bytes) -> None:
             partial.unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
+
+
+def missing_parents(path: Path) -> list[Path]:
+    """Return the folders above `path` that do not exist, the innermost first."""
+    return [parent for parent in path.parents if not os.path.lexists(parent)]
+
+
+def remove_empty(folders: Sequence[Path]) -> None:
+    """Delete folders, the innermost first, until one is not empty."""
+    for folder in folders:
+        try:
+            folder.rmdir()
+        except OSError:
+            return
 
 
 def _sibling(path: Path, word: str) -> Path:
@@ -220,6 +264,6 @@ def _is_ours(folder: Path, kind: FolderKind) -> bool:
     return isinstance(content, dict) and content.keys() >= kind.keys
 
 
-def _cannot_write(path: Path, error: OSError) -> InputError:
+def cannot_write(path: Path, error: OSError) -> InputError:
     """Say in one sentence why the results cannot be written."""
     return InputError(f"cannot write {path}: {error.strerror or error}; choose a place that can be written.")

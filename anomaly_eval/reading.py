@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ from anomaly_eval.clock import Clock
 from anomaly_eval.samples import Sample, SampleSet, check_same_size
 
 Loaded = tuple[Sample, NDArray[np.uint8], NDArray[np.uint8]]
+_Item = TypeVar("_Item")
+_Read = TypeVar("_Read")
+_END = object()
 
 
 def read_ahead(samples: SampleSet, clock: Clock, section: str = "input") -> Iterator[Loaded]:
@@ -19,17 +23,30 @@ def read_ahead(samples: SampleSet, clock: Clock, section: str = "input") -> Iter
 
     Raises InputError, at its turn, for the first sample that cannot be read or whose sizes differ.
     """
+    return ahead(samples.samples, read_pair, clock, section)
+
+
+def ahead(
+    items: Iterable[_Item], read: Callable[[_Item], _Read], clock: Clock, section: str = "input"
+) -> Iterator[_Read]:
+    """Yield what `read` makes of each item, in order, while it is called for the next one in another thread.
+
+    An item is taken only when the one before it was read. What `read` raises is raised at the turn of its item.
+    """
+    waiting = iter(items)
     with ThreadPoolExecutor(max_workers=1) as pool:
-        following = pool.submit(_read, samples.samples[0])
-        for upcoming in (*samples.samples[1:], None):
+        item = next(waiting, _END)
+        following = None if item is _END else pool.submit(read, item)  # type: ignore[arg-type]
+        while following is not None:
             with clock.section(section):
-                loaded = following.result()
-            if upcoming is not None:
-                following = pool.submit(_read, upcoming)
-            yield loaded
+                found = following.result()
+            item = next(waiting, _END)
+            following = None if item is _END else pool.submit(read, item)  # type: ignore[arg-type]
+            yield found
 
 
-def _read(sample: Sample) -> Loaded:
+def read_pair(sample: Sample) -> Loaded:
+    """Return (sample, image, label); raises InputError for one that cannot be read, and for two sizes."""
     image, label = sample.read_image(), sample.read_label()
     check_same_size(sample, image, label)
     return sample, image, label

@@ -188,7 +188,10 @@ class Conventions(Record):
 
 
 class Timing(Record):
-    """Wall time in seconds, split by what it was spent on, and the peak resident memory of the process."""
+    """Wall time in seconds, split by what it was spent on, and the peak resident memory of the process.
+
+    Reading, the network, and metrics work beside each other, so that the parts may add up to more than the total.
+    """
 
     load: float
     input: float
@@ -266,6 +269,8 @@ class Provenance(Record):
     """By the name of the score that was fitted."""
     bootstrap: str | None = None
     """Resamples, seed and method of the intervals; None where there are none."""
+    threads: int | None = None
+    """Of the network on a CPU; with another number the last bits of its output may differ."""
 
 
 FORMAT_VERSION = 2

@@ -83,6 +83,8 @@ class CalibrationFindings(Record):
     versions: dict[str, str]
     networks: dict[str, ModelRecord]
     dataset: DatasetRecord
+    temperature_seed: int | None = None
+    """Of the pixels that temperatures were fitted on; None where none was fitted."""
     timing: Timing
     warnings: list[str]
 

@@ -130,6 +130,7 @@ def run_calibration(request: CalibrationRequest, console: Console) -> Calibratio
             versions=versions(),
             networks=models,
             dataset=record,
+            temperature_seed=request.seed if held_out is not None else None,
             timing=timing_of(clock),
             warnings=warnings,
         )

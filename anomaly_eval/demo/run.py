@@ -17,8 +17,7 @@ from anomaly_eval.clock import Clock
 from anomaly_eval.demo.findings import DENSITIES, DemoFindings, NetworkFinding
 from anomaly_eval.demo.page import COMPARISON, RELIABILITY, html_page
 from anomaly_eval.demo.plan import BACKBONE, NETWORK, TWINS, DemoPlan
-from anomaly_eval.demo.training import Training, train_together
-from anomaly_eval.evaluation import EvaluationRequest, run_evaluation
+from anomaly_eval.evaluation import run_evaluation
 from anomaly_eval.figures.anomaly_grid import ComparedImage, draw_anomaly_grid
 from anomaly_eval.figures.reliability import draw_reliability
 from anomaly_eval.figures.saving import file_of
@@ -28,9 +27,11 @@ from anomaly_eval.prediction import Segmenter
 from anomaly_eval.reading import read_ahead
 from anomaly_eval.reports.heatmaps import choose_evenly
 from anomaly_eval.reports.methods import method_name
+from anomaly_eval.request import EvaluationRequest
 from anomaly_eval.samples import SampleSet, find_dataset
 from anomaly_eval.scenes.writing import CLASSES_NAME, NAME, StreetsRequest, write_streets
 from anomaly_eval.scores import choose_scores, score_maps
+from anomaly_eval.training_processes import Training, train_all
 
 _RECORD, _PAGE = "demo.json", "index.html"
 DEMO = FolderKind(
@@ -75,7 +76,7 @@ def run_demo(request: DemoRequest, console: Console) -> DemoFindings:
             for kind in TWINS
         }
         with clock.section("training"):
-            train_together(list(trainings.values()), plan.iterations, console)
+            train_all(list(trainings.values()), len(trainings), plan.iterations, console)
         test, val = (find_dataset(name, data_root) for name in (NAME, f"{CLASSES_NAME}:val"))
         networks, segmenters, calibrations = [], {}, {}
         for kind, training in trainings.items():
@@ -89,6 +90,7 @@ def run_demo(request: DemoRequest, console: Console) -> DemoFindings:
                         data_root=data_root,
                         fit_dataset=f"{CLASSES_NAME}:train",
                         heatmaps=plan.pictures,
+                        journal=False,
                         command=request.command,
                     ),
                     console,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from anomaly_eval.reports.methods import dataset_title, method_name
@@ -87,6 +87,12 @@ class ComparisonTable:
     notes: tuple[Note, ...]
     warnings: tuple[str, ...]
     unit: str = "All numbers in percent"
+    other_metrics: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    """Headers of datasets, by their index, that have other cells than `metrics`."""
+
+    def metrics_of(self, dataset: int) -> tuple[str, ...]:
+        """Return the headers of the cells of the dataset with this index."""
+        return self.other_metrics.get(dataset, self.metrics)
 
 
 def compare(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from anomaly_eval.reports.comparison import Cell, ComparisonTable, Line, Rank
 from anomaly_eval.reports.notes import DAGGER
 
@@ -26,6 +28,7 @@ _SPECIAL = {
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
 }
+_UNFIT_FOR_LABEL = re.compile(r"[^a-z0-9]+")
 _WRAP = {Rank.BEST: r"\textbf{%s}", Rank.SECOND: r"\underline{%s}", Rank.OTHER: "%s"}
 # Classes define the environment, so that it is missing only where the file is compiled by itself.
 _ALONE_BEFORE = (
@@ -50,7 +53,9 @@ def latex_table(table: ComparisonTable) -> str:
     r"""Return a `table` environment that compiles alone, and by \input where the packages it names are loaded."""
     packages = ["booktabs", "graphicx", *(["amssymb"] if table.settings else [])]
     preamble = rf"\usepackage{{{','.join(packages)}}}"
-    columns = "l" + "c" * (len(table.settings) + len(table.metrics) * len(table.datasets))
+    columns = "l" + "c" * (
+        len(table.settings) + sum(len(table.metrics_of(index)) for index in range(len(table.datasets)))
+    )
     titles = ", ".join(escape(title.removesuffix(DAGGER)) for title in table.datasets)
     return "\n".join(
         [
@@ -62,7 +67,7 @@ def latex_table(table: ComparisonTable) -> str:
             r"\begin{table}[t]",
             r"\centering",
             rf"\caption{{{escape(table.subject)} ({titles}). {escape(table.unit)}.}}",
-            rf"\label{{tab:{table.subject.lower().replace(' ', '-')}}}",
+            rf"\label{{tab:{_UNFIT_FOR_LABEL.sub('-', table.subject.lower()).strip('-')}}}",
             r"\smallskip",
             _FIT_WIDTH,
             rf"\begin{{tabular}}{{{columns}}}",
@@ -84,13 +89,16 @@ def latex_table(table: ComparisonTable) -> str:
 
 def _header(table: ComparisonTable) -> list[str]:
     """Return the line of datasets, the rules below it, and the line of metrics."""
-    width, before = len(table.metrics), 1 + len(table.settings)
-    groups, rules = [""] * before, []
+    before = 1 + len(table.settings)
+    metrics: list[str] = []
+    groups, rules, start = [""] * before, [], before + 1
     for index, title in enumerate(table.datasets):
-        start = before + 1 + index * width
+        width = len(table.metrics_of(index))
         groups.append(rf"\multicolumn{{{width}}}{{c}}{{{escape(title)}}}")
         rules.append(rf"\cmidrule(lr){{{start}-{start + width - 1}}}")
-    names = ["Method", *table.settings, *table.metrics * len(table.datasets)]
+        metrics += table.metrics_of(index)
+        start += width
+    names = ["Method", *table.settings, *metrics]
     return [_row(groups), "".join(rules), _row([escape(name) for name in names]), r"\midrule"]
 
 

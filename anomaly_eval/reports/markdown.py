@@ -19,7 +19,9 @@ def escape(text: str) -> str:
 
 def markdown_table(table: ComparisonTable) -> str:
     """Return the table, the footnotes and the warnings."""
-    numbers = [f"{escape(title)} {metric}" for title in table.datasets for metric in table.metrics]
+    numbers = [
+        f"{escape(title)} {metric}" for index, title in enumerate(table.datasets) for metric in table.metrics_of(index)
+    ]
     lines = [
         _row(["Method", *table.settings, *numbers]),
         _row(["---", *[":-:"] * len(table.settings), *["--:"] * len(numbers)]),

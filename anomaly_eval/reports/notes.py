@@ -40,22 +40,33 @@ def deviations(record: DatasetRecord) -> list[str]:
 
 def notes_of(results: Results, with_published: bool, models: Mapping[str, Origin] | None = None) -> tuple[Note, ...]:
     """Return the daggers, the fits, then the notes on the whole table; `models` by run where there are several."""
+    notes = measuring_notes(results, with_published)
+    notes += model_notes(models) if models else [model_note(results)]
+    notes += interval_notes(results)
+    if with_published:
+        notes.append(Note("", f"Published rows are copied from {SOURCE}; other networks, so they are ranked apart."))
+        if not results.conventions.fpr95.startswith("first_geq"):
+            notes.append(Note("", "The published FPR95 do not follow the convention named here."))
+    return tuple(notes)
+
+
+def measuring_notes(results: Results, with_published: bool) -> list[Note]:
+    """Return the daggers, the fits, and how anomaly metrics are defined."""
     notes = deviation_notes(results, "anomaly", with_published)
     notes += [Note(str(1 + index), _fit_text(fit, methods)) for index, (fit, methods) in enumerate(_fits(results))]
     conventions = results.conventions
-    notes += [
+    return [
+        *notes,
         Note("", f"Pooling: {conventions.pooling}. Positives: {conventions.positives}."),
         Note("", f"AUROC: {conventions.auroc}. AP: {conventions.ap}. FPR95: {conventions.fpr95}."),
         Note("", f"Class maps: {conventions.class_maps}."),
-        *(model_notes(models) if models else [model_note(results)]),
     ]
-    if results.intervals and results.provenance.bootstrap is not None:
-        notes.append(Note("", f"Intervals: {results.provenance.bootstrap}."))
-    if with_published:
-        notes.append(Note("", f"Published rows are copied from {SOURCE}; other networks, so they are ranked apart."))
-        if not conventions.fpr95.startswith("first_geq"):
-            notes.append(Note("", "The published FPR95 do not follow the convention named here."))
-    return tuple(notes)
+
+
+def interval_notes(results: Results) -> list[Note]:
+    """Say how intervals came about, where there are some."""
+    shown = results.intervals and results.provenance.bootstrap is not None
+    return [Note("", f"Intervals: {results.provenance.bootstrap}.")] if shown else []
 
 
 def model_note(results: Results) -> Note:

@@ -97,14 +97,14 @@ class Mahalanobis(FittedScore):
             raise ValueError("mahalanobis has observed no image")
         count, means, covariance = self._moments.result()
         seen = count > 0
-        self.means_ = means[seen]
-        self.whitening_ = whitening_of(covariance)
+        whitening = whitening_of(covariance)
+        self._take(means[seen], whitening)
         self._moments = None
         notes = []
         if not seen.all():
             names = ", ".join(name for name, there in zip(classes, seen.tolist(), strict=True) if not there)
             notes.append(f"no labelled pixel in the fitting set, class left out: {names}")
-        rank, dimensions = self.whitening_.shape
+        rank, dimensions = whitening.shape
         if rank < dimensions:
             notes.append(f"{dimensions - rank} of {dimensions} feature directions do not vary and were left out")
         return notes
@@ -120,7 +120,13 @@ class Mahalanobis(FittedScore):
             raise ValueError("means and whitening do not fit each other")
         if not (means.numel() and means.isfinite().all() and whitening.isfinite().all()):
             raise ValueError("means and whitening must be finite, and there must be some")
-        self.means_, self.whitening_ = means, whitening
+        self._take(means, whitening)
+
+    def _take(self, means: Tensor, whitening: Tensor) -> None:
+        """Lay statistics out afresh: their products round by how they lie in memory, fitted or read from a file."""
+        self.means_, self.whitening_ = (
+            values.clone(memory_format=torch.contiguous_format) for values in (means, whitening)
+        )
 
 
 class _FeatureMoments:

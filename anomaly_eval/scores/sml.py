@@ -79,15 +79,15 @@ class SML(FittedScore):
             self._moments = torch.zeros(3, classes, dtype=torch.float64)
         for _, values in prediction.logits.bands():
             statistics = ClassStatistics(values)
-            predicted = statistics.argmax.flatten()
-            largest = statistics.max.flatten().double()
+            # A GPU would add them up in an order of its own each time.
+            predicted = statistics.argmax.flatten().cpu()
+            largest = statistics.max.flatten().cpu().double()
             if self._origin is None:
-                self._origin = largest[0].cpu()
+                self._origin = largest[0].clone()
             # About a value of theirs, the squares do not swamp the variance.
-            largest = largest - self._origin.to(largest.device)
+            largest = largest - self._origin
             for power in range(3):
-                sums = torch.bincount(predicted, largest**power, minlength=classes)
-                self._moments[power] += sums.cpu()
+                self._moments[power] += torch.bincount(predicted, largest**power, minlength=classes)
 
     def finish(self, classes: Sequence[str]) -> list[str]:
         if self._moments is None or self._origin is None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import copy
 import io
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from mmengine.config import Config
 from torch import Tensor
 
 from anomaly_eval.errors import InputError
-from anomaly_eval.posterior import Posterior
 from anomaly_eval.results import FitRecord
 from anomaly_eval.segmenters.mmseg import FIT, MmsegSegmenter
 from gmmseg.classifier import GMMClassifier
@@ -20,6 +19,9 @@ from gmmseg.estimation import Mixtures
 from gmmseg.full_covariance import FullMixtures
 from gmmseg.mixtures import FullClassMixtures
 from gmmseg.settings import MixtureSettings
+
+if TYPE_CHECKING:
+    from anomaly_eval.posterior import Posterior
 
 FittedFeatures = Literal["input", "projection", "embedding"]
 """What mixtures are fitted to: the input of the last layer, or of a GMM classifier its projection or its embedding."""

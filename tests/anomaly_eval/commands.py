@@ -50,7 +50,8 @@ def read(folder: Path) -> Results:
 
 
 def nothing_left(folder: Path) -> bool:
-    return not (folder / "out").exists() and not list(folder.glob(".out*"))
+    """No results and nothing half-written; of images that were finished before, the journal may be there."""
+    return not (folder / "out").exists() and {path.name for path in folder.glob(".out*")} <= {".out.journal"}
 
 
 def rows(folder: Path) -> list[dict[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 
 import numpy as np
 import pytest
@@ -74,37 +75,56 @@ def test_means_over_images_have_names_of_their_own(tmp_path, evaluate):
     assert (tmp_path / "out" / "per_image.tex").read_text().count(f"{float(row['per_image_auroc']):.2f}") == 1
 
 
-def test_components_at_a_given_threshold_take_one_pass_and_else_two(tmp_path, evaluate, monkeypatch):
-    passes, kept = [], []
-    scored = benchmark._scored
+@pytest.fixture
+def compute_by(monkeypatch):
+    """Have all score maps computed by a function of the label and of what the network computes of the image."""
 
-    def counted(*arguments):
-        passes.append(arguments[-1])
-        for sample, image, label, maps in scored(*arguments):
-            kept.append((maps["max_logit"].copy(), label))
-            yield sample, image, label, maps
+    def install(change):
+        real = benchmark.score_computation
 
-    monkeypatch.setattr(benchmark, "_scored", counted)
+        def changed(*arguments):
+            compute = real(*arguments)
+            return lambda sample, image, label: change(label, compute(sample, image, label))
+
+        monkeypatch.setattr(benchmark, "score_computation", changed)
+
+    return install
+
+
+def test_the_network_runs_once_for_components_and_twice_where_nothing_is_kept(tmp_path, evaluate, compute_by):
+    kept = []
+
+    def counted(label, maps):
+        kept.append((maps["max_logit"].copy(), label))
+        return maps
+
+    compute_by(counted)
     assert evaluate("--scores", "max_logit", "--components", "obstacle")[0] == 0
-    assert len(passes) == 2
+    assert len(kept) == 4
     (row,) = read(tmp_path).components
     assert (row.track, row.threshold_from) == ("obstacle", "best_f1")
-    scores, labels = (np.stack(column) for column in zip(*kept[:4], strict=True))
+    scores, labels = (np.stack(column) for column in zip(*kept, strict=True))
     f1 = {t: 2 * (labels[scores >= t] == 1).sum() / ((scores >= t).sum() + labels.sum()) for t in np.unique(scores)}
     assert row.threshold == max(f1, key=f1.get)
     state = ComponentState(OBSTACLE_TRACK, row.threshold)
-    for pair in kept[:4]:
+    for pair in kept:
         state.update(*pair)
     expected = state.compute()
     assert (row.mean_siou, row.mean_ppv) == (100 * expected.mean_siou, 100 * expected.mean_ppv)
     assert row.mean_f1 == 100 * expected.mean_f1
     assert row.n_components == expected.n_components == 3
 
-    passes.clear()
-    threshold = str(row.threshold)
-    options = ["--components", "obstacle", f"--component-threshold={threshold}", "--overwrite"]
+    kept.clear()
+    options = ["--components", "obstacle", "--no-journal", "--overwrite"]
     assert evaluate("--scores", "max_logit", *options)[0] == 0
-    assert len(passes) == 1
+    assert len(kept) == 8
+    assert read(tmp_path).components == [row]
+
+    kept.clear()
+    threshold = str(row.threshold)
+    options = ["--components", "obstacle", f"--component-threshold={threshold}", "--no-journal", "--overwrite"]
+    assert evaluate("--scores", "max_logit", *options)[0] == 0
+    assert len(kept) == 4
     (again,) = read(tmp_path).components
     assert again == row.model_copy(update={"threshold_from": "given"})
     assert "given" in (tmp_path / "out" / "results.md").read_text()
@@ -112,20 +132,18 @@ def test_components_at_a_given_threshold_take_one_pass_and_else_two(tmp_path, ev
 
 
 @pytest.fixture
-def tied(monkeypatch):
+def tied(compute_by):
     """Replace all score maps by one with few distinct values, on which conventions differ, and return what was used."""
     kept = []
-    scored = benchmark._scored
 
-    def rounded(*arguments):
-        for sample, image, label, maps in scored(*arguments):
-            steps = np.random.default_rng(len(kept)).integers(0, 5, label.shape).astype(np.float32)
-            # At score 5 exactly 95 % of the anomalies of each image are found, at 1 all.
-            steps[label == 1] = np.repeat(np.float32([5, 1]), [380, 20])[: (label == 1).sum()]
-            kept.append((steps, label))
-            yield sample, image, label, dict.fromkeys(maps, steps)
+    def rounded(label, maps):
+        steps = np.random.default_rng(len(kept)).integers(0, 5, label.shape).astype(np.float32)
+        # At score 5 exactly 95 % of the anomalies of each image are found, at 1 all.
+        steps[label == 1] = np.repeat(np.float32([5, 1]), [380, 20])[: (label == 1).sum()]
+        kept.append((steps, label))
+        return dict.fromkeys(maps, steps)
 
-    monkeypatch.setattr(benchmark, "_scored", rounded)
+    compute_by(rounded)
     return kept
 
 
@@ -156,19 +174,19 @@ def test_the_convention_of_fpr95_is_used_throughout_and_named(tmp_path, evaluate
 
 
 @pytest.mark.parametrize("first", ["narrow", "void"])
-def test_first_images_unlike_the_others_give_no_impossible_intervals(tmp_path, evaluate, monkeypatch, first):
-    scored = benchmark._scored
+def test_first_images_unlike_the_others_give_no_impossible_intervals(tmp_path, evaluate, compute_by, first):
+    numbers = itertools.count()
 
-    def changed(*arguments):
-        for index, (sample, image, label, _) in enumerate(scored(*arguments)):
-            scores = (
-                100 + np.random.default_rng(index).standard_normal(label.shape).astype(np.float32) + 3 * (label == 1)
-            )
-            if index < 1 and first == "narrow":
-                scores[:] = -1
-            yield sample, image, np.full_like(label, 255) if index < 1 and first == "void" else label, {"msp": scores}
+    def changed(label, maps):
+        index = next(numbers)
+        scores = 100 + np.random.default_rng(index).standard_normal(label.shape).astype(np.float32) + 3 * (label == 1)
+        if index < 1 and first == "narrow":
+            scores[:] = -1
+        if index < 1 and first == "void":
+            label[:] = 255
+        return {"msp": scores}
 
-    monkeypatch.setattr(benchmark, "_scored", changed)
+    compute_by(changed)
     assert evaluate("--scores", "msp", "--bootstrap", "100")[0] == 0
     results = read(tmp_path)
     for row in results.intervals:

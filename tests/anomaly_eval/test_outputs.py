@@ -171,7 +171,7 @@ def test_a_file_that_cannot_be_read_is_not_taken_for_a_full_disk(tmp_path: Path)
 def test_finished_results_are_kept_where_the_name_was_taken_meanwhile(tmp_path: Path) -> None:
     folder = tmp_path / "out"
     with (
-        pytest.raises(InputError, match=r"complete.*not empty.*they are in .*partial-") as caught,
+        pytest.raises(InputError, match=r"complete.*not empty.*they are in .*finished-") as caught,
         prepare_output(folder, overwrite=False) as output,
     ):
         (output.path / "results.json").write_text(OURS)

@@ -41,8 +41,8 @@ def page_table(table: ComparisonTable) -> PageTable:
         *(Column(setting, numeric=False, falling_first=False) for setting in table.settings),
         *(
             Column(metric, dataset, falling_first=not metric.endswith(_FALLS))
-            for dataset in table.datasets
-            for metric in table.metrics
+            for index, dataset in enumerate(table.datasets)
+            for metric in table.metrics_of(index)
         ),
     ]
     sections = [

@@ -81,6 +81,7 @@ def test_a_temperature_from_a_held_out_split_is_a_row_of_its_own(tmp_path: Path,
     assert float(scaled["nll"]) < float(plain["nll"])
     assert plain["miou"] == scaled["miou"]
     assert f"temperature {float(scaled['temperature']):.4f}, fitted on held_out" in " ".join(output.split())
+    assert json.loads((tmp_path / "out" / "calibration.json").read_text())["temperature_seed"] == 0
 
 
 def test_several_networks_side_by_side_with_all_diagrams(tmp_path: Path, checkpoint: Path, calibrate) -> None:

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from anomaly_eval.cli import main
-from anomaly_eval.demo import training
 from anomaly_eval.demo.plan import DemoPlan
+from anomaly_eval.training_processes import Training
 from tests.anomaly_eval.commands import assert_refused
 
 TINY = DemoPlan(train=16, val=2, test=2, iterations=6, pictures=1, warm_up=2)
@@ -67,7 +67,7 @@ def test_a_training_that_fails_is_told_with_its_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = property(lambda self: ["train", "no_such_config", "--out", str(self.out)])
-    monkeypatch.setattr(training.Training, "words", words)
+    monkeypatch.setattr(Training, "words", words)
     code = main(["demo", "--out", str(tmp_path / "demo")])
     assert_refused((code, "", capsys.readouterr().err), "training of", "there is no config no_such_config")
     assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,58 @@
+"""The fingerprint of an evaluation: what the records in its journal depend on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from anomaly_eval.journal.fingerprint import DatasetFingerprint, Fingerprint
+from anomaly_eval.prediction import Segmenter
+from anomaly_eval.processor import processor_name
+from anomaly_eval.provenance import versions
+from anomaly_eval.request import EvaluationRequest
+from anomaly_eval.samples import SampleSet
+from anomaly_eval.scores import Score
+
+
+def fingerprint_of(
+    request: EvaluationRequest,
+    segmenter: Segmenter,
+    scores: Sequence[Score],
+    datasets: Sequence[SampleSet],
+    fit_set: SampleSet | None,
+) -> Fingerprint:
+    """Return the fingerprint of a run with this network and these scores, before they are fitted."""
+    model = segmenter.describe()
+    return Fingerprint(
+        checkpoint_sha256=model.checkpoint_sha256,
+        config_sha256=model.config_sha256,
+        resize=model.resize,
+        inference=model.inference,
+        protocol=request.protocol or "card",
+        device=model.device,
+        window_batch=request.network.window_batch if request.network is not None else 1,
+        threads=torch.get_num_threads() if model.device == "cpu" else None,
+        processor=processor_name(),
+        scores=[score.name for score in scores],
+        statistics_sha256=_hash(request.statistics),
+        fit=_of_dataset(fit_set) if fit_set is not None else None,
+        datasets=[_of_dataset(samples) for samples in datasets],
+        versions=versions(),
+    )
+
+
+def _of_dataset(samples: SampleSet) -> DatasetFingerprint:
+    return DatasetFingerprint(
+        spec=samples.spec,
+        layout=samples.layout,
+        card_sha256=samples.card.sha256,
+        ids=[sample.id for sample in samples.samples],
+    )
+
+
+def _hash(path: Path | None) -> str | None:
+    """Return the hash of a file; what is no file is left to its reader to refuse."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path is not None and path.is_file() else None

@@ -1,0 +1,170 @@
+"""The folder of a journal: what lies where, and how it is locked, begun, and deleted."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from anomaly_eval.errors import InputError
+from anomaly_eval.journal.fingerprint import Fingerprint, differences
+from anomaly_eval.leftovers import restore_replaced
+from anomaly_eval.locking import BusyError, try_lock
+from anomaly_eval.outputs import cannot_write, missing_parents, remove_empty, write_atomically
+from anomaly_eval.regular_files import read_regular
+from anomaly_eval.reports.file_names import file_names
+from anomaly_eval.samples import SampleSet
+
+_LOCK, _RUN, _STATISTICS, _RECORDS, _TOKEN = "lock", "run.json", "statistics.safetensors", "records", "token"
+_PUBLICATION = "publication"
+_MOST_BYTES = 1 << 30
+_TRIES = 5
+
+
+class UnwritableError(Exception):
+    """The journal cannot be written; the message says why."""
+
+
+class JournalFolder:
+    """The hidden folder beside an output folder; nothing is read or written until it is asked for."""
+
+    def __init__(self, out: Path, datasets: Sequence[SampleSet] = ()) -> None:
+        """Take the output folder, and all datasets whose images get records."""
+        self.out = out
+        self.target = Path(os.path.realpath(out))
+        self.path = self.target.parent / f".{self.target.name}.journal"
+        names = file_names(samples.spec for samples in datasets)
+        ids = {samples.spec: file_names(sample.id for sample in samples.samples) for samples in datasets}
+        self._names = {spec: (name, ids[spec]) for spec, name in names.items()}
+
+    @property
+    def statistics(self) -> Path:
+        """Where the statistics of fitted scores lie."""
+        return self.path / _STATISTICS
+
+    @property
+    def token(self) -> Path:
+        """Where the first of several processes puts what the others must see."""
+        return self.path / _TOKEN
+
+    def record(self, dataset: str, id: str) -> Path:
+        """Return where the record of an image lies."""
+        name, ids = self._names[dataset]
+        return self.path / _RECORDS / name / f"{ids[id]}.safetensors"
+
+    def done(self, samples: SampleSet) -> int:
+        """Count the images of a dataset that have a record, sound or not."""
+        return sum(self.record(samples.spec, sample.id).is_file() for sample in samples.samples)
+
+    @property
+    def holds_work(self) -> bool:
+        """Whether any image has a record, or scores were fitted."""
+        return self.statistics.exists() or any((self.path / _RECORDS).glob("*/*.safetensors"))
+
+    def note_publication(self, partial: Path) -> None:
+        """Note which folder is about to be renamed to the output folder."""
+        with suppress(OSError):
+            (self.path / _PUBLICATION).write_text(partial.name, encoding="utf-8")
+
+    def sweep(self) -> None:
+        """Delete the journal of a run that was killed after its results had their name; raises as `locked` does."""
+        note = self.path / _PUBLICATION
+        if not self.path.is_dir() or (self.holds_work and not note.is_file()):
+            return
+        # What holds no work goes with the lock.
+        with self.locked():
+            if note.is_file():
+                partial = note.read_text(encoding="utf-8")
+                published = partial and self.target.exists() and not (self.target.parent / partial).exists()
+                note.unlink()
+                if published:
+                    self.delete()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other runs away from the output folder; a folder without any work in it is removed in the end.
+
+        Raises InputError where another run is at work, and where the folder cannot be made.
+        """
+        made = missing_parents(self.path)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            held = self._lock()
+        except OSError as error:
+            remove_empty([self.path, *made])
+            raise cannot_write(self.out, error) from error
+        try:
+            restore_replaced(self.target)
+            yield
+        finally:
+            if not self.holds_work:
+                self.delete()
+                remove_empty(made)
+            if held is not None:
+                os.close(held)
+
+    def begin(self, fingerprint: Fingerprint, overwrite: bool) -> bool:
+        """Make the journal that of a run, and return whether it goes on from earlier records.
+
+        A journal of another run is cleared where `overwrite` says so, a damaged one in any case. Raises InputError,
+        which names what differs, for one of another run otherwise, and UnwritableError where it cannot be written.
+        """
+        before = self.fingerprint()
+        if before == fingerprint:
+            return self.holds_work
+        if before is not None and not overwrite:
+            changed = differences(before, fingerprint)
+            more = f", and {len(changed) - 3} more" if len(changed) > 3 else ""
+            raise InputError(
+                f"an interrupted run for {self.out} is not this one: {'; '.join(changed[:3])}{more}; start the same "
+                f"run again to go on, add --overwrite to start anew, or choose another --out."
+            )
+        try:
+            self._clear()
+            write_atomically(self.path / _RUN, (fingerprint.model_dump_json(indent=1) + "\n").encode())
+        except (OSError, InputError) as error:
+            raise UnwritableError(str(error)) from error
+        return False
+
+    def fingerprint(self) -> Fingerprint | None:
+        """Return whose records these are; None where there are none, or nobody can tell."""
+        try:
+            return Fingerprint.model_validate_json(read_regular(self.path / _RUN, _MOST_BYTES))
+        except (OSError, ValidationError):
+            return None
+
+    def delete(self) -> None:
+        """Delete all that we wrote; a file of somebody else stays, and the folder with it."""
+        with suppress(OSError):
+            self._clear()
+            (self.path / _LOCK).unlink(missing_ok=True)
+        remove_empty([self.path])
+
+    def _clear(self) -> None:
+        """Delete the records before what says whose they are."""
+        shutil.rmtree(self.path / _RECORDS, ignore_errors=True)
+        for name in (_STATISTICS, _RUN, _TOKEN, _PUBLICATION):
+            (self.path / name).unlink(missing_ok=True)
+            # What `write_atomically` was killed at.
+            for partial in self.path.glob(f".{name}.partial-*"):
+                partial.unlink(missing_ok=True)
+
+    def _lock(self) -> int | None:
+        """Take the lock of the folder, which a run that ends at this moment may delete."""
+        for last in [False] * _TRIES + [True]:
+            self.path.mkdir(exist_ok=True)
+            (self.path / _LOCK).touch()
+            try:
+                return try_lock(self.path / _LOCK)
+            except FileNotFoundError:
+                continue
+            except BusyError as error:
+                if last:
+                    raise InputError(
+                        f"another run is writing {self.out} at this moment; wait for its end, or choose another --out."
+                    ) from error
+        raise InputError(f"{self.path} is deleted as often as it is made; choose another --out.")

@@ -1,0 +1,159 @@
+"""The journal of one evaluation while it runs: begun, gone on with, and kept where the run does not end well."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from types import TracebackType
+
+from rich.console import Console
+from rich.markup import escape
+
+from anomaly_eval.errors import InputError
+from anomaly_eval.fitting import load_statistics, save_statistics
+from anomaly_eval.journal.fingerprint import Fingerprint, differences
+from anomaly_eval.journal.folder import JournalFolder, UnwritableError
+from anomaly_eval.journal.records import Records
+from anomaly_eval.outputs import write_atomically
+from anomaly_eval.processes.team import Team
+from anomaly_eval.results import FitRecord, ModelRecord
+from anomaly_eval.samples import SampleSet
+from anomaly_eval.scores import FittedScore
+
+_BEGUN, _FITTED = "journal", "fitted"
+_SHARED_AFTER, _POLL = 15.0, 0.1
+"""Seconds after which a file that another process wrote must be seen on a shared disk."""
+
+
+class RunJournal:
+    """What is kept of finished images. Use it as a context manager, inside the lock of its folder.
+
+    `records` is None until `begin`, and where nothing is kept.
+    """
+
+    def __init__(
+        self, folder: JournalFolder, console: Console, *, wanted: bool = True, team: Team | None = None
+    ) -> None:
+        """Take the folder, where to tell what happens, whether to keep anything, and the other processes, if any."""
+        self.records: Records | None = None
+        self._folder, self._console, self._wanted, self._team = folder, console, wanted, team
+        self._stack = ExitStack()
+
+    def __enter__(self) -> RunJournal:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Write what waits; where the block raised, say what is kept."""
+        self._stack.__exit__(kind, error, trace)
+        if error is not None and self.records is not None and self._folder.holds_work:
+            self._warn(
+                f"what is done is kept in {self._folder.path}; the same command goes on from there, and --overwrite "
+                f"with other options starts anew."
+            )
+
+    def begin(self, fingerprint: Fingerprint, overwrite: bool, datasets: Sequence[SampleSet]) -> None:
+        """Find or make the journal of a run, and say how much is done.
+
+        Raises InputError where the journal is of another run, as `JournalFolder.begin` does, and, with several
+        processes, where it cannot be written or is not the same for all.
+        """
+        if not self._wanted:
+            return
+        if self._team is not None and not self._team.first:
+            self._join(fingerprint, self._team)
+        else:
+            try:
+                if self._folder.begin(fingerprint, overwrite):
+                    done = [(self._folder.done(samples), samples) for samples in datasets]
+                    images = [f"{count} of {len(one.samples)} images of {one.spec}" for count, one in done]
+                    self._say(f"goes on: {', '.join(images)} are done")
+                if self._team is not None:
+                    self._share(self._team)
+            except UnwritableError as error:
+                if self._team is not None:
+                    raise InputError(str(error)) from error
+                self._warn(f"there is no journal ({error}) an interruption loses what is done.")
+                return
+        rank = self._team.rank if self._team is not None else 0
+        self.records = self._stack.enter_context(
+            Records(self._folder, fingerprint.sha256, self._warn, writer=rank, needed=self._team is not None)
+        )
+
+    def fitted(self, model: ModelRecord, scores: Sequence[FittedScore]) -> dict[str, FitRecord] | None:
+        """Load what scores learnt earlier, or what the first process fits; None where they must be fitted here."""
+        if self.records is None:
+            return None
+        if self._team is not None and not self._team.first:
+            self._team.hear(_FITTED)
+            _wait_for(lambda: self._folder.statistics.is_file())
+            return load_statistics(self._folder.statistics, model, scores)
+        if not self._folder.statistics.is_file():
+            return None
+        try:
+            found = load_statistics(self._folder.statistics, model, scores)
+            if len(found) < len(scores):
+                return None
+        except InputError:
+            self._warn(f"the statistics in {self._folder.path} are damaged, so the scores are fitted again.")
+            return None
+        self._tell_fitted()
+        return found
+
+    def keep_fitted(self, model: ModelRecord, scores: Sequence[FittedScore], fits: Mapping[str, FitRecord]) -> None:
+        """Keep what scores learnt; raises InputError where it cannot be written and other processes need it."""
+        if self.records is None:
+            return
+        try:
+            save_statistics(self._folder.statistics, model, scores, fits)
+        except InputError as error:
+            if self._team is not None:
+                raise
+            self.records.stop(str(error))
+        self._tell_fitted()
+
+    def _tell_fitted(self) -> None:
+        if self._team is not None:
+            self._team.say(_FITTED, "yes")
+
+    def _share(self, team: Team) -> None:
+        """Tell the others where the journal is, in a way that shows whether it is the same for them."""
+        token = secrets.token_hex(8)
+        try:
+            write_atomically(self._folder.token, token.encode())
+        except InputError as error:
+            raise UnwritableError(str(error)) from error
+        team.say(_BEGUN, token)
+
+    def _join(self, fingerprint: Fingerprint, team: Team) -> None:
+        """Find the journal that the first process began; raises InputError where it is not to be seen, or differs."""
+        token = team.hear(_BEGUN)
+        if not _wait_for(lambda: self._folder.token.is_file() and self._folder.token.read_text() == token):
+            raise InputError(
+                f"it does not see the journal {self._folder.path} of the first process; all processes need the same "
+                f"--out, on a disk that they share."
+            )
+        begun = self._folder.fingerprint()
+        changed = differences(begun, fingerprint) if begun is not None else ["the journal cannot be read"]
+        if changed:
+            raise InputError(f"it would evaluate something else than the first process: {'; '.join(changed[:3])}.")
+
+    def _say(self, text: str) -> None:
+        self._console.print(escape(text), highlight=False, soft_wrap=True)
+
+    def _warn(self, text: str) -> None:
+        self._console.print(f"[yellow]warning:[/] {escape(text)}", highlight=False, soft_wrap=True)
+
+
+def _wait_for(there: Callable[[], bool]) -> bool:
+    """Wait until something is to be seen, and return whether it is; a shared disk may take a moment."""
+    deadline = time.monotonic() + _SHARED_AFTER
+    while not there():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL)
+    return True

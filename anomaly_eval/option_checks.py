@@ -1,0 +1,103 @@
+"""Options of `gmmseg-anomaly eval` that contradict each other, refused before anything is loaded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import fields
+
+from anomaly_eval.cards import Task
+from anomaly_eval.errors import InputError
+from anomaly_eval.maps.refusals import refuse_network_options
+from anomaly_eval.prediction import Prediction
+from anomaly_eval.request import EvaluationRequest
+from anomaly_eval.scores import FittedScore, Score, choose_scores
+from anomaly_eval.scores.sml import SML
+
+FITTING = "give --fit-dataset NAME, or --stats FILE as written by `gmmseg-anomaly fit`"
+
+
+def check_options(request: EvaluationRequest) -> None:
+    """Refuse options that contradict each other or the scores asked for, before anything is loaded."""
+    _check_source(request)
+    if request.measures.component_threshold is not None and request.measures.components is None:
+        raise InputError("--component-threshold is about component metrics; add --components, or leave it out.")
+    if request.measures.component_threshold is not None and math.isnan(request.measures.component_threshold):
+        raise InputError("--component-threshold must be a number.")
+    if request.statistics is not None and request.fit_dataset is not None:
+        raise InputError("--stats and --fit-dataset exclude each other; give one of them.")
+    everything = frozenset(field.name for field in fields(Prediction))
+    scores = [configured(score, request.sml_without) for score in choose_scores(request.scores, everything)]
+    if request.sml_without and not any(isinstance(score, SML) for score in scores):
+        raise InputError("--sml-without changes sml, which is not among --scores; add it or leave the option out.")
+    unfitted = [score.name for score in scores if isinstance(score, FittedScore) and not score.fitted]
+    if request.scores is not None and unfitted and request.statistics is None and request.fit_dataset is None:
+        raise InputError(f"the score {unfitted[0]} needs statistics of the training data: {FITTING}.")
+
+
+def _check_source(request: EvaluationRequest) -> None:
+    """Refuse a run without anything to evaluate, with two things, and with score maps and options of a network."""
+    if (request.network is None) == (request.maps is None):
+        both = "--ckpt and --score-maps exclude each other" if request.maps else "there is nothing to evaluate"
+        raise InputError(f"{both}; give --ckpt FILE for a network, or --score-maps FOLDER for finished score maps.")
+    if request.maps is None:
+        return
+    refuse_network_options(
+        {
+            "--scores": request.scores,
+            "--fit-dataset": request.fit_dataset,
+            "--stats": request.statistics,
+            "--sml-without": request.sml_without,
+            "--protocol": request.protocol,
+            "--save-scores": request.save_scores,
+        }
+    )
+    out = request.out.resolve()
+    for folder in request.maps.folders:
+        if request.overwrite and folder.resolve().is_relative_to(out):
+            raise InputError(f"--overwrite would delete the score maps in {folder}; choose another --out than {out}.")
+
+
+def check_tasks(request: EvaluationRequest, tasks: set[Task]) -> None:
+    """Refuse options for a kind of dataset that is not among the datasets."""
+    of_anomalies = {
+        "--scores": request.scores is not None,
+        "--fit-dataset": request.fit_dataset is not None,
+        "--stats": request.statistics is not None,
+        "--sml-without": bool(request.sml_without),
+        "--save-scores": request.save_scores is not None,
+        "--heatmaps": request.heatmaps != 0,
+        "--figures": request.figures,
+        "--bootstrap": request.measures.resamples > 0,
+        "--per-image": request.measures.per_image,
+        "--components": request.measures.components is not None,
+        "--fpr95": request.measures.fpr_convention != "first_geq",
+    }
+    given = [name for name, is_given in of_anomalies.items() if is_given]
+    if given and "anomaly" not in tasks:
+        raise InputError(
+            f"{given[0]} is about anomalies, but --dataset names only closed-set datasets, on which nothing can be "
+            f"ranked; leave it out, or add an anomaly dataset."
+        )
+    if request.maps is not None and "closed_set" in tasks:
+        raise InputError(
+            "--score-maps are about anomalies, and closed-set datasets need a network's classes; give --ckpt for them."
+        )
+    if request.protocol is not None and "closed_set" not in tasks:
+        raise InputError(
+            "--protocol is about closed-set datasets, and none is among --dataset; leave it out, or add one."
+        )
+
+
+def configured(score: Score, sml_without: Sequence[str]) -> Score:
+    """Return a score with the steps of --sml-without switched off; raises InputError for an unknown step."""
+    if not isinstance(score, SML):
+        return score
+    steps = {"standardisation", "suppression", "smoothing"}
+    if unknown := set(sml_without) - steps:
+        raise InputError(f"SML has no step {sorted(unknown)[0]!r}; --sml-without takes {', '.join(sorted(steps))}.")
+    return SML(
+        standardise="standardisation" not in sml_without,
+        suppress="suppression" not in sml_without,
+        smoothing="smoothing" not in sml_without,
+    )
