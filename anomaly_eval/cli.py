@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from anomaly_eval.ablate_command import ablate
 from anomaly_eval.dataset_commands import datasets_app
 from anomaly_eval.errors import InputError
 from anomaly_eval.eval_command import evaluate, name_default_precision
@@ -33,7 +34,7 @@ from anomaly_eval.options import (
 )
 from anomaly_eval.processor import keep_freed_memory, prefer_fast_sort
 from anomaly_eval.report_commands import calibrate, grid, report
-from anomaly_eval.shipped import shipped_folder
+from anomaly_eval.shipped import config_source
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -44,6 +45,7 @@ app = typer.Typer(
 
 LIST_OPTIONS = frozenset({"--dataset", "--scores", "--sml-without", "--cfg-options"})
 MORE_LIST_OPTIONS = {
+    "ablate": frozenset({"--only"}),
     "eval": frozenset({"--score-maps", "--names"}),
     "calibrate": frozenset({"--ckpt", "--config", "--names"}),
     "grid": frozenset({"--ckpt", "--config", "--names", "--images", "--stats"}),
@@ -180,9 +182,8 @@ def train(
     from gmmseg.training.interrupting import Interrupted
     from gmmseg.training.run import TrainingRequest, run_training
 
-    shipped = shipped_folder("configs") / f"{config}.py"
     request = TrainingRequest(
-        config=str(shipped) if shipped.is_file() and "/" not in config else config,
+        config=config_source(config),
         out=out,
         data_root=data_root,
         resume=resume,
@@ -226,6 +227,7 @@ def demo(
     say(f"Summary: {out / 'index.html'}")
 
 
+app.command()(ablate)
 app.command()(calibrate)
 app.command()(report)
 app.command()(grid)

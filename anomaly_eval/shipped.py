@@ -11,3 +11,9 @@ def shipped_folder(name: str) -> Path:
     package = Path(__file__).parent
     installed = package / "_shipped" / name
     return installed if installed.is_dir() else package.parent / name
+
+
+def config_source(name: str) -> str:
+    """Return the file of a shipped config of this name, else the name: a file of the user's, or `mmseg::NAME`."""
+    shipped = shipped_folder("configs") / f"{name}.py"
+    return str(shipped) if shipped.is_file() and "/" not in name else name

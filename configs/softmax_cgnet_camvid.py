@@ -14,6 +14,6 @@ optim_wrapper = dict(
     paramwise_cfg=dict(norm_decay_mult=0.0, custom_keys={"head": dict(lr_mult=10.0)}),
 )
 # A shorter run: --cfg-options train_cfg.max_iters=200 param_scheduler.0.end=200
-param_scheduler = [dict(type="PolyLR", eta_min=0.0, power=0.9, begin=0, end=2000, by_epoch=False)]
-train_cfg = dict(max_iters=2000, val_interval=200)
-default_hooks = dict(logger=dict(interval=10), checkpoint=dict(interval=200))
+param_scheduler = [dict(type="PolyLR", eta_min=0.0, power=0.9, begin=0, end=900, by_epoch=False)]
+train_cfg = dict(max_iters=900, val_interval=300)
+default_hooks = dict(logger=dict(interval=10), checkpoint=dict(interval=300))

@@ -34,7 +34,7 @@ PAPER = {
 # Not from the paper: mmsegmentation's own CGNet, and a choice of this project.
 OTHER = {
     "cgnet_cityscapes": Facts((680, 680), 60_000, 16, 19, "whole", "CityscapesDataset"),
-    "cgnet_camvid": Facts((320, 448), 2_000, 4, 11, "whole", "BaseSegDataset"),
+    "cgnet_camvid": Facts((320, 448), 900, 4, 11, "whole", "BaseSegDataset"),
 }
 PAPER_NETWORKS = ("deeplabv3plus_r101", "ocrnet_hr48", "upernet_swin-b", "segformer_mit-b5")
 BACKBONES = {

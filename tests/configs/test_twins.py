@@ -50,8 +50,8 @@ def test_a_gmmseg_config_is_its_softmax_twin_but_for_the_classifier(name: str) -
     assert head.architecture == heads(softmax)[-1].type
     short = dict(memory_size=1000, momentum_means=0.96, momentum_deviations=0.96)
     ours = dict(learned_temperature=20.0, class_prior="frequencies", pixels_per_class_and_image=20, memory_size=2000)
-    short |= ours if name == DEMO else {}
-    assert head.mixture == dict(preset="paper") | (short if name in ("cgnet_camvid", DEMO) else {})
+    own = {DEMO: {}, "cgnet_camvid": dict(projection="conv_norm", normalisation="none")}
+    assert head.mixture == dict(preset="paper") | (short | ours | own[name] if name in own else {})
     assert {*softmax.get("custom_imports", {}).get("imports", []), "gmmseg.heads"} == set(gmmseg.custom_imports.imports)
 
 

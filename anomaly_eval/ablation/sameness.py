@@ -1,0 +1,35 @@
+"""Whether a study goes on from what a folder holds: finished results must be those that its plan would make."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from gmmseg.training.resuming import first_difference
+
+
+def study_difference(
+    old: Mapping[str, Any], new: Mapping[str, Any], made: Collection[str], evaluated: Collection[str]
+) -> tuple[str, str, str] | None:
+    """Return the name of the first difference that matters between two records of studies, and both values.
+
+    What matters is seed, length, start, what is for all networks, the networks that are `made`, if only in part, and
+    the scores of those `evaluated`. Titles, the order of rows, and networks and rows of which nothing is there do not.
+    Raises KeyError or TypeError where a record is none.
+    """
+    return first_difference(_settled(old, made, evaluated), _settled(new, made, evaluated), "study")
+
+
+def _settled(study: Mapping[str, Any], made: Collection[str], evaluated: Collection[str]) -> dict[str, Any]:
+    plan = study["plan"]
+    scores: dict[str, set[str]] = {name: set() for name in evaluated}
+    for section in plan["sections"]:
+        for row in section["rows"]:
+            if row["network"] in scores:
+                scores[row["network"]] |= set(row["scores"])
+    return {
+        **{name: study[name] for name in ("seed", "iterations", "init_from_sha256")},
+        **{name: plan[name] for name in ("options", "resize", "resize_closed_set", "resamples", "datasets")},
+        "networks": {name: plan["networks"].get(name) for name in sorted(made)},
+        "scores": {name: sorted(found) for name, found in sorted(scores.items())},
+    }

@@ -1,0 +1,94 @@
+"""What `ablate` refuses before the first training: exit code 2, one sentence, and nothing written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from anomaly_eval.ablation import run
+from anomaly_eval.errors import InputError
+from tests.anomaly_eval.ablation.studies import ablate, write_study
+from tests.anomaly_eval.commands import assert_refused
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: Any, **__: Any) -> None:
+        raise AssertionError("a training was started")
+
+    monkeypatch.setattr(run, "train_all", refused)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--only", "Softmaks"], "the nearest known one is 'Softmax'"),
+        (["--init-from", "none.pth"], "check --init-from"),
+        (["--device", "cuda"], "use --device cpu"),
+        (["--data-root", "/no/such/root"], "/no/such/root"),
+    ],
+)
+def test_words(words: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_study(tmp_path)
+    code = ablate(tmp_path, *words)
+    assert_refused((code, "", capsys.readouterr().err), told)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"networks": {"softmax": {"config": "no_such_config"}}}, ["network softmax", "there is no config"]),
+        (
+            {"networks": {"softmax": {"config": "CONFIG", "options": ["model.decode_head.mixture.components=many"]}}},
+            ["network softmax", "components is 'many'"],
+        ),
+        ({"datasets": {"anomaly": ["CLASSES"], "fit": "CLASSES"}}, ["as an anomaly dataset, which it is not"]),
+        (
+            {"datasets": {"anomaly": ["ANOMALIES"], "closed_set": "ANOMALIES", "fit": "CLASSES"}},
+            ["as a closed-set dataset, which it is not"],
+        ),
+        ({"resize": "huge"}, ["'huge' is not understood"]),
+        ({"resize_closed_set": "tiny"}, ["'tiny' is not understood"]),
+        ({"networks": {"softmax": {"config": "CONFIG", "resize": 40}}}, ["resize is for a refit"]),
+        ({"score": "gmmseg"}, ["'R'", "the network softmax gives none"]),
+        ({"score": "softmax"}, ["there is no score 'softmax'"]),
+        ({"classes": "[sky, road, car, hat]"}, ["3 classes, the closed-set dataset 4"]),
+    ],
+)
+def test_plans(change: dict[str, Any], told: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_study(tmp_path)
+    plan = yaml.safe_load(path.read_text())
+    change = dict(change)
+    row = {"name": "R", "network": "softmax", "scores": [change.pop("score", "msp")]}
+    plan |= {"sections": [{"title": "S", "rows": [row]}], **change}
+    if "classes" in plan:
+        (tmp_path / "drawn.yaml").write_text(
+            (tmp_path / "drawn.yaml").read_text().replace("[sky, road, car]", plan.pop("classes"))
+        )
+    text = yaml.safe_dump(plan).replace("ANOMALIES", str(tmp_path / "odd.yaml"))
+    text = text.replace("CLASSES", str(tmp_path / "drawn.yaml")).replace("CONFIG", str(tmp_path / "study-gmmseg.py"))
+    path.write_text(text)
+    code = ablate(tmp_path)
+    assert_refused((code, "", capsys.readouterr().err), *told)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_training_that_fails_is_told_with_its_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failed(trainings: Any, *_: Any, **__: Any) -> None:
+        trainings[0].log.write_text("error: no.")
+        raise InputError("the training of softmax failed: no.")
+
+    monkeypatch.setattr(run, "train_all", failed)
+    write_study(tmp_path)
+    code = ablate(tmp_path)
+    errors = capsys.readouterr().err
+    assert "to train: softmax, mixtures" in errors
+    assert_refused((code, "", errors.split("mixtures\n")[1]), "the training of softmax failed")
+    # Nothing was made that took time.
+    assert not (tmp_path / "out").exists()
