@@ -38,18 +38,19 @@ def fingerprint_of(
         processor=processor_name(),
         scores=[score.name for score in scores],
         statistics_sha256=_hash(request.statistics),
-        fit=_of_dataset(fit_set) if fit_set is not None else None,
+        fit=_of_dataset(fit_set, fit_set.files_sha256()) if fit_set is not None else None,
         datasets=[_of_dataset(samples) for samples in datasets],
         versions=versions(),
     )
 
 
-def _of_dataset(samples: SampleSet) -> DatasetFingerprint:
+def _of_dataset(samples: SampleSet, files_sha256: str | None = None) -> DatasetFingerprint:
     return DatasetFingerprint(
         spec=samples.spec,
         layout=samples.layout,
         card_sha256=samples.card.sha256,
         ids=[sample.id for sample in samples.samples],
+        files_sha256=files_sha256,
     )
 
 

@@ -51,8 +51,8 @@ class MixtureRequest:
     """What the mixtures are fitted to; None is the embedding of a GMM classifier, else the input of the last layer."""
     calibrated: bool = False
     """Whether the logits are log densities over a temperature, plus the logarithms of the classes' shares, both from
-    the same images; the density as a score stays as it is. Without, the logits are those of the network before, or
-    log densities."""
+    the same images; the density as a score stays as it is. Without, the logits are the log densities, plus the log
+    shares of the classes where the network has them."""
     pixels_per_image: int = 100
     """Pixels drawn from each class of each image."""
     pixels_per_class: int = 5_000
@@ -118,7 +118,12 @@ def run_fit_mixtures(request: MixtureRequest, console: Console) -> MixtureReport
     known = counts > 0
     _check_counts(segmenter.classes, counts.tolist(), request.components)
     with console.status("EM"):
-        mixtures, history = _fitted(request, features, labels, len(known))
+        try:
+            mixtures, history = _fitted(request, features, labels, len(known))
+        except ValueError as error:
+            raise InputError(
+                f"mixtures cannot be fitted on {samples.spec}: {error}; raise --variance-floor or --shrinkage."
+            ) from error
         found = None if posterior is None else posterior.fit(mixtures, known, place.settings.class_density)
     record = FitRecord(
         dataset=samples.spec,

@@ -49,13 +49,13 @@ def usable_cores() -> int:
 
 
 def processor_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """Return what the first processor calls itself; another one may round sums otherwise."""
+    """Return what the first processor calls itself, else its architecture; another one may round sums otherwise."""
     try:
         lines = cpuinfo.read_text(errors="replace").splitlines()
     except OSError:
         lines = []
     named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name") and ":" in line)
-    return next(named, platform.processor() or platform.machine())
+    return next(filter(None, named), platform.processor() or platform.machine() or "unknown")
 
 
 def is_zen4(cpuinfo: Path) -> bool:

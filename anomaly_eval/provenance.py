@@ -5,6 +5,8 @@ from __future__ import annotations
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
+import cv2
+
 from anomaly_eval.clock import Clock, peak_memory_mb
 from anomaly_eval.results import Timing
 
@@ -27,7 +29,8 @@ def timing_of(clock: Clock) -> Timing:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that numbers depend on."""
-    found = {"python": platform.python_version()}
+    # Several distributions bring OpenCV, so the module itself is asked.
+    found = {"python": platform.python_version(), "opencv": cv2.__version__}
     for package in (
         "gmmseg-anomaly",
         "torch",

@@ -82,7 +82,8 @@ def train_all(
     """Train all, so many at once, and share the cores among them; `finished` gets each with its wall seconds.
 
     Networks that are worth training on a CPU gain little from a second core. The file descriptors `held` stay open as
-    long as any training runs. Raises InputError with the last words of a training that fails; the others are stopped.
+    long as any training runs. Raises InputError with the log and the last words of a training that fails; the others
+    are stopped.
     """
     threads = max(1, usable_cores() // at_once)
     waiting, running, done = list(trainings), list[_Running](), 0
@@ -129,7 +130,7 @@ def _has_ended(one: _Running) -> bool:
     if code:
         lines = one.training.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         said = lines[-1].removeprefix("error: ") if lines and code > 0 else f"it ended with code {code}."
-        raise InputError(f"the training of {one.training.out.name} failed: {said}")
+        raise InputError(f"the training of {one.training.out.name} failed (its log is {one.training.log}): {said}")
     return code is not None
 
 

@@ -54,7 +54,7 @@ class GMMClassifier(nn.Module):
                 f"the mixture has {settings.dimensions} dimensions, but the features before it only {in_channels} "
                 f"channels, so its covariance would be singular; set mixture.dimensions to {in_channels} or less."
             )
-        self.settings, self.in_channels = settings, in_channels
+        self.settings, self.in_channels, self.norm_cfg = settings, in_channels, norm_cfg
         self.dropout = nn.Dropout2d(dropout) if dropout > 0 else nn.Identity()
         self.projection = _projection(in_channels, settings, norm_cfg)
         self.layer_norm = nn.LayerNorm(settings.dimensions) if "layer_norm" in settings.normalisation else None

@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from anomaly_eval.ablation.records import StepRecord, StepsRecord, StudyRecord
-from anomaly_eval.ablation.sameness import study_difference
+from anomaly_eval.ablation.sameness import changed_config, study_difference
 from anomaly_eval.ablation.steps import Step
 from anomaly_eval.errors import InputError
 from anomaly_eval.locking import BusyError, try_lock
@@ -68,6 +68,10 @@ class StudyFolder:
         trained = {path.name for path in trainings if (path / "weights.pth").is_file() or newest_checkpoint(path)}
         return trained | {path.stem for path in (self.path / "networks").glob("[!.]*.pth")}
 
+    def trained(self) -> bool:
+        """Whether any training was started, as its log is there."""
+        return any((self.path / "training").glob("*.log"))
+
     def evaluated(self) -> set[str]:
         """Return the networks whose scores are there."""
         return {path.parent.name for path in (self.path / "evaluation").glob("[!.]*/results.json")}
@@ -89,8 +93,9 @@ class StudyFolder:
 def study_folder(path: Path, study: StudyRecord, overwrite: bool) -> Iterator[StudyFolder]:
     """Hold the folder of a study while the block runs: a new one, one to go on with, or with `overwrite` one emptied.
 
-    A run that made nothing worth keeping leaves nothing. Raises InputError for a folder that holds something else,
-    results of another study, with the first difference, and one at which another run is at work.
+    A run that ends before its first training leaves nothing; what a training said stays, whatever came of it.
+    Raises InputError for a folder that holds something else, results of another study, with the first difference, and
+    one at which another run is at work.
     """
     known = (path / _PLAN).is_file()
     if overwrite or not known:
@@ -106,33 +111,46 @@ def study_folder(path: Path, study: StudyRecord, overwrite: bool) -> Iterator[St
         if overwrite:
             folder.empty()
         elif known:
-            _check_same(folder, study)
+            study = _gone_on_with(folder, study)
         try:
             write_atomically(path / _PLAN, (study.model_dump_json(indent=2) + "\n").encode())
             for name in _FOLDERS:
                 (path / name).mkdir(exist_ok=True)
             yield folder
         except BaseException:
-            if not folder.made():
+            if not (folder.made() or folder.trained()):
                 folder.empty()
                 (path / _LOCK).unlink(missing_ok=True)
                 remove_empty(made)
             raise
 
 
-def _check_same(folder: StudyFolder, study: StudyRecord) -> None:
-    """Raise InputError where the folder holds results of another study; the first difference is named."""
+def _gone_on_with(folder: StudyFolder, study: StudyRecord) -> StudyRecord:
+    """Return the record of the study with what the folder knows of the configs of networks that are left out now.
+
+    Raises InputError where the folder holds results of another study; the first difference is named.
+    """
+    made, evaluated, new = folder.made(), folder.evaluated(), study.model_dump(mode="json")
     try:
         old = json.loads((folder.path / _PLAN).read_bytes())
-        difference = study_difference(old, study.model_dump(mode="json"), folder.made(), folder.evaluated())
+        difference = study_difference(old, new, made, evaluated)
+        changed = changed_config(old, new, made)
+        known = {name: str(sha256) for name, sha256 in old.get("configs_sha256", {}).items() if name in made}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{folder.path / _PLAN} is damaged; start anew with --overwrite.") from error
-    if difference is not None:
+    # What a failed training leaves is a log alone, and binds nobody.
+    if difference is not None and (made or evaluated):
         name, before, now = difference
         raise InputError(
             f"{folder.path} holds results of another study: {name.removeprefix('study.')} was {before} and is {now}; "
             f"choose another --out, or start anew with --overwrite."
         )
+    if changed is not None:
+        raise InputError(
+            f"{folder.path} holds results of another study: the config of {changed} was changed; choose another "
+            f"--out, or start anew with --overwrite."
+        )
+    return study.model_copy(update={"configs_sha256": {**known, **study.configs_sha256}})
 
 
 @contextmanager

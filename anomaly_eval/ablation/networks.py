@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 
 from anomaly_eval.ablation.plan import AblationPlan
+from anomaly_eval.ablation.steps import Step
 from anomaly_eval.errors import InputError
 from anomaly_eval.scores import SCORES
 from anomaly_eval.shipped import config_source
@@ -32,10 +34,14 @@ _CHECKPOINTS = 10
 
 @dataclass(frozen=True)
 class NetworkSetup:
-    """How a network is trained: its config and all options; and what it will give: fields of `Prediction`, classes."""
+    """How a network is trained: its config and all options; and what it will give: fields of `Prediction`, classes.
+
+    `config_sha256` is of the content of the config with the options in it, whatever files that came from.
+    """
 
     config: str
     options: tuple[str, ...]
+    config_sha256: str
     provides: frozenset[str]
     classes: int
 
@@ -51,6 +57,8 @@ def set_up_network(name: str, plan: AblationPlan, iterations: int) -> NetworkSet
     try:
         options = [*length_options(load_config(source), iterations), *plan.options, *planned.options]
         config = load_config(source, options)
+        # Before the network is built, as constructors may change what they are given.
+        config_sha256 = hashlib.sha256(repr(config.to_dict()).encode("utf-8", "surrogateescape")).hexdigest()
         network = _built(config)
     except InputError as error:
         raise InputError(f"the network {name} cannot be trained: {error}") from error
@@ -60,7 +68,7 @@ def set_up_network(name: str, plan: AblationPlan, iterations: int) -> NetworkSet
     provides = {"logits"} | ({"features"} if classifier is not None else set())
     if isinstance(classifier, GMMClassifier):
         provides |= _DENSITIES
-    return NetworkSetup(source, tuple(options), frozenset(provides), int(head.num_classes))
+    return NetworkSetup(source, tuple(options), config_sha256, frozenset(provides), int(head.num_classes))
 
 
 def length_options(config: Config, iterations: int) -> list[str]:
@@ -89,6 +97,25 @@ def check_scores(plan: AblationPlan, networks: Sequence[str], setups: Mapping[st
                     f"the row {row.name!r} asks for the score {score}, which needs {needed}, and "
                     f"the network {row.network} gives none; leave the score out, or name a GMMSeg network."
                 )
+
+
+def check_refits(plan: AblationPlan, steps: Sequence[Step], setups: Mapping[str, NetworkSetup]) -> None:
+    """Refuse refits that look for what their network has not; a refit has what every GMM classifier has."""
+    for step in steps:
+        source = plan.networks[step.network].refit
+        if step.kind != "refit" or source is None or source not in setups:
+            continue
+        if "features" not in setups[source].provides:
+            raise InputError(
+                f"the refit {step.network} cannot be made: the last layer of the network {source} is missing; refit "
+                f"another network."
+            )
+        features = plan.networks[step.network].mixture_fields.get("features")
+        if features not in (None, "input") and not setups[source].provides >= _DENSITIES:
+            raise InputError(
+                f"the refit {step.network} is of the {features}, which only GMMSeg networks have, and the network "
+                f"{source} is none; give it features: input, or refit a GMMSeg network."
+            )
 
 
 def _built(config: Config) -> Any:

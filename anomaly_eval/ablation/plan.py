@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -11,19 +10,13 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, field_validator, model_validator
 
 from anomaly_eval.ablation.mixture_fields import check_mixture_fields
+from anomaly_eval.ablation.nearest import nearest
 from anomaly_eval.cards import Line
 from anomaly_eval.scores import SCORES, FittedScore
 
 _FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 _OPTION = re.compile(r"[A-Za-z_][\w.]*=.*")
 _LENGTH = "train_cfg.max_iters"
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return a hint for a word that is not known: the nearest one that is, else all of them."""
-    names = list(known)
-    close = difflib.get_close_matches(word, names, n=1)
-    return f"the nearest known one is {close[0]!r}" if close else f"choose from {', '.join(names)}"
 
 
 def _as_text(given: object) -> object:
@@ -158,6 +151,12 @@ class AblationPlan(_Part):
     def scores_of(self, network: str) -> tuple[str, ...]:
         """Return all scores that any row asks of a network, so that one evaluation serves all rows."""
         return tuple(dict.fromkeys(score for row in self.rows if row.network == network for score in row.scores))
+
+    def trained(self, network: str) -> str:
+        """Return the trained network that a network comes from through refits: itself, where it is no refit."""
+        while (source := self.networks[network].refit) is not None:
+            network = source
+        return network
 
     def learns(self, network: str) -> bool:
         """Whether a score of a network learns statistics."""

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from anomaly_eval.ablation.plan import AblationPlan, nearest
+from anomaly_eval.ablation.nearest import nearest
+from anomaly_eval.ablation.plan import AblationPlan
 from anomaly_eval.card_text import first_problem, parse_card
 from anomaly_eval.errors import InputError
 from anomaly_eval.regular_files import read_regular

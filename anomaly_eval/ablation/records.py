@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import Field
+
 from anomaly_eval.ablation.hardware import Hardware
 from anomaly_eval.results import Record
 
@@ -17,6 +19,8 @@ class StudyRecord(Record):
     iterations: int
     init_from_sha256: str | None
     """Of the checkpoint that all trainings start from, None where they start as their configs say."""
+    configs_sha256: dict[str, str] = Field(default_factory=dict)
+    """Of the config of each trained network with all options in it; of those that the chosen rows need."""
 
 
 class StepRecord(Record):

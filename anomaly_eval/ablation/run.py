@@ -13,16 +13,16 @@ import torch
 from rich.console import Console
 
 from anomaly_eval.ablation.collecting import ablation_rows, read_findings
+from anomaly_eval.ablation.data import check_classes, count_classes
 from anomaly_eval.ablation.doing import Workshop
 from anomaly_eval.ablation.folder import RECORD, TABLES, StudyFolder, study_folder
 from anomaly_eval.ablation.hardware import this_hardware
-from anomaly_eval.ablation.networks import NetworkSetup, check_scores, set_up_network
+from anomaly_eval.ablation.networks import check_refits, check_scores, set_up_network
 from anomaly_eval.ablation.plan import AblationPlan, PlannedRow
 from anomaly_eval.ablation.plan_file import load_plan
 from anomaly_eval.ablation.records import AblationRecord, AblationRow, StepRecord, StudyRecord
 from anomaly_eval.ablation.steps import Step, chosen_rows, pending, steps_of
 from anomaly_eval.ablation.tables import ablation_table, warnings_of_all
-from anomaly_eval.cards import Task
 from anomaly_eval.errors import InputError
 from anomaly_eval.outputs import write_atomically
 from anomaly_eval.processor import usable_cores
@@ -31,8 +31,7 @@ from anomaly_eval.reports.comparison import ComparisonTable
 from anomaly_eval.reports.csv_files import csv_of
 from anomaly_eval.reports.latex import latex_table
 from anomaly_eval.reports.markdown import markdown_table
-from anomaly_eval.samples import find_dataset, resolve_data_root
-from anomaly_eval.segmenters.input_size import InputSize
+from anomaly_eval.samples import resolve_data_root
 from anomaly_eval.training_processes import Training, train_all
 from gmmseg.checkpoints import sha256_of_file
 
@@ -66,21 +65,22 @@ def run_ablation(request: AblationRequest, console: Console) -> ComparisonTable:
     """Do all steps of the chosen rows that are not done yet, write the tables, and return the table.
 
     All that can be told before the first training is. Raises InputError for a plan that is wrong, a network that
-    cannot be built, a score that it cannot give, data that is not there, a folder of something else or of another
-    study, and where a step fails; finished steps stay.
+    cannot be built, a score or a refit that it cannot give, data that is not there or has other classes, a folder of
+    something else or of another study, and where a step fails; finished steps stay.
     """
     plan = load_plan(request.plan)
     chosen = chosen_rows(plan, request.only)
     iterations = request.iterations or plan.iterations
     uses_gpu = _uses_gpu(request.device)
     data_root = resolve_data_root(request.data_root)
-    classes = _check_data(plan, data_root)
+    classes = count_classes(plan, data_root)
     steps = steps_of(plan, chosen)
     trained = [step.network for step in steps if step.kind == "train"]
     with console.status("building each network once"):
         setups = {name: set_up_network(name, plan, iterations) for name in trained}
     check_scores(plan, [row.network for row in chosen], setups)
-    _check_classes(setups, classes)
+    check_refits(plan, steps, setups)
+    check_classes(plan, chosen, steps, setups, classes)
     if request.init_from is not None and not request.init_from.is_file():
         raise InputError(f"there is no checkpoint file {request.init_from}; check --init-from.")
     study = StudyRecord(
@@ -88,6 +88,7 @@ def run_ablation(request: AblationRequest, console: Console) -> ComparisonTable:
         seed=request.seed,
         iterations=iterations,
         init_from_sha256=None if request.init_from is None else sha256_of_file(request.init_from),
+        configs_sha256={name: setup.config_sha256 for name, setup in setups.items()},
     )
     with study_folder(request.out, study, request.overwrite) as folder:
         workshop = Workshop(
@@ -156,34 +157,6 @@ def _uses_gpu(device: DeviceName) -> bool:
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError("--device cuda: PyTorch sees no CUDA device here; use --device cpu.")
     return device != "cpu" and torch.cuda.is_available()
-
-
-def _check_data(plan: AblationPlan, data_root: Path) -> int | None:
-    """Find all datasets of the plan; return how many classes the closed-set one has."""
-    for size in (plan.resize, plan.resize_closed_set, *(network.resize for network in plan.networks.values())):
-        InputSize.parse(size)
-    datasets = plan.datasets
-    wanted: list[tuple[str | None, Task]] = [(name, "anomaly") for name in datasets.anomaly]
-    wanted += [(datasets.fit, "closed_set"), (datasets.closed_set, "closed_set")]
-    wanted += [(network.mixture_fields.get("dataset"), "closed_set") for network in plan.networks.values()]
-    classes = None
-    for name, task in wanted:
-        if name is not None:
-            samples = find_dataset(name, data_root)
-            if samples.card.task != task:
-                kind = "an anomaly" if task == "anomaly" else "a closed-set"
-                raise InputError(f"the plan names {name} as {kind} dataset, which it is not; correct its `datasets`.")
-            classes = len(samples.card.classes or ()) if name == datasets.closed_set else classes
-    return classes
-
-
-def _check_classes(setups: Mapping[str, NetworkSetup], classes: int | None) -> None:
-    for name, setup in setups.items():
-        if classes is not None and setup.classes != classes:
-            raise InputError(
-                f"the network {name} has {setup.classes} classes, the closed-set dataset {classes}; name the dataset "
-                f"that its config trains on."
-            )
 
 
 def _write(

@@ -20,6 +20,16 @@ def study_difference(
     return first_difference(_settled(old, made, evaluated), _settled(new, made, evaluated), "study")
 
 
+def changed_config(old: Mapping[str, Any], new: Mapping[str, Any], made: Collection[str]) -> str | None:
+    """Return the first network that is `made` and whose config is another one now, None where there is none.
+
+    A network whose config only one of the records has is not compared.
+    """
+    before, now = old.get("configs_sha256", {}), new["configs_sha256"]
+    changed = (name for name in sorted(made) if name in before and before[name] != now.get(name, before[name]))
+    return next(changed, None)
+
+
 def _settled(study: Mapping[str, Any], made: Collection[str], evaluated: Collection[str]) -> dict[str, Any]:
     plan = study["plan"]
     scores: dict[str, set[str]] = {name: set() for name in evaluated}

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
-from anomaly_eval.ablation.plan import AblationPlan, PlannedRow, nearest
+from anomaly_eval.ablation.nearest import nearest
+from anomaly_eval.ablation.plan import AblationPlan, PlannedRow
 from anomaly_eval.errors import InputError
 
 Kind = Literal["train", "refit", "evaluate", "closed_set", "calibrate"]

@@ -9,12 +9,14 @@ from anomaly_eval.results import Record
 
 
 class DatasetFingerprint(Record):
-    """Which images are read; their bytes are part of each record."""
+    """Which images are read."""
 
     spec: str
     layout: str
     card_sha256: str
     ids: list[str]
+    files_sha256: str | None = None
+    """Over the bytes of all files where scores are fitted on them; those of other images are part of their records."""
 
 
 class Fingerprint(Record):
@@ -108,6 +110,8 @@ def _of_dataset(before: DatasetFingerprint, now: DatasetFingerprint) -> list[str
         new = [id for id in now.ids if id not in set(before.ids)]
         first = f"{gone[0]} is gone" if gone else f"{new[0]} is new" if new else "in another order"
         found.append(f"the images of {now.spec} were {len(before.ids)} and are {len(now.ids)}, {first}")
+    elif before.files_sha256 != now.files_sha256:
+        found.append(f"the files of {now.spec}, which scores are fitted on, were changed")
     return found
 
 

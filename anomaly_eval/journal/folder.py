@@ -40,6 +40,7 @@ class JournalFolder:
         names = file_names(samples.spec for samples in datasets)
         ids = {samples.spec: file_names(sample.id for sample in samples.samples) for samples in datasets}
         self._names = {spec: (name, ids[spec]) for spec, name in names.items()}
+        self._deleted = False
 
     @property
     def statistics(self) -> Path:
@@ -94,14 +95,21 @@ class JournalFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             held = self._lock()
+            self._deleted = False
         except OSError as error:
             remove_empty([self.path, *made])
             raise cannot_write(self.out, error) from error
         try:
             restore_replaced(self.target)
             yield
+        except BaseException:
+            # Results that did not get their name are not published.
+            with suppress(OSError):
+                (self.path / _PUBLICATION).unlink(missing_ok=True)
+            raise
         finally:
-            if not self.holds_work:
+            # Once, as another run may have made a journal since.
+            if not self._deleted and not self.holds_work:
                 self.delete()
                 remove_empty(made)
             if held is not None:
@@ -143,10 +151,15 @@ class JournalFolder:
             self._clear()
             (self.path / _LOCK).unlink(missing_ok=True)
         remove_empty([self.path])
+        self._deleted = True
+
+    def drop_records(self) -> None:
+        """Delete the records of all images."""
+        shutil.rmtree(self.path / _RECORDS, ignore_errors=True)
 
     def _clear(self) -> None:
         """Delete the records before what says whose they are."""
-        shutil.rmtree(self.path / _RECORDS, ignore_errors=True)
+        self.drop_records()
         for name in (_STATISTICS, _RUN, _TOKEN, _PUBLICATION):
             (self.path / name).unlink(missing_ok=True)
             # What `write_atomically` was killed at.

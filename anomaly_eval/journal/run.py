@@ -92,17 +92,23 @@ class RunJournal:
             self._team.hear(_FITTED)
             _wait_for(lambda: self._folder.statistics.is_file())
             return load_statistics(self._folder.statistics, model, scores)
+        found = self._read_fitted(model, scores)
+        if found is None:
+            # A second fit need not have the same bits on a GPU.
+            self._folder.drop_records()
+            return None
+        self._tell_fitted()
+        return found
+
+    def _read_fitted(self, model: ModelRecord, scores: Sequence[FittedScore]) -> dict[str, FitRecord] | None:
         if not self._folder.statistics.is_file():
             return None
         try:
             found = load_statistics(self._folder.statistics, model, scores)
-            if len(found) < len(scores):
-                return None
         except InputError:
-            self._warn(f"the statistics in {self._folder.path} are damaged, so the scores are fitted again.")
+            self._warn(f"the statistics in {self._folder.path} are damaged, so all is done again.")
             return None
-        self._tell_fitted()
-        return found
+        return found if len(found) == len(scores) else None
 
     def keep_fitted(self, model: ModelRecord, scores: Sequence[FittedScore], fits: Mapping[str, FitRecord]) -> None:
         """Keep what scores learnt; raises InputError where it cannot be written and other processes need it."""

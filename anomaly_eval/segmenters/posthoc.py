@@ -47,7 +47,9 @@ class MixturePlace:
         if isinstance(classifier, GMMClassifier):
             features = features or "embedding"
             if features != "input":
-                known = replace(classifier.settings, normalise_classes=False, learned_temperature=None)
+                known = replace(
+                    classifier.settings, objective="generative", normalise_classes=False, learned_temperature=None
+                )
                 known = known if features == "embedding" else replace(known, normalisation="none")
                 return cls(segmenter, features, known)
             dimensions = classifier.in_channels
@@ -91,8 +93,10 @@ def checkpoint_with_mixtures(
     if posterior is not None:
         settings = replace(settings, learned_temperature=posterior.temperature, class_prior="frequencies")
     old = segmenter.classifier
-    in_channels = old.in_channels if isinstance(old, GMMClassifier) else settings.dimensions
-    classifier = GMMClassifier(in_channels, len(known), settings)
+    in_channels, norm_cfg = settings.dimensions, None
+    if isinstance(old, GMMClassifier):
+        in_channels, norm_cfg = old.in_channels, old.norm_cfg
+    classifier = GMMClassifier(in_channels, len(known), settings, norm_cfg=norm_cfg)
     if isinstance(mixtures, FullMixtures) and isinstance(classifier.mixtures, FullClassMixtures):
         classifier.mixtures.replace_full(mixtures)
     elif isinstance(mixtures, Mixtures):

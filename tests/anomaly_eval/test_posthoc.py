@@ -190,3 +190,30 @@ def test_a_calibrated_posterior_has_the_shares_and_the_best_temperature(tmp_path
         return float(torch.nn.functional.cross_entropy(density / value + shares.double().log(), label))
 
     assert all(loss(temperature) <= loss(temperature * factor) + 1e-9 for factor in (0.5, 0.9, 0.99, 1.01, 1.1, 2.0))
+
+
+@pytest.mark.parametrize(
+    "mixture", [dict(objective="discriminative"), dict(projection="conv_norm", normalisation="none")]
+)
+def test_any_gmm_classifier_can_be_refitted(tmp_path, fit, mixture):
+    """Also one that cross-entropy fitted, and one whose projection has another normalisation than batches."""
+    model = copy.deepcopy(networks.CGNET)
+    head = dict(type="GMMSegHead", architecture="FCNHead", norm_cfg=dict(type="GN", num_groups=2))
+    model["decode_head"] |= head | dict(mixture=dict(dimensions=6, components=2) | mixture)
+    checkpoint = networks.save(tmp_path / "gmmseg.pth", model)
+    code, _, errors = fit("--covariance", "full", "--variance-floor", "0.01", ckpt=str(checkpoint))
+    assert code == 0, errors
+    image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+    before, after = (load_segmenter(tmp_path / name, device="cpu") for name in ("gmmseg.pth", "mixtures.pth"))
+    maps = before(image).features.values[None]
+    with torch.inference_mode():
+        assert torch.equal(before.classifier.embed(maps), after.classifier.embed(maps))
+    assert torch.isfinite(after(image).log_density.values).all()
+
+
+def test_a_covariance_that_is_none_is_told(fit, monkeypatch):
+    def singular(*_, **__):
+        raise ValueError("a covariance is not positive definite")
+
+    monkeypatch.setattr("anomaly_eval.posthoc.fit_full_mixtures", singular)
+    assert_refused(fit("--covariance", "full"), "not positive definite", "raise --variance-floor or --shrinkage")

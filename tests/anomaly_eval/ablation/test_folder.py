@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -142,11 +143,54 @@ def test_two_runs_at_once(tmp_path: Path) -> None:
         assert folder.is_there(Step("refit", "a"))
 
 
-def test_a_run_that_made_nothing_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), study_folder(tmp_path / "new" / "out", STUDY, overwrite=False) as folder:
-        (folder.path / "training" / "a.log").write_text("failed")
+def with_configs(**configs: str) -> StudyRecord:
+    return STUDY.model_copy(update={"configs_sha256": configs})
+
+
+def test_a_changed_config_of_what_is_made_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    with study_folder(path, with_configs(a="1", b="2"), overwrite=False) as folder:
+        (path / "training" / "a").mkdir()
+        (path / "training" / "a" / "weights.pth").write_bytes(b"x")
+    with (
+        pytest.raises(InputError, match=r"the config of a was changed; .* --overwrite\.$"),
+        study_folder(path, with_configs(a="3", b="2"), overwrite=False),
+    ):
+        raise AssertionError("entered")
+    # Nothing is there of b; and a run without a still knows its config.
+    with study_folder(path, with_configs(b="4"), overwrite=False):
+        pass
+    assert StudyRecord.model_validate_json((path / "plan.json").read_text()) == with_configs(a="1", b="4")
+    with study_folder(path, with_configs(a="3"), overwrite=True) as folder:
+        assert not folder.made()
+
+
+def test_a_record_without_configs_goes_on(tmp_path: Path) -> None:
+    path = worked(tmp_path / "out")
+    old = json.loads((path / "plan.json").read_text())
+    del old["configs_sha256"]
+    (path / "plan.json").write_text(json.dumps(old))
+    with study_folder(path, with_configs(a="1"), overwrite=False) as folder:
+        assert folder.is_there(Step("train", "a"))
+
+
+def test_a_run_that_ends_before_its_first_training_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), study_folder(tmp_path / "new" / "out", STUDY, overwrite=False):
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_log_of_a_training_that_failed_stays_and_binds_nobody(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    with pytest.raises(RuntimeError), study_folder(path, STUDY, overwrite=False) as folder:
+        (folder.path / "training" / "a.log").write_text("failed")
+        raise RuntimeError
+    assert (path / "training" / "a.log").read_text() == "failed"
+    with study_folder(path, STUDY.model_copy(update={"seed": 1}), overwrite=False):
+        pass
+
+
+def test_a_checkpoint_stays(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), study_folder(tmp_path / "out", STUDY, overwrite=False) as folder:
         (folder.path / "training" / "a").mkdir()
         (folder.path / "training" / "a" / "iter_3.pth").write_bytes(b"work")

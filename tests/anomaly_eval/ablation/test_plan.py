@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,21 @@ def test_a_plan_is_read_with_the_fields_of_mixtures(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "fields",
+    [
+        {"shrinkage": 0},
+        {"shrinkage": 1},
+        {"shrinkage": 0, "covariance": "diagonal"},
+        {"variance_floor": 1},
+        {"features": None},
+    ],
+)
+def test_whole_numbers_are_numbers_for_a_field_of_any_number(fields: dict[str, Any], tmp_path: Path) -> None:
+    plan = load_plan(str(write(tmp_path, lambda plan: plan["networks"]["b"].update(fields))))
+    assert fields.items() <= plan.networks["b"].mixture_fields.items()
+
+
+@pytest.mark.parametrize(
     ("change", "told"),
     [
         (lambda plan: plan.update(iteration=3), "no field 'iteration'; the nearest known one is 'iterations'"),
@@ -67,6 +83,16 @@ def test_a_plan_is_read_with_the_fields_of_mixtures(tmp_path: Path) -> None:
         (lambda plan: plan["networks"]["b"].update(components=True), "components is 'True'"),
         (lambda plan: plan["networks"]["b"].update(components=0), "it must be at least 1"),
         (lambda plan: plan["networks"]["b"].update(covariance="round"), "covariance is 'round'"),
+        (lambda plan: plan["networks"]["b"].update(shrinkage=1.01), "shrinkage is 1.01; it must be between 0 and 1"),
+        (lambda plan: plan["networks"]["b"].update(shrinkage=2), "shrinkage is 2; it must be between 0 and 1"),
+        (lambda plan: plan["networks"]["b"].update(shrinkage=-0.1), "it must be between 0 and 1"),
+        (lambda plan: plan["networks"]["b"].update(shrinkage=math.nan), "it must be between 0 and 1"),
+        (lambda plan: plan["networks"]["b"].update(shrinkage=True), "shrinkage is 'True'"),
+        (lambda plan: plan["networks"]["b"].update(covariance="diagonal"), "add covariance: full"),
+        (lambda plan: plan["networks"]["b"].pop("covariance"), "add covariance: full"),
+        (lambda plan: plan["networks"]["b"].update(variance_floor=0), "variance_floor is 0; it must be above 0"),
+        (lambda plan: plan["networks"]["b"].update(variance_floor=0.0), "it must be above 0"),
+        (lambda plan: plan["networks"]["b"].update(variance_floor=math.inf), "it must be above 0 and finite"),
         (lambda plan: plan["networks"]["b"].update(refit="c"), "the refit of an unknown network 'c'"),
         (lambda plan: plan["networks"]["b"].update(refit="b"), "the refits b of b go in a circle"),
         (lambda plan: plan["networks"].update({"../a": {"config": "c"}}), "cannot be a folder's"),

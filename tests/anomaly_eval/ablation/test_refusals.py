@@ -56,7 +56,7 @@ def test_words(words: list[str], told: str, tmp_path: Path, capsys: pytest.Captu
         ({"networks": {"softmax": {"config": "CONFIG", "resize": 40}}}, ["resize is for a refit"]),
         ({"score": "gmmseg"}, ["'R'", "the network softmax gives none"]),
         ({"score": "softmax"}, ["there is no score 'softmax'"]),
-        ({"classes": "[sky, road, car, hat]"}, ["3 classes, the closed-set dataset 4"]),
+        ({"classes": "[sky, road, car, hat]"}, ["3 classes, the closed-set dataset", "drawn.yaml 4;"]),
     ],
 )
 def test_plans(change: dict[str, Any], told: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,6 +77,56 @@ def test_plans(change: dict[str, Any], told: list[str], tmp_path: Path, capsys: 
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"features": "projection"}, ["the refit refitted", "of the projection", "the network softmax is none"]),
+        ({"features": "embedding"}, ["the refit refitted", "of the embedding", "features: input"]),
+        ({"dataset": "OTHER"}, ["the network refitted has 3 classes, the fitting dataset", "other.yaml 4"]),
+    ],
+)
+def test_refits_that_can_only_fail(
+    fields: dict[str, str], told: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_study(tmp_path)
+    other = _with_four_classes(tmp_path)
+    plan = yaml.safe_load(path.read_text())
+    plan["networks"]["refitted"] |= {name: value.replace("OTHER", str(other)) for name, value in fields.items()}
+    path.write_text(yaml.safe_dump(plan))
+    code = ablate(tmp_path, "--only", "Refit")
+    assert_refused((code, "", capsys.readouterr().err), *told)
+    assert not (tmp_path / "out").exists()
+
+
+def test_statistics_of_other_classes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_study(tmp_path)
+    plan = yaml.safe_load(path.read_text())
+    plan["datasets"]["fit"] = str(_with_four_classes(tmp_path))
+    path.write_text(yaml.safe_dump(plan))
+    code = ablate(tmp_path, "--only", "Softmax")
+    assert_refused((code, "", capsys.readouterr().err), "network softmax has 3 classes, the fitting dataset", " 4;")
+    # Nothing is fitted for this one.
+    with pytest.raises(AssertionError, match="a training was started"):
+        ablate(tmp_path, "--only", "GMMSeg")
+
+
+def test_a_refit_of_a_refit_has_an_embedding(tmp_path: Path) -> None:
+    path = write_study(tmp_path)
+    plan = yaml.safe_load(path.read_text())
+    plan["networks"]["again"] = {"refit": "refitted", "features": "embedding"}
+    plan["sections"][1]["rows"].append({"name": "Again", "network": "again", "scores": ["gmmseg"]})
+    path.write_text(yaml.safe_dump(plan))
+    with pytest.raises(AssertionError, match="a training was started"):
+        ablate(tmp_path, "--only", "Again")
+
+
+def _with_four_classes(folder: Path) -> Path:
+    """Write the card of the same images with a class more."""
+    text = (folder / "drawn.yaml").read_text()
+    (folder / "other.yaml").write_text(text.replace("[sky, road, car]", "[sky, road, car, hat]"))
+    return folder / "other.yaml"
+
+
 def test_a_training_that_fails_is_told_with_its_network(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -90,5 +140,5 @@ def test_a_training_that_fails_is_told_with_its_network(
     errors = capsys.readouterr().err
     assert "to train: softmax, mixtures" in errors
     assert_refused((code, "", errors.split("mixtures\n")[1]), "the training of softmax failed")
-    # Nothing was made that took time.
-    assert not (tmp_path / "out").exists()
+    # It may take hours to fail so again.
+    assert (tmp_path / "out" / "training" / "softmax.log").read_text() == "error: no."

@@ -199,6 +199,25 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(finished: Path, stu
     assert (study / "evaluation" / "mixtures" / "results.json").is_file()
 
 
+def test_an_edited_config_is_refused(
+    finished: Path, study: Path, done: list[tuple[str, str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = finished / "study-gmmseg.py"
+    text = config.read_text()
+    assert set(json.loads((study / "plan.json").read_text())["configs_sha256"]) == {"softmax", "mixtures"}
+    try:
+        config.write_text(text + "\noptim_wrapper['optimizer']['lr'] = 0.123\n")
+        code = ablate(finished, out=study)
+        assert_refused((code, "", capsys.readouterr().err), "the config of mixtures was changed", "--overwrite")
+        # The other network is as it was, and the words of a config do not matter.
+        assert ablate(finished, "--only", "At first", out=study) == 0
+        config.write_text("# A remark.\n" + text)
+        assert ablate(finished, out=study) == 0
+    finally:
+        config.write_text(text)
+    assert done == []
+
+
 def test_only_some_rows(finished: Path, study: Path, done: list[tuple[str, str]]) -> None:
     assert ablate(finished, "--only", "Refit", "GMMSeg", out=study) == 0
     assert done == []

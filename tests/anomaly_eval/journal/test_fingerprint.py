@@ -76,6 +76,13 @@ def test_what_changed_of_a_dataset_is_named(place, change, words):
     assert differences(own, now) == [words]
 
 
+def test_changed_files_of_the_fitting_set_are_named():
+    before, now = (
+        BEFORE.model_copy(update={"fit": TRAINING.model_copy(update={"files_sha256": sha})}) for sha in ("a", "b")
+    )
+    assert differences(before, now) == ["the files of training, which scores are fitted on, were changed"]
+
+
 def test_nothing_changed_and_two_changes():
     assert differences(BEFORE, BEFORE.model_copy()) == []
     now = BEFORE.model_copy(update={"resize": "512", "versions": {"torch": "2.9.0", "pillow": "12"}})

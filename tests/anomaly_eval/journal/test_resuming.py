@@ -203,13 +203,38 @@ def test_what_scores_learnt_is_kept(tmp_path, evaluate, broken, monkeypatch):
     assert content(tmp_path / "out") == content(tmp_path / "whole")
 
 
-def test_damaged_statistics_are_fitted_again(tmp_path, evaluate, broken):
+def test_damaged_statistics_are_fitted_again_and_all_images_scored_with_them(tmp_path, evaluate, broken, computed):
     words = ["--scores", "sml", "--fit-dataset", str(tmp_path / "training.yaml")]
     assert evaluate(*words)[0] == 2
     (journal(tmp_path) / "statistics.safetensors").write_bytes(b"torn")
     broken()
+    computed.clear()
     code, _, errors = evaluate(*words)
-    assert code == 0 and "are fitted again" in errors
+    assert code == 0 and "are damaged, so all is done again" in errors
+    assert computed == ["0", "1", "2", "3"]
+    assert hidden(tmp_path) == []
+
+
+def test_changed_files_of_the_fitting_set_are_another_run(tmp_path, data, evaluate, broken):
+    words = ["--scores", "sml", "--fit-dataset", str(tmp_path / "training.yaml")]
+    assert evaluate(*words)[0] == 2
+    Image.fromarray(np.zeros((SIZE[1], SIZE[0]), np.uint8)).save(data / "training" / "labels_masks" / "0.png")
+    broken()
+    assert_refused(evaluate(*words), "the files of training", "fitted on, were changed", "--overwrite to start anew")
+
+
+def test_results_that_could_not_get_their_name_are_not_taken_for_published(tmp_path, evaluate, monkeypatch, computed):
+    def taken(*_):
+        raise OSError(errno.EEXIST, "somebody was faster")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("anomaly_eval.outputs._replace_folder", taken)
+        assert_refused(evaluate("--scores", "msp"), "the results are complete but could not be named")
+    (tmp_path / "out").mkdir()
+    computed.clear()
+    code, _, errors = evaluate("--scores", "msp")
+    assert code == 0, errors
+    assert computed == [] and "goes on: 4 of 4 images" in errors
 
 
 def test_a_damaged_fingerprint_starts_anew(tmp_path, evaluate, broken, computed):
