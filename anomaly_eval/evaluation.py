@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
-import torch
 from rich.console import Console
 from rich.markup import escape
 
@@ -27,7 +26,7 @@ from anomaly_eval.passes import Passes
 from anomaly_eval.pictures import Pictures
 from anomaly_eval.preparing import Evaluated, find_inputs, of_maps, of_network
 from anomaly_eval.processes.team import FailedElsewhereError, Team
-from anomaly_eval.provenance import timing_of, versions
+from anomaly_eval.provenance import threads_on, timing_of, versions
 from anomaly_eval.reports.tables import write_tables
 from anomaly_eval.request import EvaluationRequest
 from anomaly_eval.results import (
@@ -195,7 +194,7 @@ def _conventions(measures: Measures, maps: MapsOnDisk | None) -> Conventions:
 
 
 def _threads(model: Origin) -> int | None:
-    return torch.get_num_threads() if isinstance(model, ModelRecord) and model.device == "cpu" else None
+    return threads_on(model.device) if isinstance(model, ModelRecord) else None
 
 
 def _sizes(record: DatasetRecord) -> str:

@@ -6,12 +6,10 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from anomaly_eval.journal.fingerprint import DatasetFingerprint, Fingerprint
 from anomaly_eval.prediction import Segmenter
 from anomaly_eval.processor import processor_name
-from anomaly_eval.provenance import versions
+from anomaly_eval.provenance import threads_on, versions
 from anomaly_eval.request import EvaluationRequest
 from anomaly_eval.samples import SampleSet
 from anomaly_eval.scores import Score
@@ -34,7 +32,7 @@ def fingerprint_of(
         protocol=request.protocol or "card",
         device=model.device,
         window_batch=request.network.window_batch if request.network is not None else 1,
-        threads=torch.get_num_threads() if model.device == "cpu" else None,
+        threads=threads_on(model.device),
         processor=processor_name(),
         scores=[score.name for score in scores],
         statistics_sha256=_hash(request.statistics),

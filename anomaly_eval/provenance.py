@@ -1,4 +1,4 @@
-"""Where numbers come from: versions, times."""
+"""Where numbers come from: versions, threads, times."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 
 import cv2
+import torch
 
 from anomaly_eval.clock import Clock, peak_memory_mb
 from anomaly_eval.results import Timing
@@ -25,6 +26,11 @@ def timing_of(clock: Clock) -> Timing:
         total=clock.total,
         peak_memory_mb=peak_memory_mb(),
     )
+
+
+def threads_on(device: str) -> int | None:
+    """Return the number of threads that sums on a CPU are split among, which their bits depend on; None on a GPU."""
+    return torch.get_num_threads() if device == "cpu" else None
 
 
 def versions() -> dict[str, str]:

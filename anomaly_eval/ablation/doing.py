@@ -13,7 +13,6 @@ from anomaly_eval.ablation.networks import NetworkSetup
 from anomaly_eval.ablation.plan import AblationPlan
 from anomaly_eval.ablation.steps import Step
 from anomaly_eval.calibration.run import CalibrationRequest, run_calibration
-from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation import run_evaluation
 from anomaly_eval.measures import Measures
 from anomaly_eval.network import NetworkRequest
@@ -93,10 +92,7 @@ class Workshop:
             overwrite=True,
             **{"dataset": self.plan.datasets.fit, **planned.mixture_fields},
         )
-        try:
-            run_fit_mixtures(request, console)
-        except ValueError as error:
-            raise InputError(f"the refit {network} cannot be made: {str(error).rstrip('.')}.") from error
+        run_fit_mixtures(request, console)
 
     def _evaluate(self, step: Step, console: Console) -> None:
         plan = self.plan
