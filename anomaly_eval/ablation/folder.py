@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from anomaly_eval.ablation.records import StepRecord, StepsRecord, StudyRecord
-from anomaly_eval.ablation.sameness import changed_config, study_difference
+from anomaly_eval.ablation.sameness import changed_config, study_difference, wanting_scores
 from anomaly_eval.ablation.steps import Step
 from anomaly_eval.errors import InputError
 from anomaly_eval.locking import BusyError, try_lock
@@ -128,13 +128,15 @@ def study_folder(path: Path, study: StudyRecord, overwrite: bool) -> Iterator[St
 def _gone_on_with(folder: StudyFolder, study: StudyRecord) -> StudyRecord:
     """Return the record of the study with what the folder knows of the configs of networks that are left out now.
 
+    An evaluation without a score that is asked for now is removed, to be made anew.
     Raises InputError where the folder holds results of another study; the first difference is named.
     """
     made, evaluated, new = folder.made(), folder.evaluated(), study.model_dump(mode="json")
     try:
         old = json.loads((folder.path / _PLAN).read_bytes())
-        difference = study_difference(old, new, made, evaluated)
+        difference = study_difference(old, new, made)
         changed = changed_config(old, new, made)
+        wanting = wanting_scores(old, new, evaluated)
         known = {name: str(sha256) for name, sha256 in old.get("configs_sha256", {}).items() if name in made}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{folder.path / _PLAN} is damaged; start anew with --overwrite.") from error
@@ -150,6 +152,8 @@ def _gone_on_with(folder: StudyFolder, study: StudyRecord) -> StudyRecord:
             f"{folder.path} holds results of another study: the config of {changed} was changed; choose another "
             f"--out, or start anew with --overwrite."
         )
+    for name in wanting:
+        folder.clear(Step("evaluate", name))
     return study.model_copy(update={"configs_sha256": {**known, **study.configs_sha256}})
 
 

@@ -9,15 +9,15 @@ from gmmseg.training.resuming import first_difference
 
 
 def study_difference(
-    old: Mapping[str, Any], new: Mapping[str, Any], made: Collection[str], evaluated: Collection[str]
+    old: Mapping[str, Any], new: Mapping[str, Any], made: Collection[str]
 ) -> tuple[str, str, str] | None:
     """Return the name of the first difference that matters between two records of studies, and both values.
 
-    What matters is seed, length, start, what is for all networks, the networks that are `made`, if only in part, and
-    the scores of those `evaluated`. Titles, the order of rows, and networks and rows of which nothing is there do not.
+    What matters is seed, length, start, what is for all networks, and the networks that are `made`, if only in part.
+    Titles, rows, and networks of which nothing is there do not.
     Raises KeyError or TypeError where a record is none.
     """
-    return first_difference(_settled(old, made, evaluated), _settled(new, made, evaluated), "study")
+    return first_difference(_settled(old, made), _settled(new, made), "study")
 
 
 def changed_config(old: Mapping[str, Any], new: Mapping[str, Any], made: Collection[str]) -> str | None:
@@ -30,16 +30,20 @@ def changed_config(old: Mapping[str, Any], new: Mapping[str, Any], made: Collect
     return next(changed, None)
 
 
-def _settled(study: Mapping[str, Any], made: Collection[str], evaluated: Collection[str]) -> dict[str, Any]:
+def wanting_scores(old: Mapping[str, Any], new: Mapping[str, Any], evaluated: Collection[str]) -> list[str]:
+    """Return the networks that were evaluated with fewer scores than the rows ask for now, sorted."""
+    return sorted(name for name in evaluated if not _scores_of(name, new) <= _scores_of(name, old))
+
+
+def _scores_of(network: str, study: Mapping[str, Any]) -> set[str]:
+    rows = [row for section in study["plan"]["sections"] for row in section["rows"]]
+    return {score for row in rows if row["network"] == network for score in row["scores"]}
+
+
+def _settled(study: Mapping[str, Any], made: Collection[str]) -> dict[str, Any]:
     plan = study["plan"]
-    scores: dict[str, set[str]] = {name: set() for name in evaluated}
-    for section in plan["sections"]:
-        for row in section["rows"]:
-            if row["network"] in scores:
-                scores[row["network"]] |= set(row["scores"])
     return {
         **{name: study[name] for name in ("seed", "iterations", "init_from_sha256")},
         **{name: plan[name] for name in ("options", "resize", "resize_closed_set", "resamples", "datasets")},
         "networks": {name: plan["networks"].get(name) for name in sorted(made)},
-        "scores": {name: sorted(found) for name, found in sorted(scores.items())},
     }

@@ -23,7 +23,7 @@ from anomaly_eval.metrics.arrays import split_by_label
 from anomaly_eval.metrics.binned import BinnedRankingState
 from anomaly_eval.metrics.bins import ScoreBins
 from anomaly_eval.metrics.ranking import RankingState
-from anomaly_eval.scores import SCORES, FittedScore
+from anomaly_eval.scores import SCORES, FittedScore, Score
 from anomaly_eval.scores.base import ClassStatistics
 
 _Image = tuple[np.ndarray, ...]
@@ -48,7 +48,9 @@ class AnomalyRankingMetric(BaseMetric):  # type: ignore[misc]
         """
         super().__init__(**kwargs)
         usable = {
-            name: kind for name, kind in SCORES.items() if kind.source == "logits" and not issubclass(kind, FittedScore)
+            name: kind
+            for name, kind in SCORES.items()
+            if kind.source == "logits" and kind.refine is Score.refine and not issubclass(kind, FittedScore)
         }
         if score not in usable:
             raise InputError(f"{score!r} is no score of logits alone; choose one of {', '.join(usable)}.")

@@ -16,6 +16,11 @@ METHOD_NAMES = {
     "gmmseg": "GMMSeg",
     "gmmseg_logsumexp": "GMMSeg (log-sum-exp)",
     "gmmseg_normalised": "GMMSeg (normalised)",
+    "msp_smoothed": "MSP (smoothed)",
+    "entropy_smoothed": "Entropy (smoothed)",
+    "max_logit_smoothed": "Max logit (smoothed)",
+    "energy_smoothed": "Energy (smoothed)",
+    "gmmseg_smoothed": "GMMSeg (smoothed)",
 }
 
 _OF_RUN = "/"

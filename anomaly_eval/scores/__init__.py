@@ -14,6 +14,13 @@ from anomaly_eval.scores.mahalanobis import Mahalanobis
 from anomaly_eval.scores.max_logit import MaxLogit
 from anomaly_eval.scores.msp import MSP
 from anomaly_eval.scores.sml import SML
+from anomaly_eval.scores.smoothed import (
+    SmoothedDensity,
+    SmoothedEnergy,
+    SmoothedEntropy,
+    SmoothedMaxLogit,
+    SmoothedMSP,
+)
 
 SCORES: dict[str, type[Score]] = {
     kind.name: kind
@@ -27,6 +34,11 @@ SCORES: dict[str, type[Score]] = {
         Density,
         LogSumExpDensity,
         NormalisedDensity,
+        SmoothedMSP,
+        SmoothedEntropy,
+        SmoothedMaxLogit,
+        SmoothedEnergy,
+        SmoothedDensity,
     )
 }
 
@@ -36,12 +48,12 @@ __all__ = ["SCORES", "FittedScore", "Score", "choose_scores", "score_maps"]
 
 
 def choose_scores(names: Iterable[str] | None, provides: frozenset[str]) -> list[Score]:
-    """Build the named scores, or all that the segmenter's outputs allow where `names` is None.
+    """Build the named scores, or where `names` is None all usual ones that the segmenter's outputs allow.
 
     Raises InputError for an unknown name and for a score whose input the segmenter does not provide.
     """
     if names is None:
-        return [kind() for kind in SCORES.values() if kind.source in provides]
+        return [kind() for kind in SCORES.values() if kind.by_default and kind.source in provides]
     chosen: list[Score] = []
     for name in dict.fromkeys(names):
         kind = SCORES.get(name)

@@ -74,6 +74,8 @@ class Score(ABC):
     """The field of `Prediction` that the score reads."""
     needs_predicted_classes: bool = False
     """Whether `refine` reads the predicted classes."""
+    by_default: ClassVar[bool] = True
+    """Whether the score is computed when no scores are named."""
 
     def class_maps(self, prediction: Prediction) -> CoarseMaps:
         """Return the maps (classes, h, w) that are resized to the image and then reduced."""

@@ -337,7 +337,7 @@ def _fits(checkpoint: Checkpoint) -> dict[str, FitRecord]:
         record = FitRecord.model_validate(noted)
     except ValidationError as error:
         raise InputError(f"the checkpoint {checkpoint.path} does not say what its mixtures were fitted on.") from error
-    return dict.fromkeys(("gmmseg", "gmmseg_logsumexp", "gmmseg_normalised"), record)
+    return dict.fromkeys(("gmmseg", "gmmseg_logsumexp", "gmmseg_normalised", "gmmseg_smoothed"), record)
 
 
 def _class_names(checkpoint: Checkpoint, model: EncoderDecoder) -> tuple[str, ...]:

@@ -61,7 +61,6 @@ def test_the_same_study_goes_on(tmp_path: Path) -> None:
         ({"plan": PLAN | {"datasets": {"anomaly": ["e"]}}}, "datasets.anomaly.0 was 'd' and is 'e'"),
         ({"plan": PLAN | {"networks": {"a": {"config": "x", "options": ["m=2"]}}}}, "networks.a.options.0 was 'm=1'"),
         ({"plan": PLAN | {"networks": {"b": {"config": "y"}}}}, "networks.a was .* and is None"),
-        ({"plan": PLAN | {"sections": sections("msp")}}, "scores.a was .* and is .'msp'."),
         ({"init_from_sha256": "ab"}, "init_from_sha256 was None and is 'ab'"),
     ],
 )
@@ -92,6 +91,16 @@ def test_what_no_result_depends_on_may_change(changed: dict[str, object], tmp_pa
         assert folder.is_there(Step("train", "a"))
     # From now on it is this plan that counts.
     assert StudyRecord.model_validate_json((path / "plan.json").read_text()) == other
+
+
+def test_another_score_costs_a_new_evaluation_and_one_fewer_does_not(tmp_path: Path) -> None:
+    path = worked(tmp_path / "out")
+    fewer = STUDY.model_copy(update={"plan": PLAN | {"sections": sections("msp")}})
+    with study_folder(path, fewer, overwrite=False) as folder:
+        assert folder.is_there(Step("evaluate", "a"))
+    with study_folder(path, STUDY, overwrite=False) as folder:
+        assert folder.is_there(Step("train", "a"))
+        assert not folder.is_there(Step("evaluate", "a"))
 
 
 def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
