@@ -50,7 +50,9 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("out"),
     data_root: DataRoot = None,
     config: Config = None,
-    scores: Annotated[list[str] | None, typer.Option(help="Scores. Default: all that the network allows.")] = None,
+    scores: Annotated[
+        list[str] | None, typer.Option(help="Scores. Default: all that the network allows, but for smoothed ones.")
+    ] = None,
     fit_dataset: Annotated[
         str | None, typer.Option(help="Fit sml and mahalanobis on this closed-set dataset first.")
     ] = None,

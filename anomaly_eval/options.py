@@ -77,7 +77,9 @@ class Launcher(str, Enum):
 Checkpoint = Annotated[Path, typer.Option("--ckpt", help="Checkpoint (.pth) of an mmsegmentation network.")]
 Config = Annotated[
     str | None,
-    typer.Option(help="Config: a .py file or mmseg::NAME. Default: the one inside the checkpoint, never executed."),
+    typer.Option(
+        help="Config: a shipped name, a .py file, mmseg::NAME. Default: that inside the checkpoint, never executed."
+    ),
 ]
 DataRoot = Annotated[
     Path | None,

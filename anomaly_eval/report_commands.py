@@ -123,7 +123,8 @@ def grid(
     config: Configs = None,
     data_root: DataRoot = None,
     scores: Annotated[
-        list[str] | None, typer.Option(help="Scores to draw. Default: all that need no further file.")
+        list[str] | None,
+        typer.Option(help="Scores to draw. Default: all that need no further file, but for smoothed ones."),
     ] = None,
     stats: Annotated[
         list[Path] | None, typer.Option(help="Statistics written by `gmmseg-anomaly fit`, in any order.")

@@ -53,8 +53,8 @@ def set_up_network(name: str, plan: AblationPlan, iterations: int) -> NetworkSet
     built.
     """
     planned = plan.networks[name]
-    source = config_source(planned.config or "")
     try:
+        source = config_source(planned.config or "")
         options = [*length_options(load_config(source), iterations), *plan.options, *planned.options]
         config = load_config(source, options)
         # Before the network is built, as constructors may change what they are given.

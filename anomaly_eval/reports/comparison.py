@@ -9,7 +9,7 @@ from enum import Enum
 
 from anomaly_eval.reports.methods import dataset_title, method_name
 from anomaly_eval.reports.notes import DAGGER, Note, deviations, fit_marks, notes_of, warnings_of
-from anomaly_eval.reports.published import PublishedRow, Rates
+from anomaly_eval.reports.published import SOURCE, PublishedRow, Rates
 from anomaly_eval.results import Origin, Results
 
 METRICS = ("AUROC ↑", "AP ↑", "FPR95 ↓")
@@ -115,13 +115,16 @@ def compare(
     for title, rows in ((PUBLISHED, [row for row in shown if row not in with_more]), (PUBLISHED_WITH_MORE, with_more)):
         if rows:
             sections = (Section(title, _published(rows, names)), *sections)
+    notes = notes_of(results, bool(shown), models)
+    if published and not shown:
+        notes = (*notes, Note("", f"Nothing is published for {', '.join(marked_titles(results, names))} in {SOURCE}."))
     return ComparisonTable(
         subject="Anomaly segmentation",
         metrics=METRICS,
         datasets=marked_titles(results, names),
         settings=settings,
         sections=sections,
-        notes=notes_of(results, bool(shown), models),
+        notes=notes,
         warnings=warnings_of(results, "anomaly"),
     )
 

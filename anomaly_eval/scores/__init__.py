@@ -60,6 +60,7 @@ def choose_scores(names: Iterable[str] | None, provides: frozenset[str]) -> list
         if kind is None:
             close = get_close_matches(name, SCORES, n=1)
             hint = f"did you mean {close[0]!r}? " if close else ""
+            hint = "write spaces, not commas, between names; " if "," in name else hint
             raise InputError(f"there is no score {name!r}; {hint}the scores are {', '.join(SCORES)}.")
         if kind.source not in provides:
             raise InputError(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from anomaly_eval.errors import InputError
-from anomaly_eval.shipped import shipped_folder
+from anomaly_eval.shipped import config_source
 from gmmseg.checkpoints import Checkpoint
 
 _FOR_TRAINING = frozenset({"init_cfg", "pretrained", "loss_decode", "auxiliary_head", "sampler"})
@@ -150,18 +150,15 @@ def _config_from_file(given: str) -> ModelConfig:
     from mmengine.config import Config
     from mmengine.hub import get_config
 
-    shipped = shipped_folder("configs") / f"{given}.py"
+    source = config_source(given)
     try:
-        if "::" in given:
-            config = get_config(given if given.endswith(".py") else f"{given}.py")
-        elif Path(given).is_file():
-            config = Config.fromfile(given)
-        elif shipped.is_file():
-            config = Config.fromfile(shipped)
+        if "::" in source:
+            config = get_config(source if source.endswith(".py") else f"{source}.py")
         else:
-            raise InputError(f"there is no config {given}; give a .py file or a name such as mmseg::fcn/NAME.py.")
-    except InputError:
-        raise
+            config = Config.fromfile(source)
+    except FileNotFoundError as error:
+        missing = f": {error.filename} is missing" if error.filename else f" ({error})"
+        raise InputError(f"the config {given} cannot be loaded{missing}; check its name.") from error
     except (Exception, SystemExit) as error:  # a config is a Python program and fails in its own ways
         raise InputError(f"the config {given} cannot be loaded ({type(error).__name__}: {error}).") from error
     model = config.get("model")

@@ -13,6 +13,9 @@ from anomaly_eval.errors import InputError
 
 _LARGEST = 32_000
 """No side of an image that OpenCV resizes may be longer than about this, in pixels."""
+_LARGEST_FACTOR = 16
+_MOST_PIXELS = 1 << 28
+"""Of a network's input: 3 GB of float32 before the first layer."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,12 @@ class InputSize:
             raise InputError(
                 f"--resize {text!r} is not understood; give a factor (0.5x), a short side (512) or WIDTHxHEIGHT."
             )
-        sizes = rule.exact or (rule.factor or rule.short_side or 0,)
+        if rule.factor is not None and not 0 < rule.factor <= _LARGEST_FACTOR:
+            raise InputError(
+                f"--resize {text!r} is a factor out of range; give one above 0 and up to {_LARGEST_FACTOR}, a short "
+                f"side (512) or WIDTHxHEIGHT."
+            )
+        sizes = rule.exact or ((rule.short_side or 0,) if rule.factor is None else ())
         if not all(0 < size <= _LARGEST for size in sizes):
             raise InputError(f"--resize {text!r} is out of range; give sizes above 0 and up to {_LARGEST}.")
         return rule
@@ -57,15 +65,24 @@ class InputSize:
         return f"{self.factor:g}x" if self.factor else "native"
 
     def target(self, width: int, height: int) -> tuple[int, int]:
-        """Return the (width, height) of the network's input for an image of this size; halves are rounded up."""
-        if self.exact:
-            return self.exact
+        """Return the (width, height) of the network's input for an image of this size; halves are rounded up.
+
+        Raises InputError where the input would be larger than any network can take.
+        """
+        across, down = self.exact or self._scaled(width, height)
+        if max(across, down) > _LARGEST or across * down > _MOST_PIXELS:
+            raise InputError(
+                f"an image of {width}x{height} would enter the network as {across}x{down} ({self}); give a smaller "
+                f"--resize."
+            )
+        return across, down
+
+    def _scaled(self, width: int, height: int) -> tuple[int, int]:
         factor = self.short_side / min(width, height) if self.short_side else self.factor or 1.0
         if self.long_side_at_most:
             factor = min(factor, self.long_side_at_most / max(width, height))
         # As mmcv rounds, so that its sizes are met to the pixel.
-        rounded = (int(side * factor + 0.5) for side in (width, height))
-        across, down = (min(max(side, 1), _LARGEST) for side in rounded)
+        across, down = (max(int(side * factor + 0.5), 1) for side in (width, height))
         return across, down
 
     def apply(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:

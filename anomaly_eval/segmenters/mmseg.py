@@ -96,9 +96,14 @@ class MmsegSegmenter:
             try:
                 maps = self._infer(self._preprocess(resized), resized.shape[:2])
             except Exception as error:  # modules of the zoo fail in their own ways on settings that make no sense
-                reason = "not enough memory" if isinstance(error, MemoryError) else _first_line(error)
+                size = f"{resized.shape[1]}x{resized.shape[0]}"
+                if _out_of_memory(error):
+                    raise InputError(
+                        f"there is not enough memory for a network input of {size}; give a smaller --resize, or "
+                        f"another --device."
+                    ) from error
                 raise InputError(
-                    f"the network cannot process an input of {resized.shape[1]}x{resized.shape[0]} ({reason}); use "
+                    f"the network cannot process an input of {size} ({_first_line(error)}); use "
                     f"--resize, another --device, or an mmcv with compiled operations where one is missing."
                 ) from error
         scale = (height / resized.shape[0], width / resized.shape[1])
@@ -271,6 +276,11 @@ def load_segmenter(
         input_size=input_size or InputSize(),
         window_batch=window_batch,
     )
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Whether an allocation failed; PyTorch has an error of its own for GPUs, and none for the CPU."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def _first_line(error: Exception) -> str:

@@ -27,7 +27,14 @@ def test_named_scores_keep_their_order_and_come_once() -> None:
     assert names(["energy", "msp", "energy"], EVERYTHING) == ["energy", "msp"]
 
 
-@pytest.mark.parametrize(("name", "words"), [("entropie", "did you mean 'entropy'"), ("x", "the scores are msp, ")])
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("entropie", "did you mean 'entropy'"),
+        ("msp,entropy", "write spaces, not commas"),
+        ("x", "the scores are msp, "),
+    ],
+)
 def test_an_unknown_name(name: str, words: str) -> None:
     with pytest.raises(InputError, match=f"there is no score '{name}'; .*{words}"):
         choose_scores([name], EVERYTHING)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mmcv.image.geometric import rescale_size
 
+from anomaly_eval.errors import InputError
 from anomaly_eval.segmenters.input_size import InputSize
 
 sides = st.integers(1, 5000)
@@ -54,3 +55,19 @@ def test_rules_in_words():
         "70x45",
         "native",
     )
+
+
+@pytest.mark.parametrize("text", ["512x", "0x", "16.5x", "0", "32001", "32001x5", "5x0"])
+def test_sizes_that_no_network_takes(text):
+    with pytest.raises(InputError, match=f"--resize '{text}' is .*out of range; give "):
+        InputSize.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "image", "size"), [("16x", (2048, 1024), "32768x16384"), ("32000", (640, 480), "42667x32000")]
+)
+def test_an_input_that_would_be_too_large_is_refused_and_keeps_its_aspect_ratio(text, image, size):
+    with pytest.raises(
+        InputError, match=f"{image[0]}x{image[1]} would enter the network as {size} .*a smaller --resize"
+    ):
+        InputSize.parse(text).target(*image)

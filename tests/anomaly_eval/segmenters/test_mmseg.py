@@ -259,3 +259,19 @@ def test_the_description_says_what_ran(tmp_path):
 def test_sizes_that_make_no_sense(text):
     with pytest.raises(InputError, match="--resize"):
         InputSize.parse(text)
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("[x] can't allocate memory: 9")]
+)
+def test_too_little_memory_is_told_as_such(tmp_path, image, monkeypatch, error):
+    segmenter = load_segmenter(
+        networks.save(tmp_path / "net.pth", networks.CGNET, networks.build(networks.CGNET)), device="cpu"
+    )
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(segmenter, "_infer", fail)
+    with pytest.raises(InputError, match="not enough memory for a network input of 140x90; give a smaller --resize"):
+        segmenter(image)
