@@ -32,6 +32,7 @@ from anomaly_eval.options import (
     WindowBatch,
     say,
 )
+from anomaly_eval.out_of_memory import is_out_of_memory
 from anomaly_eval.processor import keep_freed_memory, prefer_fast_sort
 from anomaly_eval.report_commands import calibrate, grid, report
 from anomaly_eval.shipped import config_source
@@ -269,6 +270,9 @@ def _survive_surroundings() -> None:
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 
 
+_TOO_LITTLE_MEMORY = "the memory does not suffice; give a smaller --resize, fewer --scores or another --device."
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 2 for bad input, which is told in one sentence."""
     prefer_fast_sort()
@@ -279,9 +283,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         app(spread_lists(name_default_precision(words)), prog_name="gmmseg-anomaly", obj=["gmmseg-anomaly", *words])
     except (InputError, OSError, UnicodeError, MemoryError) as error:
         # What no reader of ours turned into a sentence is still bad input or a full machine, not a bug to trace.
-        reason = str(error) or "the memory of this machine does not suffice; evaluate fewer --scores or use --resize."
-        Console(stderr=True).print(f"[bold red]error:[/] {escape(reason)}", highlight=False, soft_wrap=True)
-        return 2
+        return _refused(_TOO_LITTLE_MEMORY if isinstance(error, MemoryError) else str(error))
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(bool(stop.code))
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        return _refused(_TOO_LITTLE_MEMORY)
     return 0
+
+
+def _refused(reason: str) -> int:
+    """Tell the reason, and return the exit code."""
+    Console(stderr=True).print(f"[bold red]error:[/] {escape(reason)}", highlight=False, soft_wrap=True)
+    return 2

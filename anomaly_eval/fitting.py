@@ -24,7 +24,7 @@ from anomaly_eval.progress import progress_bar
 from anomaly_eval.reading import read_ahead
 from anomaly_eval.results import FitRecord, ModelRecord
 from anomaly_eval.samples import SampleSet, find_dataset
-from anomaly_eval.scores import SCORES, FittedScore, choose_scores
+from anomaly_eval.scores import SCORES, FittedScore, Score, choose_scores
 
 _FORMAT = "gmmseg-anomaly statistics 1"
 
@@ -60,6 +60,12 @@ def run_fit(request: FitRequest, console: Console) -> dict[str, FitRecord]:
     records = fit_scores(segmenter, samples, scores, console, Clock())
     save_statistics(request.out, segmenter.describe(), scores, records)
     return records
+
+
+def fits_of_network(segmenter: Segmenter, scores: Sequence[Score]) -> dict[str, FitRecord]:
+    """Return what scores that learn nothing themselves owe to mixtures which were fitted after training, by score."""
+    owing = (score for score in scores if not isinstance(score, FittedScore))
+    return {score.name: segmenter.fits[score.source] for score in owing if score.source in segmenter.fits}
 
 
 def check_out(path: Path, overwrite: bool) -> None:

@@ -60,7 +60,7 @@ class Segmenter(Protocol):
 
     @property
     def fits(self) -> Mapping[str, FitRecord]:
-        """What the network's own densities were fitted on after training, by score; empty for most networks."""
+        """What mixtures in the network were fitted on after training, by the field of `Prediction`; mostly empty."""
 
     def __call__(self, image: NDArray[np.uint8]) -> Prediction:
         """Segment an RGB image (height, width, 3), uint8."""

@@ -12,7 +12,7 @@ from anomaly_eval.clock import Clock
 from anomaly_eval.closed_set import check_same_classes
 from anomaly_eval.errors import InputError
 from anomaly_eval.fingerprinting import fingerprint_of
-from anomaly_eval.fitting import fit_scores, load_statistics
+from anomaly_eval.fitting import fit_scores, fits_of_network, load_statistics
 from anomaly_eval.journal.run import RunJournal
 from anomaly_eval.maps.disk import MapsOnDisk
 from anomaly_eval.maps.source import NetworkScores, ScoreSource
@@ -69,7 +69,7 @@ def of_network(
     fingerprint = fingerprint_of(request, segmenter, scores, inputs.datasets, inputs.fit_set)
     journal.begin(fingerprint, request.overwrite, inputs.datasets)
     fits = _fit(scores, segmenter, inputs.fit_set, request.statistics, console, clock, journal)
-    fits |= {score.name: segmenter.fits[score.name] for score in scores if score.name in segmenter.fits}
+    fits |= fits_of_network(segmenter, scores)
     scores, warnings = _drop_unfitted(scores)
     _check_kept(request, scores)
     return Evaluated(NetworkScores(segmenter, scores), segmenter, fits, warnings)

@@ -11,16 +11,13 @@ from anomaly_eval.ablation.steps import Step
 from anomaly_eval.cards import Task
 from anomaly_eval.errors import InputError
 from anomaly_eval.samples import find_dataset
-from anomaly_eval.segmenters.input_size import InputSize
 
 
 def count_classes(plan: AblationPlan, data_root: Path) -> dict[str, int]:
     """Find all datasets of the plan; return how many classes each closed-set one has.
 
-    Raises InputError for one that is not there or of another kind, and for a size that is not understood.
+    Raises InputError for one that is not there or of another kind.
     """
-    for size in (plan.resize, plan.resize_closed_set, *(network.resize for network in plan.networks.values())):
-        InputSize.parse(size)
     datasets = plan.datasets
     wanted: list[tuple[str | None, Task]] = [(name, "anomaly") for name in datasets.anomaly]
     wanted += [(datasets.fit, "closed_set"), (datasets.closed_set, "closed_set")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from anomaly_eval.ablation.records import StepRecord, StepsRecord, StudyRecord
-from anomaly_eval.ablation.sameness import changed_config, study_difference, wanting_scores
+from anomaly_eval.ablation.sameness import changed_config, study_difference
 from anomaly_eval.ablation.steps import Step
 from anomaly_eval.errors import InputError
 from anomaly_eval.locking import BusyError, try_lock
@@ -37,9 +37,19 @@ class StudyFolder:
     path: Path
     lock: int | None
 
-    def is_there(self, step: Step) -> bool:
-        """Whether the result of a step is there."""
-        return (self.path / step.result).is_file()
+    def is_there(self, step: Step, scores: Collection[str] = ()) -> bool:
+        """Whether the result of a step is there; that of an evaluation has to have these scores in it."""
+        if not (self.path / step.result).is_file():
+            return False
+        return step.kind != "evaluate" or set(scores) <= self._scores_of(step)
+
+    def _scores_of(self, step: Step) -> set[str]:
+        """Return the scores in the result of an evaluation; none where it cannot be read, so that it is made anew."""
+        try:
+            found = json.loads((self.path / step.result).read_bytes())
+            return {str(row["method"]) for row in found["rows"]}
+        except (OSError, ValueError, KeyError, TypeError):
+            return set()
 
     def clear(self, step: Step) -> None:
         """Remove the result of a step that is to be made anew; an unfinished training stays, to be gone on with."""
@@ -128,7 +138,6 @@ def study_folder(path: Path, study: StudyRecord, overwrite: bool) -> Iterator[St
 def _gone_on_with(folder: StudyFolder, study: StudyRecord) -> StudyRecord:
     """Return the record of the study with what the folder knows of the configs of networks that are left out now.
 
-    An evaluation without a score that is asked for now is removed, to be made anew.
     Raises InputError where the folder holds results of another study; the first difference is named.
     """
     made, evaluated, new = folder.made(), folder.evaluated(), study.model_dump(mode="json")
@@ -136,7 +145,6 @@ def _gone_on_with(folder: StudyFolder, study: StudyRecord) -> StudyRecord:
         old = json.loads((folder.path / _PLAN).read_bytes())
         difference = study_difference(old, new, made)
         changed = changed_config(old, new, made)
-        wanting = wanting_scores(old, new, evaluated)
         known = {name: str(sha256) for name, sha256 in old.get("configs_sha256", {}).items() if name in made}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{folder.path / _PLAN} is damaged; start anew with --overwrite.") from error
@@ -152,8 +160,6 @@ def _gone_on_with(folder: StudyFolder, study: StudyRecord) -> StudyRecord:
             f"{folder.path} holds results of another study: the config of {changed} was changed; choose another "
             f"--out, or start anew with --overwrite."
         )
-    for name in wanting:
-        folder.clear(Step("evaluate", name))
     return study.model_copy(update={"configs_sha256": {**known, **study.configs_sha256}})
 
 

@@ -23,12 +23,14 @@ _LENGTH = "train_cfg.max_iters"
 
 def _as_size(given: object) -> object:
     """Return a size as the text that `--resize` takes; YAML makes a number of a short side."""
+    if isinstance(given, float):
+        raise ValueError(f"{given} is no size; write a factor with an x, as in 0.5x")
     text = str(given) if isinstance(given, int) and not isinstance(given, bool) else given
     if isinstance(text, str):
         try:
             InputSize.parse(text)
         except InputError as error:
-            raise ValueError(str(error).removeprefix("--resize ")) from error
+            raise ValueError(str(error).removeprefix("--resize ").removesuffix(".")) from error
     return text
 
 

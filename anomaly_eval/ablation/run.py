@@ -119,10 +119,13 @@ class _Progress:
 
 
 def _do_all(progress: _Progress, steps: Sequence[Step], workshop: Workshop, at_once: int, iterations: int) -> None:
-    todo = pending(steps, progress.folder.is_there)
+    scores = workshop.plan.scores_of
+    todo = pending(steps, lambda step: progress.folder.is_there(step, scores(step.network)))
     if len(todo) < len(steps):
         progress.say(f"{len(steps) - len(todo)} of {len(steps)} steps are done already")
     for step in todo:
+        if step.kind == "evaluate" and progress.folder.is_there(step):
+            progress.say(f"{step.name}: anew, for what changed since")
         # Whatever is there came from a network that is made anew.
         progress.folder.clear(step)
     trainings = {step.network: (step, workshop.training(step)) for step in todo if step.kind == "train"}

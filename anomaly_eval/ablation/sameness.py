@@ -30,16 +30,6 @@ def changed_config(old: Mapping[str, Any], new: Mapping[str, Any], made: Collect
     return next(changed, None)
 
 
-def wanting_scores(old: Mapping[str, Any], new: Mapping[str, Any], evaluated: Collection[str]) -> list[str]:
-    """Return the networks that were evaluated with fewer scores than the rows ask for now, sorted."""
-    return sorted(name for name in evaluated if not _scores_of(name, new) <= _scores_of(name, old))
-
-
-def _scores_of(network: str, study: Mapping[str, Any]) -> set[str]:
-    rows = [row for section in study["plan"]["sections"] for row in section["rows"]]
-    return {score for row in rows if row["network"] == network for score in row["scores"]}
-
-
 def _settled(study: Mapping[str, Any], made: Collection[str]) -> dict[str, Any]:
     plan = study["plan"]
     return {

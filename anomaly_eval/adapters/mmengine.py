@@ -44,7 +44,7 @@ class AnomalyRankingMetric(BaseMetric):  # type: ignore[misc]
 
         The bins are fine near 0 and coarse elsewhere: `msp` near -1 needs `exact`.
 
-        Raises InputError for a score that is unknown or needs more than logits.
+        Raises InputError for a score that is unknown or needs more than the logits of a pixel.
         """
         super().__init__(**kwargs)
         usable = {
@@ -53,7 +53,9 @@ class AnomalyRankingMetric(BaseMetric):  # type: ignore[misc]
             if kind.source == "logits" and kind.refine is Score.refine and not issubclass(kind, FittedScore)
         }
         if score not in usable:
-            raise InputError(f"{score!r} is no score of logits alone; choose one of {', '.join(usable)}.")
+            raise InputError(
+                f"{score!r} is not computed pixel by pixel from logits alone; choose one of {', '.join(usable)}."
+            )
         self.score = usable[score]()
         self.exact = exact
         self.bins = ScoreBins.uniform(bits)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from anomaly_eval.errors import InputError
-from anomaly_eval.fitting import load_statistics
+from anomaly_eval.fitting import fits_of_network, load_statistics
 from anomaly_eval.prediction import Prediction, Segmenter
 from anomaly_eval.results import FitRecord
 from anomaly_eval.scores import SCORES, FittedScore, Score, choose_scores
@@ -50,8 +50,7 @@ def with_scores(
         scores = choose_scores(wanted, provides)
         fits, refused = _load(network, scores, statistics)
         refusals.append(refused)
-        own = network.segmenter.fits
-        fits |= {score.name: own[score.name] for score in scores if score.name in own}
+        fits |= fits_of_network(network.segmenter, scores)
         unfitted = [score for score in scores if isinstance(score, FittedScore) and not score.fitted]
         if unfitted and names is not None:
             raise next(iter(refused.values()), _no_statistics(unfitted[0].name, f" of the network {network.name}"))

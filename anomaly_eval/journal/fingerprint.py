@@ -58,7 +58,7 @@ _MEANINGS = {
     "window_batch": "--window-batch",
     "threads": "the number of threads (OMP_NUM_THREADS)",
     "processor": "the processor",
-    "scores": "--scores",
+    "scores": "the choice of scores",
     "statistics_sha256": "the file of --stats",
     "format": "the format of records",
 }

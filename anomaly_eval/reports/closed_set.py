@@ -22,9 +22,9 @@ from anomaly_eval.reports.comparison import (
 )
 from anomaly_eval.reports.markdown import escape
 from anomaly_eval.reports.methods import dataset_title
-from anomaly_eval.reports.notes import closed_set_notes_of, warnings_of
+from anomaly_eval.reports.notes import closed_set_notes_of, nothing_published, warnings_of
 from anomaly_eval.reports.origins import origin_name
-from anomaly_eval.reports.published import PublishedClosedSetRow
+from anomaly_eval.reports.published import CLOSED_SET_SOURCE, PublishedClosedSetRow
 from anomaly_eval.results import ClosedSetClassRow, ClosedSetRow, Origin, Results
 
 METRICS = ("mIoU ↑", "mAcc ↑", "aAcc ↑")
@@ -56,13 +56,16 @@ def compare_closed_set(
         cells = ranked_cells([[(row.miou.get(name), None, None) for name in names] for row in shown], HIGHER_IS_BETTER)
         lines = (Line(row.method, "", (row.backbone,), line) for row, line in zip(shown, cells, strict=True))
         sections.insert(0, Section(PUBLISHED, tuple(lines)))
+    notes = closed_set_notes_of(results, bool(shown), networks, models)
+    if published and not shown:
+        notes = (*notes, nothing_published(results, names, CLOSED_SET_SOURCE))
     return ComparisonTable(
         subject="Closed-set segmentation",
         metrics=METRICS,
         datasets=marked_titles(results, names),
         settings=settings,
         sections=tuple(sections),
-        notes=closed_set_notes_of(results, bool(shown), networks, models),
+        notes=notes,
         warnings=warnings_of(results, "closed_set"),
     )
 

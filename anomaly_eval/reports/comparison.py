@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from anomaly_eval.reports.methods import dataset_title, method_name
-from anomaly_eval.reports.notes import DAGGER, Note, deviations, fit_marks, notes_of, warnings_of
+from anomaly_eval.reports.notes import DAGGER, Note, deviations, fit_marks, notes_of, nothing_published, warnings_of
 from anomaly_eval.reports.published import SOURCE, PublishedRow, Rates
 from anomaly_eval.results import Origin, Results
 
@@ -117,7 +117,7 @@ def compare(
             sections = (Section(title, _published(rows, names)), *sections)
     notes = notes_of(results, bool(shown), models)
     if published and not shown:
-        notes = (*notes, Note("", f"Nothing is published for {', '.join(marked_titles(results, names))} in {SOURCE}."))
+        notes = (*notes, nothing_published(results, names, SOURCE))
     return ComparisonTable(
         subject="Anomaly segmentation",
         metrics=METRICS,

@@ -63,6 +63,12 @@ def measuring_notes(results: Results, with_published: bool) -> list[Note]:
     ]
 
 
+def nothing_published(results: Results, names: Sequence[str], source: str) -> Note:
+    """Say that published rows were asked for, and that there are none for these datasets."""
+    titles = ", ".join(dataset_title(name, results.datasets) for name in names)
+    return Note("", f"Nothing is published for {titles} in {source}.")
+
+
 def interval_notes(results: Results) -> list[Note]:
     """Say how intervals came about, where there are some."""
     shown = results.intervals and results.provenance.bootstrap is not None

@@ -61,7 +61,7 @@ def smooth(score: Tensor, size: int = 7, sigma: float = 1.0, dilation: int = 6) 
     reach = radius * dilation
     for dim in (0, 1):
         length = score.shape[dim]
-        padded = _replicate(score, reach, dim)
+        padded = replicate_border(score, reach, dim)
         score = weights[0] * padded.narrow(dim, 0, length)
         for tap in range(1, size):
             score.add_(padded.narrow(dim, tap * dilation, length), alpha=weights[tap])
@@ -71,14 +71,14 @@ def smooth(score: Tensor, size: int = 7, sigma: float = 1.0, dilation: int = 6) 
 def _window_sum(values: Tensor) -> Tensor:
     """Sum over 3 x 3 windows, the border replicated."""
     for dim in (0, 1):
-        padded = _replicate(values, 1, dim)
+        padded = replicate_border(values, 1, dim)
         length = values.shape[dim]
         values = padded.narrow(dim, 0, length) + padded.narrow(dim, 1, length)
         values.add_(padded.narrow(dim, 2, length))
     return values
 
 
-def _replicate(values: Tensor, reach: int, dim: int) -> Tensor:
+def replicate_border(values: Tensor, reach: int, dim: int) -> Tensor:
     """Pad (height, width) along one dimension by repeating the border."""
     first, last = values.narrow(dim, 0, 1), values.narrow(dim, values.shape[dim] - 1, 1)
     shape = list(values.shape)
@@ -88,4 +88,4 @@ def _replicate(values: Tensor, reach: int, dim: int) -> Tensor:
 
 def _pad(labels: Tensor, reach: int) -> Tensor:
     """Repeat the border on all sides: what lies outside then never adds a class that is not there."""
-    return _replicate(_replicate(labels, reach, 0), reach, 1)
+    return replicate_border(replicate_border(labels, reach, 0), reach, 1)

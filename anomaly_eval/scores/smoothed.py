@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor
 
 from anomaly_eval.scores.base import Score
-from anomaly_eval.scores.boundaries import smooth
+from anomaly_eval.scores.boundaries import replicate_border, smooth
 from anomaly_eval.scores.density import Density
 from anomaly_eval.scores.energy import Energy
 from anomaly_eval.scores.entropy import Entropy
@@ -13,21 +15,42 @@ from anomaly_eval.scores.max_logit import MaxLogit
 from anomaly_eval.scores.msp import MSP
 
 _PER_SHORT_SIDE = 60
-_REACH = 3
-_TAPS_PER_DEVIATION = 2
+_REACH = 4
+_STEP, _WIDEST = 1.5, 3.0
+"""Deviations of the first filters and the largest of the last, in distances between their taps."""
 
 
 def smooth_score(score: Tensor) -> Tensor:
     """Filter a score map (height, width) with a Gaussian whose deviation is a 60th of the short side.
 
     That is 12 pixels of 720, about 1.5 cells of a network of stride 8; chosen on RoadAnomaly21 and on drawn things in
-    CamVid val (reports/measured/camvid). Cut at three deviations, the border replicated; with a tap at each half
-    deviation, which is exact enough for maps that come from a network's coarser grid.
+    CamVid val (reports/measured/camvid).
     """
-    deviation = min(score.shape) / _PER_SHORT_SIDE
-    dilation = max(1, int(deviation / _TAPS_PER_DEVIATION))
-    sigma = deviation / dilation
-    return smooth(score, size=2 * max(1, round(_REACH * sigma)) + 1, sigma=sigma, dilation=dilation)
+    return gaussian(score, min(score.shape) / _PER_SHORT_SIDE)
+
+
+def gaussian(score: Tensor, deviation: float) -> Tensor:
+    """Filter (height, width) with a Gaussian of this deviation in pixels, cut at four deviations.
+
+    Filters with taps 1, 2, 4, ... pixels apart follow one another: each leaves nothing that falls between the taps of
+    the next, and their variances add up. Beyond the border its values go on.
+    """
+    height, width = score.shape
+    # Once for all filters: each by itself would take its border from what is smoothed already.
+    beyond = math.ceil(2 * _REACH * deviation) + 1
+    for dim in (0, 1):
+        score = replicate_border(score, beyond, dim)
+    variance, dilation = deviation**2, 1
+    while variance > (_WIDEST * dilation) ** 2:
+        score = smooth(score, _taps(_STEP), _STEP, dilation)
+        variance, dilation = variance - (_STEP * dilation) ** 2, 2 * dilation
+    sigma = variance**0.5 / dilation
+    score = smooth(score, _taps(sigma), sigma, dilation)
+    return score[beyond : beyond + height, beyond : beyond + width].contiguous()
+
+
+def _taps(sigma: float) -> int:
+    return 2 * max(1, math.ceil(_REACH * sigma)) + 1
 
 
 class _Smoothed(Score):

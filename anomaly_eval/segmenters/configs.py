@@ -157,8 +157,10 @@ def _config_from_file(given: str) -> ModelConfig:
         else:
             config = Config.fromfile(source)
     except FileNotFoundError as error:
-        missing = f": {error.filename} is missing" if error.filename else f" ({error})"
-        raise InputError(f"the config {given} cannot be loaded{missing}; check its name.") from error
+        if "::" in source:
+            raise InputError(f"there is no config {given} in that package; check the name.") from error
+        missing = error.filename or str(error)
+        raise InputError(f"the config {given} needs a file that is missing ({missing}); correct its path.") from error
     except (Exception, SystemExit) as error:  # a config is a Python program and fails in its own ways
         raise InputError(f"the config {given} cannot be loaded ({type(error).__name__}: {error}).") from error
     model = config.get("model")

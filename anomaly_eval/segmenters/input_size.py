@@ -72,8 +72,8 @@ class InputSize:
         across, down = self.exact or self._scaled(width, height)
         if max(across, down) > _LARGEST or across * down > _MOST_PIXELS:
             raise InputError(
-                f"an image of {width}x{height} would enter the network as {across}x{down} ({self}); give a smaller "
-                f"--resize."
+                f"an image of {width}x{height} would enter the network as {across}x{down} ({self}); choose a "
+                f"smaller input with --resize."
             )
         return across, down
 

@@ -27,6 +27,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from anomaly_eval.errors import InputError
+from anomaly_eval.out_of_memory import is_out_of_memory
 from anomaly_eval.prediction import Prediction
 from anomaly_eval.protocol import TestProtocol
 from anomaly_eval.resizing import CoarseMaps
@@ -97,10 +98,10 @@ class MmsegSegmenter:
                 maps = self._infer(self._preprocess(resized), resized.shape[:2])
             except Exception as error:  # modules of the zoo fail in their own ways on settings that make no sense
                 size = f"{resized.shape[1]}x{resized.shape[0]}"
-                if _out_of_memory(error):
+                if is_out_of_memory(error):
                     raise InputError(
-                        f"there is not enough memory for a network input of {size}; give a smaller --resize, or "
-                        f"another --device."
+                        f"there is not enough memory for a network input of {size}; choose "
+                        f"a smaller one with --resize, or another --device."
                     ) from error
                 raise InputError(
                     f"the network cannot process an input of {size} ({_first_line(error)}); use "
@@ -278,11 +279,6 @@ def load_segmenter(
     )
 
 
-def _out_of_memory(error: Exception) -> bool:
-    """Whether an allocation failed; PyTorch has an error of its own for GPUs, and none for the CPU."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-
-
 def _first_line(error: Exception) -> str:
     """Return what an error says first, short enough for a sentence and without control characters."""
     lines = [line for line in str(error).splitlines() if line.strip()]
@@ -339,7 +335,7 @@ def _matters(name: str) -> bool:
 
 
 def _fits(checkpoint: Checkpoint) -> dict[str, FitRecord]:
-    """Return what the class densities were fitted on, by score, where that happened after training."""
+    """Return what the class densities were fitted on, by the maps they become, where that happened after training."""
     noted = checkpoint.meta.get(FIT)
     if noted is None:
         return {}
@@ -347,7 +343,8 @@ def _fits(checkpoint: Checkpoint) -> dict[str, FitRecord]:
         record = FitRecord.model_validate(noted)
     except ValidationError as error:
         raise InputError(f"the checkpoint {checkpoint.path} does not say what its mixtures were fitted on.") from error
-    return dict.fromkeys(("gmmseg", "gmmseg_logsumexp", "gmmseg_normalised", "gmmseg_smoothed"), record)
+    # Logits follow from the densities.
+    return dict.fromkeys(("logits", "log_density", "log_density_logsumexp"), record)
 
 
 def _class_names(checkpoint: Checkpoint, model: EncoderDecoder) -> tuple[str, ...]:

@@ -79,6 +79,7 @@ def test_the_network_can_be_evaluated_and_absent_classes_are_told(tmp_path, fit,
     results = read(tmp_path)
     assert "gmmseg_logsumexp" in {row.method for row in results.rows}
     fit_record = results.provenance.fits["gmmseg"]
+    assert results.provenance.fits == dict.fromkeys([row.method for row in results.rows], fit_record)
     assert (fit_record.n_images, fit_record.expected_images) == (3, 3)
     assert "2 Gaussians a class" in fit_record.notes[0] and "native" in fit_record.notes[1]
     assert "fitted on training" in (tmp_path / "out" / "results.md").read_text()
@@ -150,7 +151,7 @@ def test_a_gmm_classifier_gets_new_mixtures_on_what_it_sees(tmp_path, fit, data,
         expected = multivariate_normal(pixels[labels == label].mean(axis=0), covariance).logpdf(seen[-1])
         np.testing.assert_allclose(densities[label], expected, rtol=1e-4, atol=1e-2)
     assert f"full covariance, shrinkage 0.5{'' if features == 'input' else f', of the {features},'}" in str(
-        after.fits["gmmseg"].notes
+        after.fits["log_density"].notes
     )
     kept = {"input": "uniform", "projection": "frequencies", "embedding": "frequencies"}
     assert after.classifier.settings.class_prior == kept[features]
@@ -180,7 +181,7 @@ def test_a_calibrated_posterior_has_the_shares_and_the_best_temperature(tmp_path
         torch.testing.assert_close(densities[-1], plain(image).logits.values.flatten(1).T, rtol=1e-4, atol=1e-3)
     density, logit, label = torch.cat(densities).double(), torch.cat(logits).double(), torch.cat(labels)
     shares = torch.bincount(label, minlength=5) / len(label)
-    (note,) = [note for note in fitted.fits["gmmseg"].notes if "temperature" in note]
+    (note,) = [note for note in fitted.fits["log_density"].notes if "temperature" in note]
     temperature = float(note.rsplit(" ", 1)[1])
     # One pixel more of each class keeps a class without any finite.
     smoothed = (shares * len(label) + 1) / (len(label) + 5)

@@ -35,7 +35,7 @@ def worked(path: Path) -> Path:
     with study_folder(path, STUDY, overwrite=False) as folder:
         for step in (Step("train", "a"), Step("evaluate", "a")):
             (path / step.result).parent.mkdir(parents=True)
-            (path / step.result).write_bytes(b"{}")
+            (path / step.result).write_text('{"rows": [{"method": "msp"}, {"method": "energy"}]}')
             assert folder.is_there(step)
     return path
 
@@ -93,14 +93,16 @@ def test_what_no_result_depends_on_may_change(changed: dict[str, object], tmp_pa
     assert StudyRecord.model_validate_json((path / "plan.json").read_text()) == other
 
 
-def test_another_score_costs_a_new_evaluation_and_one_fewer_does_not(tmp_path: Path) -> None:
+def test_an_evaluation_is_there_if_it_has_the_scores_that_are_asked_for(tmp_path: Path) -> None:
     path = worked(tmp_path / "out")
-    fewer = STUDY.model_copy(update={"plan": PLAN | {"sections": sections("msp")}})
-    with study_folder(path, fewer, overwrite=False) as folder:
-        assert folder.is_there(Step("evaluate", "a"))
-    with study_folder(path, STUDY, overwrite=False) as folder:
-        assert folder.is_there(Step("train", "a"))
-        assert not folder.is_there(Step("evaluate", "a"))
+    other = STUDY.model_copy(update={"plan": PLAN | {"sections": sections("msp", "entropy")}})
+    step = Step("evaluate", "a")
+    with study_folder(path, other, overwrite=False) as folder:
+        assert folder.is_there(step, ["msp"])
+        assert not folder.is_there(step, ["msp", "entropy"])
+        assert folder.is_there(Step("train", "a"), ["entropy"])
+        (path / step.result).write_text("damaged")
+        assert not folder.is_there(step, ["msp"])
 
 
 def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:

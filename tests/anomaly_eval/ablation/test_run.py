@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from anomaly_eval.ablation import run
 from anomaly_eval.ablation.doing import Workshop
 from anomaly_eval.ablation.steps import Step
+from anomaly_eval.cli import main
 from anomaly_eval.results import Results
 from anomaly_eval.training_processes import Training
 from tests.anomaly_eval.ablation.studies import ablate, copied
@@ -150,6 +152,26 @@ def test_a_finished_study_is_only_written_again(
     assert "12 of 12 steps are done already" in capsys.readouterr().err
     assert (study / "ablation.md").read_text() == (finished / "out" / "ablation.md").read_text()
     assert json.loads((study / "ablation.json").read_text())["steps"]
+
+
+def test_another_score_costs_one_evaluation_and_reaches_the_table(
+    finished: Path, study: Path, done: list[tuple[str, str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = (finished / "study.yaml").read_text()
+    (more := tmp_path / "more.yaml").write_text(re.sub(r"( *)- energy\n", r"\1- energy\n\1- msp_smoothed\n", plan))
+    where = ["--out", str(study), "--data-root", str(finished / "data"), "--device", "cpu"]
+    assert main(["ablate", str(more), *where, "--only", "GMMSeg"]) == 0
+    assert done == []
+    assert main(["ablate", str(more), *where]) == 0
+    assert done == [("evaluate", "softmax")]
+    assert "evaluate softmax: anew" in capsys.readouterr().err
+    before, after = lines(finished / "out"), lines(study)
+    assert [line["score"] for line in after] == [*[line["score"] for line in before[:5]], "msp_smoothed", "gmmseg"]
+    assert [line for line in after if line["score"] != "msp_smoothed"] == before
+    # One score fewer costs nothing, and neither does having it back.
+    assert ablate(finished, out=study) == 0
+    assert main(["ablate", str(more), *where]) == 0
+    assert done == [("evaluate", "softmax")]
 
 
 def test_a_run_that_was_killed_between_steps_goes_on(

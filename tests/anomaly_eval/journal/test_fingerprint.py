@@ -37,7 +37,7 @@ CHANGES = {
     "processor": ("Another CPU", "the processor was One CPU and is Another CPU"),
     "scores": (
         ["msp", "sml_without_smoothing"],
-        "--scores was msp sml and is msp sml_without_smoothing",
+        "the choice of scores was msp sml and is msp sml_without_smoothing",
     ),
     "statistics_sha256": ("b" * 64, "the file of --stats was none and is bbbbbbbbbbbb"),
     "fit": (None, "--fit-dataset was training and is none"),

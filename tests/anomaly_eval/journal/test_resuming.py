@@ -175,7 +175,7 @@ def test_another_run_is_refused_by_its_difference(tmp_path, evaluate, broken, ch
     other = networks.save(tmp_path / "other.pth", networks.CGNET, networks.build(networks.CGNET, seed=1))
     refused = ["--overwrite to start anew", "another --out"]
     assert_refused(evaluate("--scores", "msp", ckpt=str(other)), "the checkpoint was", *refused)
-    assert_refused(evaluate("--scores", "energy"), "--scores was msp and is energy", *refused)
+    assert_refused(evaluate("--scores", "energy"), "the choice of scores was msp and is energy", *refused)
     assert_refused(evaluate("--scores", "msp", "--resize", "0.5x"), "--resize was native and is 0.5x", *refused)
     assert_refused(evaluate("--scores", "msp", "--window-batch", "1"), "--window-batch was 4 and is 1", *refused)
     threads = torch.get_num_threads()

@@ -68,6 +68,7 @@ def test_sizes_that_no_network_takes(text):
 )
 def test_an_input_that_would_be_too_large_is_refused_and_keeps_its_aspect_ratio(text, image, size):
     with pytest.raises(
-        InputError, match=f"{image[0]}x{image[1]} would enter the network as {size} .*a smaller --resize"
+        InputError,
+        match=f"{image[0]}x{image[1]} would enter the network as {size} .*choose a smaller input with --resize",
     ):
         InputSize.parse(text).target(*image)

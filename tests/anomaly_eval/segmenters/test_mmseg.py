@@ -273,5 +273,7 @@ def test_too_little_memory_is_told_as_such(tmp_path, image, monkeypatch, error):
         raise error
 
     monkeypatch.setattr(segmenter, "_infer", fail)
-    with pytest.raises(InputError, match="not enough memory for a network input of 140x90; give a smaller --resize"):
+    with pytest.raises(
+        InputError, match="not enough memory for a network input of 140x90; choose a smaller one with --resize"
+    ):
         segmenter(image)
