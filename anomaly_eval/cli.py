@@ -281,9 +281,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         app(spread_lists(name_default_precision(words)), prog_name="gmmseg-anomaly", obj=["gmmseg-anomaly", *words])
-    except (InputError, OSError, UnicodeError, MemoryError) as error:
+    except (InputError, OSError, UnicodeError) as error:
         # What no reader of ours turned into a sentence is still bad input or a full machine, not a bug to trace.
-        return _refused(_TOO_LITTLE_MEMORY if isinstance(error, MemoryError) else str(error))
+        return _refused(str(error))
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(bool(stop.code))
     except Exception as error:

@@ -15,7 +15,8 @@ WIDENINGS = (3, 2, 1, 0)
 
 def class_boundaries(labels: Tensor) -> Tensor:
     """Return the boundary mask (height, width), bool, of a label map; pixels outside the map count for nothing."""
-    padded = _pad(labels, 1)
+    # What lies outside never adds a class that is not there.
+    padded = replicate_border(labels, 1)
     centre = padded[1:-1]
     columns = torch.maximum(torch.maximum(padded[:-2], padded[2:]), centre)[:, 1:-1]
     rows = torch.maximum(centre[:, :-2], centre[:, 2:])
@@ -61,7 +62,7 @@ def smooth(score: Tensor, size: int = 7, sigma: float = 1.0, dilation: int = 6) 
     reach = radius * dilation
     for dim in (0, 1):
         length = score.shape[dim]
-        padded = replicate_border(score, reach, dim)
+        padded = _replicate(score, reach, dim)
         score = weights[0] * padded.narrow(dim, 0, length)
         for tap in range(1, size):
             score.add_(padded.narrow(dim, tap * dilation, length), alpha=weights[tap])
@@ -71,14 +72,14 @@ def smooth(score: Tensor, size: int = 7, sigma: float = 1.0, dilation: int = 6) 
 def _window_sum(values: Tensor) -> Tensor:
     """Sum over 3 x 3 windows, the border replicated."""
     for dim in (0, 1):
-        padded = replicate_border(values, 1, dim)
+        padded = _replicate(values, 1, dim)
         length = values.shape[dim]
         values = padded.narrow(dim, 0, length) + padded.narrow(dim, 1, length)
         values.add_(padded.narrow(dim, 2, length))
     return values
 
 
-def replicate_border(values: Tensor, reach: int, dim: int) -> Tensor:
+def _replicate(values: Tensor, reach: int, dim: int) -> Tensor:
     """Pad (height, width) along one dimension by repeating the border."""
     first, last = values.narrow(dim, 0, 1), values.narrow(dim, values.shape[dim] - 1, 1)
     shape = list(values.shape)
@@ -86,6 +87,6 @@ def replicate_border(values: Tensor, reach: int, dim: int) -> Tensor:
     return torch.cat([first.expand(shape), values, last.expand(shape)], dim=dim)
 
 
-def _pad(labels: Tensor, reach: int) -> Tensor:
-    """Repeat the border on all sides: what lies outside then never adds a class that is not there."""
-    return replicate_border(replicate_border(labels, reach, 0), reach, 1)
+def replicate_border(values: Tensor, reach: int) -> Tensor:
+    """Repeat the border of (height, width) on all sides, `reach` pixels far."""
+    return _replicate(_replicate(values, reach, 0), reach, 1)

@@ -38,8 +38,7 @@ def gaussian(score: Tensor, deviation: float) -> Tensor:
     height, width = score.shape
     # Once for all filters: each by itself would take its border from what is smoothed already.
     beyond = math.ceil(2 * _REACH * deviation) + 1
-    for dim in (0, 1):
-        score = replicate_border(score, beyond, dim)
+    score = replicate_border(score, beyond)
     variance, dilation = deviation**2, 1
     while variance > (_WIDEST * dilation) ** 2:
         score = smooth(score, _taps(_STEP), _STEP, dilation)
