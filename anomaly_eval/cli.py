@@ -28,6 +28,8 @@ from anomaly_eval.options import (
     DeviceOption,
     FeaturesName,
     Launcher,
+    LauncherOption,
+    NoJournal,
     Resize,
     WindowBatch,
     say,
@@ -69,11 +71,16 @@ def fit(
     resize: Resize = None,
     device: DeviceOption = Device.auto,
     window_batch: WindowBatch = 4,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+    no_journal: NoJournal = False,
+    launcher: LauncherOption = Launcher.none,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an existing file, and an interrupted run of others.")
+    ] = False,
 ) -> None:
     """Learn the statistics of SML and Mahalanobis on in-distribution images."""
-    from anomaly_eval.fitting import FitRequest, run_fit
+    from anomaly_eval.fitting import FitRequest, contribute_to_fit, run_fit
     from anomaly_eval.network import NetworkRequest
+    from anomaly_eval.processes.team import as_one_of
 
     request = FitRequest(
         network=NetworkRequest(ckpt, config, device.value, resize, window_batch),
@@ -81,9 +88,16 @@ def fit(
         out=out,
         data_root=data_root,
         scores=scores,
+        journal=not no_journal,
         overwrite=overwrite,
     )
-    for name, record in run_fit(request, Console(stderr=True)).items():
+    console = Console(stderr=True)
+    records = as_one_of(
+        launcher.value, lambda team: run_fit(request, console, team), lambda team: contribute_to_fit(request, team)
+    )
+    if records is None:
+        return
+    for name, record in records.items():
         say("; ".join([f"{name}: {record.n_images} images of {record.dataset}", *record.notes]))
     say(f"Statistics: {out}")
 
@@ -177,7 +191,7 @@ def train(
     seed: Annotated[
         int | None, typer.Option(min=0, max=MAX_SEED, help="Seed of everything random. Default: the config's, else 0.")
     ] = None,
-    launcher: Annotated[Launcher, typer.Option(help="What started several processes.")] = Launcher.none,
+    launcher: LauncherOption = Launcher.none,
 ) -> None:
     """Train a network on mmengine's Runner; the weights it writes at the end are for `eval`."""
     from gmmseg.training.interrupting import Interrupted

@@ -19,6 +19,8 @@ from anomaly_eval.options import (
     DeviceOption,
     Fpr95,
     Launcher,
+    LauncherOption,
+    NoJournal,
     Protocol,
     Resize,
     ScorePrecision,
@@ -107,10 +109,8 @@ def evaluate(
     with_published: Annotated[
         bool, typer.Option("--with-published", help="Add the published rows to the tables.")
     ] = False,
-    no_journal: Annotated[
-        bool, typer.Option("--no-journal", help="Keep nothing from which an interrupted run could go on.")
-    ] = False,
-    launcher: Annotated[Launcher, typer.Option(help="What started several processes.")] = Launcher.none,
+    no_journal: NoJournal = False,
+    launcher: LauncherOption = Launcher.none,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace earlier results in --out, and an interrupted run of others.")
     ] = False,
@@ -121,7 +121,7 @@ def evaluate(
     from anomaly_eval.maps.refusals import refuse_network_options
     from anomaly_eval.measures import Measures
     from anomaly_eval.network import NetworkRequest
-    from anomaly_eval.processes.launching import find_place
+    from anomaly_eval.processes.team import as_one_of
     from anomaly_eval.reports.tables import print_results
     from anomaly_eval.request import EvaluationRequest
 
@@ -161,17 +161,12 @@ def evaluate(
         overwrite=overwrite,
         command=context.obj,
     )
-    place = find_place(launcher.value)
-    if place is None:
-        results = run_evaluation(request, Console(stderr=True))
-    else:
-        from anomaly_eval.processes.team import joined
-
-        with joined(place) as team:
-            if not team.first:
-                contribute(request, team)
-                return
-            results = run_evaluation(request, Console(stderr=True), team)
+    console = Console(stderr=True)
+    results = as_one_of(
+        launcher.value, lambda team: run_evaluation(request, console, team), lambda team: contribute(request, team)
+    )
+    if results is None:
+        return
     print_results(Console(), results, with_published)
     say(f"Results: {out}")
 

@@ -25,7 +25,7 @@ from anomaly_eval.outputs import check_output, prepare_output
 from anomaly_eval.passes import Passes
 from anomaly_eval.pictures import Pictures
 from anomaly_eval.preparing import Evaluated, find_inputs, of_maps, of_network
-from anomaly_eval.processes.team import FailedElsewhereError, Team
+from anomaly_eval.processes.team import Team, wait_for_others
 from anomaly_eval.provenance import threads_on, timing_of, versions
 from anomaly_eval.reports.tables import write_tables
 from anomaly_eval.request import EvaluationRequest
@@ -57,7 +57,7 @@ def run_evaluation(request: EvaluationRequest, console: Console, team: Team | No
     with clock.section("input"):
         inputs = find_inputs(request)
         maps = None if request.maps is None else MapsOnDisk(request.maps, inputs.datasets)
-    folder = JournalFolder(request.out, inputs.datasets)
+    folder = JournalFolder(request.out, inputs.datasets, inputs.fit_set)
     folder.sweep()
     check_output(request.out, request.overwrite)
     with folder.locked():
@@ -71,26 +71,19 @@ def run_evaluation(request: EvaluationRequest, console: Console, team: Team | No
             if journal.records is not None:
                 folder.note_publication(output.path)
         if team is not None:
-            _wait_for_others(team, console)
+            wait_for_others(team, console)
         # Only now, as the results have their name.
         if journal.records is not None:
             folder.delete()
     return results
 
 
-def _wait_for_others(team: Team, console: Console) -> None:
-    """Wait until no other process reads the journal; one that fails now has done its part of the results."""
-    try:
-        team.wait_for_others()
-    except FailedElsewhereError as error:
-        console.print(f"[yellow]warning:[/] the results are complete, but {escape(str(error))}", soft_wrap=True)
-
-
 def contribute(request: EvaluationRequest, team: Team) -> None:
     """Do a share of an evaluation that the first process of a team collects; raises InputError as it does."""
     clock, console = Clock(), Console(quiet=True)
     inputs = find_inputs(request)
-    with RunJournal(JournalFolder(request.out, inputs.datasets), console, wanted=request.journal, team=team) as journal:
+    folder = JournalFolder(request.out, inputs.datasets, inputs.fit_set)
+    with RunJournal(folder, console, wanted=request.journal, team=team) as journal:
         evaluated = of_network(request, inputs, console, clock, journal)
         passes = Passes(console, clock, journal.records, team)
         for samples in inputs.datasets:

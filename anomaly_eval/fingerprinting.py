@@ -1,4 +1,4 @@
-"""The fingerprint of an evaluation: what the records in its journal depend on."""
+"""The fingerprint of a run: what the records in its journal depend on."""
 
 from __future__ import annotations
 
@@ -7,20 +7,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from anomaly_eval.journal.fingerprint import DatasetFingerprint, Fingerprint
+from anomaly_eval.network import NetworkRequest
 from anomaly_eval.prediction import Segmenter
 from anomaly_eval.processor import processor_name
+from anomaly_eval.protocol import ProtocolChoice
 from anomaly_eval.provenance import threads_on, versions
-from anomaly_eval.request import EvaluationRequest
 from anomaly_eval.samples import SampleSet
 from anomaly_eval.scores import Score
 
 
 def fingerprint_of(
-    request: EvaluationRequest,
+    network: NetworkRequest,
     segmenter: Segmenter,
     scores: Sequence[Score],
-    datasets: Sequence[SampleSet],
-    fit_set: SampleSet | None,
+    *,
+    datasets: Sequence[SampleSet] = (),
+    fit_set: SampleSet | None = None,
+    statistics: Path | None = None,
+    protocol: ProtocolChoice = "card",
 ) -> Fingerprint:
     """Return the fingerprint of a run with this network and these scores, before they are fitted."""
     model = segmenter.describe()
@@ -29,13 +33,13 @@ def fingerprint_of(
         config_sha256=model.config_sha256,
         resize=model.resize,
         inference=model.inference,
-        protocol=request.protocol or "card",
+        protocol=protocol,
         device=model.device,
-        window_batch=request.network.window_batch if request.network is not None else 1,
+        window_batch=network.window_batch,
         threads=threads_on(model.device),
         processor=processor_name(),
         scores=[score.name for score in scores],
-        statistics_sha256=_hash(request.statistics),
+        statistics_sha256=_hash(statistics),
         fit=_of_dataset(fit_set, fit_set.files_sha256()) if fit_set is not None else None,
         datasets=[_of_dataset(samples) for samples in datasets],
         versions=versions(),

@@ -1,32 +1,32 @@
-"""Fitting scores on in-distribution images, and the file that keeps what they learnt."""
+"""Fitting scores on in-distribution images."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from rich.console import Console
-from safetensors import safe_open
-from safetensors.torch import save
-from torch import Tensor
 
 from anomaly_eval.clock import Clock
 from anomaly_eval.errors import InputError
+from anomaly_eval.fingerprinting import fingerprint_of
+from anomaly_eval.journal.fit import FitJournal
+from anomaly_eval.journal.folder import JournalFolder
+from anomaly_eval.journal.record import Arrays
+from anomaly_eval.journal.run import RunJournal
 from anomaly_eval.network import NetworkRequest
-from anomaly_eval.outputs import write_atomically
+from anomaly_eval.passes import Compute, Passes
 from anomaly_eval.prediction import Segmenter, refuse_non_finite
-from anomaly_eval.progress import progress_bar
-from anomaly_eval.reading import read_ahead
-from anomaly_eval.results import FitRecord, ModelRecord
-from anomaly_eval.samples import SampleSet, find_dataset
+from anomaly_eval.processes.team import Team, wait_for_others
+from anomaly_eval.results import FitRecord
+from anomaly_eval.samples import Sample, SampleSet, find_dataset
 from anomaly_eval.scores import SCORES, FittedScore, Score, choose_scores
-
-_FORMAT = "gmmseg-anomaly statistics 1"
+from anomaly_eval.scores.base import Moments
+from anomaly_eval.statistics_files import save_statistics
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,50 @@ class FitRequest:
     out: Path
     data_root: Path | None = None
     scores: Sequence[str] | None = None
+    journal: bool = True
+    """Whether what is added up is kept until the end, so that an interrupted run goes on from it."""
     overwrite: bool = False
 
 
-def run_fit(request: FitRequest, console: Console) -> dict[str, FitRecord]:
-    """Fit, write the statistics file, and return what each score learnt from."""
+def run_fit(request: FitRequest, console: Console, team: Team | None = None) -> dict[str, FitRecord]:
+    """Fit, write the statistics file, and return what each score learnt from; as the first of a team, if there is one.
+
+    A run that was interrupted goes on from its journal; see `anomaly_eval.journal`.
+    """
+    if team is not None and not request.journal:
+        raise InputError("several processes exchange what they find through the journal; leave out --no-journal.")
     check_out(request.out, request.overwrite)
     samples = find_dataset(request.dataset, request.data_root)
-    segmenter = request.network.load()
+    folder = JournalFolder(request.out, fit_set=samples)
+    with folder.locked():
+        segmenter, scores, records = _fitted(request, folder, samples, console, team)
+        save_statistics(request.out, segmenter.describe(), scores, records)
+        if team is not None:
+            wait_for_others(team, console)
+        if request.journal:
+            folder.delete()
+    return records
+
+
+def contribute_to_fit(request: FitRequest, team: Team) -> None:
+    """Do a share of a fit that the first process of a team collects; raises InputError as it does."""
+    samples = find_dataset(request.dataset, request.data_root)
+    _fitted(request, JournalFolder(request.out, fit_set=samples), samples, Console(quiet=True), team)
+
+
+def _fitted(
+    request: FitRequest, folder: JournalFolder, samples: SampleSet, console: Console, team: Team | None
+) -> tuple[Segmenter, list[FittedScore], dict[str, FitRecord]]:
+    """Load the network and fit the scores, or do a share of it."""
+    with RunJournal(folder, console, wanted=request.journal, team=team) as journal:
+        segmenter = request.network.load()
+        scores = _chosen(request, segmenter)
+        fingerprint = fingerprint_of(request.network, segmenter, scores, fit_set=samples)
+        journal.begin(fingerprint, request.overwrite, [], samples)
+        return segmenter, scores, fit_scores(segmenter, samples, scores, console, Clock(), journal.fit)
+
+
+def _chosen(request: FitRequest, segmenter: Segmenter) -> list[FittedScore]:
     learners = [name for name, kind in SCORES.items() if issubclass(kind, FittedScore)]
     names = (
         request.scores
@@ -57,9 +93,7 @@ def run_fit(request: FitRequest, console: Console) -> dict[str, FitRecord]:
         if not isinstance(score, FittedScore):
             raise InputError(f"the score {score.name} learns nothing; only {' and '.join(learners)} can be fitted.")
         scores.append(score)
-    records = fit_scores(segmenter, samples, scores, console, Clock())
-    save_statistics(request.out, segmenter.describe(), scores, records)
-    return records
+    return scores
 
 
 def fits_of_network(segmenter: Segmenter, scores: Sequence[Score]) -> dict[str, FitRecord]:
@@ -84,19 +118,73 @@ def fit_scores(
     scores: Sequence[FittedScore],
     console: Console,
     clock: Clock,
+    journal: FitJournal | None = None,
 ) -> dict[str, FitRecord]:
-    """Fit the scores in one pass over a closed-set dataset; return what each learnt from, by score name."""
+    """Fit the scores in one pass over a closed-set dataset; return what each learnt from, by score name.
+
+    With a journal, take up what they learnt before, go on from the images that are added up already, and share the
+    others with the processes of its team. Images add to the sums in their order, whoever looked at them, so that the
+    bits are the same.
+    """
     classes = check_classes(samples, segmenter)
-    segmenter = segmenter.giving([score.source for score in scores])
-    with clock.section("fit"), torch.inference_mode():
-        with progress_bar(console, f"fitting on {samples.spec}", len(samples.samples)) as advance:
-            for sample, image, label in read_ahead(samples, Clock()):
-                prediction = segmenter(image)
-                refuse_non_finite(prediction, sample.image)
-                for score in scores:
-                    score.observe(prediction, label)
-                advance()
-        return _records(segmenter, samples, scores, classes)
+    model, team = segmenter.describe(), None if journal is None else journal.team
+    compute = _moments_of(segmenter.giving([score.source for score in scores]), scores, clock)
+    passes = Passes(console, clock, None if journal is None else journal.records, team)
+    if journal is not None and team is not None and not team.first:
+        start = journal.begun()
+        if start is not None:
+            passes.contribute(_from(samples, start), compute)
+        return journal.learnt(model, scores, fitted_now=start is not None)
+    known = journal.known(model, scores) if journal is not None else None
+    if known is not None:
+        return known
+    done, sums = journal.begin() if journal is not None else (0, {})
+    moments = {score.name: _of_score(score, sums) for score in scores} if done else {}
+
+    def take(sample: Sample, image: NDArray[np.uint8], label: NDArray[np.uint8], arrays: Arrays) -> None:
+        nonlocal done
+        for score in scores:
+            more = _of_score(score, arrays)
+            moments[score.name] = score.merge(moments[score.name], more) if score.name in moments else more
+        done += 1
+        if journal is not None:
+            journal.keep(done, _arrays(moments))
+
+    passes.first(_from(samples, done), f"fitting on {samples.spec}", compute, take)
+    with clock.section("fit"):
+        records = _records(segmenter, samples, scores, moments, classes)
+    if journal is not None:
+        journal.finish(model, scores, records)
+    return records
+
+
+def _from(samples: SampleSet, start: int) -> SampleSet:
+    """Return a dataset without its first images."""
+    return replace(samples, samples=samples.samples[start:])
+
+
+def _moments_of(segmenter: Segmenter, scores: Sequence[FittedScore], clock: Clock) -> Compute:
+    """Return what computes the moments that an image adds to each score, named as in `_arrays`."""
+
+    def compute(sample: Sample, image: NDArray[np.uint8], label: NDArray[np.uint8]) -> Arrays:
+        with clock.section("fit"), torch.inference_mode():
+            prediction = segmenter(image)
+            refuse_non_finite(prediction, sample.image)
+            return _arrays({score.name: score.observe(prediction, label) for score in scores})
+
+    return compute
+
+
+def _arrays(moments: Mapping[str, Moments]) -> dict[str, NDArray[np.float64]]:
+    """Write the moments of several scores as arrays with names such as `sml.origin`."""
+    return {f"{score}.{name}": values.numpy() for score, sums in moments.items() for name, values in sums.items()}
+
+
+def _of_score(score: FittedScore, arrays: Arrays) -> Moments:
+    """Return the moments of one score from arrays named so."""
+    prefix = f"{score.name}."
+    names = [name for name in arrays if name.startswith(prefix)]
+    return {name.removeprefix(prefix): torch.from_numpy(arrays[name]) for name in names}
 
 
 def check_classes(samples: SampleSet, segmenter: Segmenter) -> Sequence[str]:
@@ -116,14 +204,18 @@ def check_classes(samples: SampleSet, segmenter: Segmenter) -> Sequence[str]:
 
 
 def _records(
-    segmenter: Segmenter, samples: SampleSet, scores: Sequence[FittedScore], classes: Sequence[str]
+    segmenter: Segmenter,
+    samples: SampleSet,
+    scores: Sequence[FittedScore],
+    moments: Mapping[str, Moments],
+    classes: Sequence[str],
 ) -> dict[str, FitRecord]:
     """Finish the scores and say what they learnt from."""
     files = samples.files_sha256()
     records = {}
     for score in scores:
         try:
-            notes = score.finish(segmenter.classes)
+            notes = score.finish(moments[score.name], segmenter.classes)
         except ValueError as error:
             raise InputError(f"{score.name} cannot be fitted on {samples.spec}: {error}.") from error
         records[score.name] = FitRecord(
@@ -134,89 +226,6 @@ def _records(
             notes=notes + class_name_notes(classes, segmenter.classes),
         )
     return records
-
-
-def save_statistics(
-    path: Path, model: ModelRecord, scores: Sequence[FittedScore], records: Mapping[str, FitRecord]
-) -> None:
-    """Write the statistics of fitted scores and the fingerprint of the network as one safetensors file."""
-    tensors = {
-        f"{type(score).name}.{name}": value.contiguous() for score in scores for name, value in score.state().items()
-    }
-    metadata = {
-        "format": _FORMAT,
-        "model": model.model_dump_json(),
-        "fits": json.dumps({type(score).name: records[score.name].model_dump() for score in scores}),
-        "tensors_sha256": tensors_sha256(tensors),
-    }
-    write_atomically(path, save(tensors, metadata=metadata))
-
-
-def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
-    """Return the hash over the names, types, shapes and bytes of tensors on the CPU."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        value = tensors[name]
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-        digest.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
-
-
-def load_statistics(path: Path, model: ModelRecord, scores: Sequence[FittedScore]) -> dict[str, FitRecord]:
-    """Load statistics into the scores that the file has; return what they were learnt from, by score name.
-
-    Raises InputError for a file that is none of ours, for one of which a single bit changed, and for statistics of
-    another network or resolution.
-    """
-    try:
-        if not path.is_file():
-            raise InputError(f"there is no statistics file {path}; make one with `gmmseg-anomaly fit`.")
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if metadata.get("format") != _FORMAT:
-            raise ValueError("another format")
-        # Files of former versions have no hash.
-        if metadata.get("tensors_sha256", "") not in ("", tensors_sha256(tensors)):
-            raise ValueError("other tensors than were written")
-        fitted_model = ModelRecord.model_validate_json(metadata["model"])
-        fits: dict[str, Any] = json.loads(metadata["fits"])
-        records = {name: FitRecord.model_validate(record) for name, record in fits.items()}
-    except InputError:
-        raise
-    except Exception as error:  # a damaged file leads its readers to errors of many kinds
-        raise InputError(f"{path} is no statistics file of `gmmseg-anomaly fit`, or is damaged; fit again.") from error
-    _check_same_model(path, fitted_model, model)
-    loaded = {}
-    for score in scores:
-        prefix = f"{type(score).name}."
-        state = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-        if state and type(score).name in records:
-            try:
-                score.load_state(state)
-            except (KeyError, ValueError, RuntimeError) as error:
-                raise InputError(f"the statistics of {score.name} in {path} are damaged; fit again.") from error
-            loaded[score.name] = records[type(score).name]
-    return loaded
-
-
-def _check_same_model(path: Path, fitted: ModelRecord, model: ModelRecord) -> None:
-    for field, meaning in (
-        ("checkpoint_sha256", "checkpoint"),
-        ("config_sha256", "config"),
-        ("resize", "--resize"),
-        ("inference", "inference mode"),
-    ):
-        if getattr(fitted, field) != getattr(model, field):
-            raise InputError(
-                f"the statistics in {path} were fitted with another {meaning} ({_short(getattr(fitted, field))}, now "
-                f"{_short(getattr(model, field))}); fit again with this one."
-            )
-
-
-def _short(value: str) -> str:
-    shown = value[:12] if len(value) == 64 else value[:100]
-    return shown if shown.isprintable() else repr(shown)
 
 
 def class_name_notes(of_dataset: Sequence[str], of_network: Sequence[str]) -> list[str]:

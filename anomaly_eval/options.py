@@ -74,6 +74,10 @@ class Launcher(str, Enum):
     slurm = "slurm"
 
 
+LauncherOption = Annotated[Launcher, typer.Option("--launcher", help="What started several processes.")]
+NoJournal = Annotated[
+    bool, typer.Option("--no-journal", help="Keep nothing from which an interrupted run could go on.")
+]
 Checkpoint = Annotated[Path, typer.Option("--ckpt", help="Checkpoint (.pth) of an mmsegmentation network.")]
 Config = Annotated[
     str | None,

@@ -12,7 +12,7 @@ from anomaly_eval.clock import Clock
 from anomaly_eval.closed_set import check_same_classes
 from anomaly_eval.errors import InputError
 from anomaly_eval.fingerprinting import fingerprint_of
-from anomaly_eval.fitting import fit_scores, fits_of_network, load_statistics
+from anomaly_eval.fitting import fit_scores, fits_of_network
 from anomaly_eval.journal.run import RunJournal
 from anomaly_eval.maps.disk import MapsOnDisk
 from anomaly_eval.maps.source import NetworkScores, ScoreSource
@@ -22,6 +22,7 @@ from anomaly_eval.request import EvaluationRequest
 from anomaly_eval.results import FitRecord
 from anomaly_eval.samples import SampleSet, find_dataset
 from anomaly_eval.scores import FittedScore, Score, choose_scores
+from anomaly_eval.statistics_files import load_statistics
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,16 @@ def of_network(
     for samples in closed_sets:
         check_same_classes(samples, segmenter.classes)
     scores = _scores(request, segmenter) if len(closed_sets) < len(inputs.datasets) else []
-    fingerprint = fingerprint_of(request, segmenter, scores, inputs.datasets, inputs.fit_set)
-    journal.begin(fingerprint, request.overwrite, inputs.datasets)
+    fingerprint = fingerprint_of(
+        request.network,
+        segmenter,
+        scores,
+        datasets=inputs.datasets,
+        fit_set=inputs.fit_set,
+        statistics=request.statistics,
+        protocol=request.protocol or "card",
+    )
+    journal.begin(fingerprint, request.overwrite, inputs.datasets, inputs.fit_set)
     fits = _fit(scores, segmenter, inputs.fit_set, request.statistics, console, clock, journal)
     fits |= fits_of_network(segmenter, scores)
     scores, warnings = _drop_unfitted(scores)
@@ -105,17 +114,12 @@ def _fit(
 ) -> dict[str, FitRecord]:
     """Give the scores that learn their statistics, from a file or by fitting; a file comes first."""
     unfitted = [score for score in scores if isinstance(score, FittedScore) and not score.fitted]
-    model = segmenter.describe()
     records: dict[str, FitRecord] = {}
     if statistics is not None:
-        records |= load_statistics(statistics, model, unfitted)
+        records |= load_statistics(statistics, segmenter.describe(), unfitted)
         unfitted = [score for score in unfitted if not score.fitted]
     if fit_set is not None and unfitted:
-        known = journal.fitted(model, unfitted)
-        if known is None:
-            known = fit_scores(segmenter, fit_set, unfitted, console, clock)
-            journal.keep_fitted(model, unfitted, known)
-        records |= known
+        records |= fit_scores(segmenter, fit_set, unfitted, console, clock, journal.fit)
     return records
 
 

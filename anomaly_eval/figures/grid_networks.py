@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from anomaly_eval.errors import InputError
-from anomaly_eval.fitting import fits_of_network, load_statistics
+from anomaly_eval.fitting import fits_of_network
 from anomaly_eval.prediction import Prediction, Segmenter
 from anomaly_eval.results import FitRecord
 from anomaly_eval.scores import SCORES, FittedScore, Score, choose_scores
+from anomaly_eval.statistics_files import load_statistics
 
 
 @dataclass(frozen=True)

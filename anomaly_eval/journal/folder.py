@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,15 +11,15 @@ from pydantic import ValidationError
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.journal.fingerprint import Fingerprint, differences
+from anomaly_eval.journal.record_folder import RecordFolder
 from anomaly_eval.leftovers import restore_replaced
 from anomaly_eval.locking import BusyError, try_lock
 from anomaly_eval.outputs import cannot_write, missing_parents, remove_empty, write_atomically
 from anomaly_eval.regular_files import read_regular
-from anomaly_eval.reports.file_names import file_names
 from anomaly_eval.samples import SampleSet
 
-_LOCK, _RUN, _STATISTICS, _RECORDS, _TOKEN = "lock", "run.json", "statistics.safetensors", "records", "token"
-_PUBLICATION = "publication"
+_LOCK, _RUN, _TOKEN, _PUBLICATION = "lock", "run.json", "token", "publication"
+_STATISTICS, _SUMS = "statistics.safetensors", "sums.safetensors"
 _MOST_BYTES = 1 << 30
 _TRIES = 5
 
@@ -32,14 +31,14 @@ class UnwritableError(Exception):
 class JournalFolder:
     """The hidden folder beside an output folder; nothing is read or written until it is asked for."""
 
-    def __init__(self, out: Path, datasets: Sequence[SampleSet] = ()) -> None:
-        """Take the output folder, and all datasets whose images get records."""
+    def __init__(self, out: Path, datasets: Sequence[SampleSet] = (), fit_set: SampleSet | None = None) -> None:
+        """Take the output folder or file, the datasets whose images get records, and the one that is fitted on."""
         self.out = out
         self.target = Path(os.path.realpath(out))
         self.path = self.target.parent / f".{self.target.name}.journal"
-        names = file_names(samples.spec for samples in datasets)
-        ids = {samples.spec: file_names(sample.id for sample in samples.samples) for samples in datasets}
-        self._names = {spec: (name, ids[spec]) for spec, name in names.items()}
+        self.records = RecordFolder(self.path / "records", datasets)
+        # Those of a dataset that is both fitted on and evaluated are not the same.
+        self.fit_records = RecordFolder(self.path / "fit", [fit_set] if fit_set is not None else [])
         self._deleted = False
 
     @property
@@ -48,23 +47,20 @@ class JournalFolder:
         return self.path / _STATISTICS
 
     @property
+    def sums(self) -> Path:
+        """Where the sums of a fit lie while it goes on."""
+        return self.path / _SUMS
+
+    @property
     def token(self) -> Path:
         """Where the first of several processes puts what the others must see."""
         return self.path / _TOKEN
 
-    def record(self, dataset: str, id: str) -> Path:
-        """Return where the record of an image lies."""
-        name, ids = self._names[dataset]
-        return self.path / _RECORDS / name / f"{ids[id]}.safetensors"
-
-    def done(self, samples: SampleSet) -> int:
-        """Count the images of a dataset that have a record, sound or not."""
-        return sum(self.record(samples.spec, sample.id).is_file() for sample in samples.samples)
-
     @property
     def holds_work(self) -> bool:
-        """Whether any image has a record, or scores were fitted."""
-        return self.statistics.exists() or any((self.path / _RECORDS).glob("*/*.safetensors"))
+        """Whether any image has a record, or scores were fitted, wholly or in part."""
+        fitted = self.statistics.exists() or self.sums.exists()
+        return fitted or not (self.records.empty and self.fit_records.empty)
 
     def note_publication(self, partial: Path) -> None:
         """Note which folder is about to be renamed to the output folder."""
@@ -153,14 +149,17 @@ class JournalFolder:
         remove_empty([self.path])
         self._deleted = True
 
-    def drop_records(self) -> None:
-        """Delete the records of all images."""
-        shutil.rmtree(self.path / _RECORDS, ignore_errors=True)
+    def drop_sums(self) -> None:
+        """Delete what a fit leaves that is over or begins anew; what cannot be deleted stays."""
+        self.fit_records.drop()
+        with suppress(OSError):
+            self.sums.unlink(missing_ok=True)
 
     def _clear(self) -> None:
         """Delete the records before what says whose they are."""
-        self.drop_records()
-        for name in (_STATISTICS, _RUN, _TOKEN, _PUBLICATION):
+        self.records.drop()
+        self.drop_sums()
+        for name in (_STATISTICS, _SUMS, _RUN, _TOKEN, _PUBLICATION):
             (self.path / name).unlink(missing_ok=True)
             # What `write_atomically` was killed at.
             for partial in self.path.glob(f".{name}.partial-*"):

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from anomaly_eval.beside import Beside
 from anomaly_eval.errors import InputError
-from anomaly_eval.journal.folder import JournalFolder
 from anomaly_eval.journal.record import Arrays, RecordOf, UnusableRecordError, decode_record, encode_record
+from anomaly_eval.journal.record_folder import RecordFolder
 from anomaly_eval.outputs import cannot_write
 from anomaly_eval.reading import read_pair
 from anomaly_eval.regular_files import read_regular
@@ -38,7 +38,7 @@ class Records:
     """Reads and writes the records of one run. Use it as a context manager."""
 
     def __init__(
-        self, folder: JournalFolder, run: str, warn: Callable[[str], None], *, writer: int = 0, needed: bool = False
+        self, folder: RecordFolder, run: str, warn: Callable[[str], None], *, writer: int = 0, needed: bool = False
     ) -> None:
         """Take the folder, the hash of the run's fingerprint, and what to tell warnings.
 
@@ -57,7 +57,7 @@ class Records:
         _, image, label = read_pair(sample)
         files = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (sample.image, sample.label)]
         of = RecordOf(run=self._run, dataset=samples.spec, id=sample.id, image_sha256=files[0], label_sha256=files[1])
-        path = self.folder.record(samples.spec, sample.id)
+        path = self.folder.file(samples.spec, sample.id)
         return Seen(sample, image, label, of, self._arrays(path, of))
 
     def keep(self, seen: Seen, arrays: Arrays) -> None:
@@ -66,7 +66,12 @@ class Records:
         Raises InputError for an earlier record that could not be written, where records are needed.
         """
         if self._writing:
-            self._beside(self.folder.record(seen.of.dataset, seen.of.id), seen.of, arrays)
+            self._beside(self.folder.file(seen.of.dataset, seen.of.id), seen.of, arrays)
+
+    def drop(self, samples: SampleSet, sample: Sample) -> None:
+        """Delete the record of an image that is no longer needed, if it can be."""
+        with suppress(OSError):
+            self.folder.file(samples.spec, sample.id).unlink(missing_ok=True)
 
     def flush(self) -> None:
         """Return when all records are written; raises InputError as `keep` does."""
@@ -77,8 +82,8 @@ class Records:
         if self._writing:
             self._writing = False
             self._warn(
-                f"the journal {self.folder.path} cannot be written ({reason}): the run goes on without, and what it "
-                f"finds from here on is lost if it is interrupted."
+                f"the journal {self.folder.path.parent} cannot be written ({reason}): the run goes on without, and "
+                f"what it finds from here on is lost if it is interrupted."
             )
 
     def __enter__(self) -> Records:
@@ -117,5 +122,5 @@ class Records:
             with suppress(OSError):
                 partial.unlink(missing_ok=True)
             if self._needed:
-                raise cannot_write(self.folder.path, error) from error
+                raise cannot_write(self.folder.path.parent, error) from error
             self.stop(error.strerror or str(error))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import secrets
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from types import TracebackType
 
@@ -12,25 +11,23 @@ from rich.console import Console
 from rich.markup import escape
 
 from anomaly_eval.errors import InputError
-from anomaly_eval.fitting import load_statistics, save_statistics
 from anomaly_eval.journal.fingerprint import Fingerprint, differences
+from anomaly_eval.journal.fit import FitJournal
 from anomaly_eval.journal.folder import JournalFolder, UnwritableError
+from anomaly_eval.journal.record_folder import RecordFolder
 from anomaly_eval.journal.records import Records
+from anomaly_eval.journal.waiting import wait_for
 from anomaly_eval.outputs import write_atomically
 from anomaly_eval.processes.team import Team
-from anomaly_eval.results import FitRecord, ModelRecord
 from anomaly_eval.samples import SampleSet
-from anomaly_eval.scores import FittedScore
 
-_BEGUN, _FITTED = "journal", "fitted"
-_SHARED_AFTER, _POLL = 15.0, 0.1
-"""Seconds after which a file that another process wrote must be seen on a shared disk."""
+_BEGUN = "journal"
 
 
 class RunJournal:
     """What is kept of finished images. Use it as a context manager, inside the lock of its folder.
 
-    `records` is None until `begin`, and where nothing is kept.
+    `records` is None until `begin`, and where nothing is kept; `fit` as well, and where nothing is fitted.
     """
 
     def __init__(
@@ -38,6 +35,7 @@ class RunJournal:
     ) -> None:
         """Take the folder, where to tell what happens, whether to keep anything, and the other processes, if any."""
         self.records: Records | None = None
+        self.fit: FitJournal | None = None
         self._folder, self._console, self._wanted, self._team = folder, console, wanted, team
         self._stack = ExitStack()
 
@@ -56,7 +54,13 @@ class RunJournal:
                 f"with other options starts anew."
             )
 
-    def begin(self, fingerprint: Fingerprint, overwrite: bool, datasets: Sequence[SampleSet]) -> None:
+    def begin(
+        self,
+        fingerprint: Fingerprint,
+        overwrite: bool,
+        datasets: Sequence[SampleSet],
+        fit_set: SampleSet | None = None,
+    ) -> None:
         """Find or make the journal of a run, and say how much is done.
 
         Raises InputError where the journal is of another run, as `JournalFolder.begin` does, and, with several
@@ -68,8 +72,8 @@ class RunJournal:
             self._join(fingerprint, self._team)
         else:
             try:
-                if self._folder.begin(fingerprint, overwrite):
-                    done = [(self._folder.done(samples), samples) for samples in datasets]
+                if self._folder.begin(fingerprint, overwrite) and datasets:
+                    done = [(self._folder.records.done(samples), samples) for samples in datasets]
                     images = [f"{count} of {len(one.samples)} images of {one.spec}" for count, one in done]
                     self._say(f"goes on: {', '.join(images)} are done")
                 if self._team is not None:
@@ -79,52 +83,15 @@ class RunJournal:
                     raise InputError(str(error)) from error
                 self._warn(f"there is no journal ({error}) an interruption loses what is done.")
                 return
+        run = fingerprint.sha256
+        self.records = self._records(self._folder.records, run)
+        if fit_set is not None:
+            shared = None if self._team is None else self._records(self._folder.fit_records, run)
+            self.fit = FitJournal(self._folder, run, fit_set, self._say, self._warn, self._team, shared)
+
+    def _records(self, folder: RecordFolder, run: str) -> Records:
         rank = self._team.rank if self._team is not None else 0
-        self.records = self._stack.enter_context(
-            Records(self._folder, fingerprint.sha256, self._warn, writer=rank, needed=self._team is not None)
-        )
-
-    def fitted(self, model: ModelRecord, scores: Sequence[FittedScore]) -> dict[str, FitRecord] | None:
-        """Load what scores learnt earlier, or what the first process fits; None where they must be fitted here."""
-        if self.records is None:
-            return None
-        if self._team is not None and not self._team.first:
-            self._team.hear(_FITTED)
-            _wait_for(lambda: self._folder.statistics.is_file())
-            return load_statistics(self._folder.statistics, model, scores)
-        found = self._read_fitted(model, scores)
-        if found is None:
-            # A second fit need not have the same bits on a GPU.
-            self._folder.drop_records()
-            return None
-        self._tell_fitted()
-        return found
-
-    def _read_fitted(self, model: ModelRecord, scores: Sequence[FittedScore]) -> dict[str, FitRecord] | None:
-        if not self._folder.statistics.is_file():
-            return None
-        try:
-            found = load_statistics(self._folder.statistics, model, scores)
-        except InputError:
-            self._warn(f"the statistics in {self._folder.path} are damaged, so all is done again.")
-            return None
-        return found if len(found) == len(scores) else None
-
-    def keep_fitted(self, model: ModelRecord, scores: Sequence[FittedScore], fits: Mapping[str, FitRecord]) -> None:
-        """Keep what scores learnt; raises InputError where it cannot be written and other processes need it."""
-        if self.records is None:
-            return
-        try:
-            save_statistics(self._folder.statistics, model, scores, fits)
-        except InputError as error:
-            if self._team is not None:
-                raise
-            self.records.stop(str(error))
-        self._tell_fitted()
-
-    def _tell_fitted(self) -> None:
-        if self._team is not None:
-            self._team.say(_FITTED, "yes")
+        return self._stack.enter_context(Records(folder, run, self._warn, writer=rank, needed=self._team is not None))
 
     def _share(self, team: Team) -> None:
         """Tell the others where the journal is, in a way that shows whether it is the same for them."""
@@ -138,7 +105,7 @@ class RunJournal:
     def _join(self, fingerprint: Fingerprint, team: Team) -> None:
         """Find the journal that the first process began; raises InputError where it is not to be seen, or differs."""
         token = team.hear(_BEGUN)
-        if not _wait_for(lambda: self._folder.token.is_file() and self._folder.token.read_text() == token):
+        if not wait_for(lambda: self._folder.token.is_file() and self._folder.token.read_text() == token):
             raise InputError(
                 f"it does not see the journal {self._folder.path} of the first process; all processes need the same "
                 f"--out, on a disk that they share."
@@ -153,13 +120,3 @@ class RunJournal:
 
     def _warn(self, text: str) -> None:
         self._console.print(f"[yellow]warning:[/] {escape(text)}", highlight=False, soft_wrap=True)
-
-
-def _wait_for(there: Callable[[], bool]) -> bool:
-    """Wait until something is to be seen, and return whether it is; a shared disk may take a moment."""
-    deadline = time.monotonic() + _SHARED_AFTER
-    while not there():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(_POLL)
-    return True

@@ -46,8 +46,8 @@ def find_place(launcher: LauncherName, environment: Mapping[str, str] = os.envir
     if launcher == "pytorch":
         if not environment.keys() >= set(_OF_TORCHRUN):
             raise InputError(
-                "--launcher pytorch needs torchrun; start with torchrun --nproc_per_node=N -m anomaly_eval eval ... "
-                "--launcher pytorch."
+                "--launcher pytorch needs torchrun; start with torchrun --nproc_per_node=N -m anomaly_eval, then eval "
+                "or fit and its options."
             )
         rank, size, local_rank = (int(environment[name]) for name in _OF_TORCHRUN[:3])
         host, port = environment["MASTER_ADDR"], int(environment["MASTER_PORT"])
@@ -55,7 +55,9 @@ def find_place(launcher: LauncherName, environment: Mapping[str, str] = os.envir
         start = environment.get("TORCHELASTIC_RESTART_COUNT", "0")
     else:
         if not environment.keys() >= set(_OF_SLURM):
-            raise InputError("--launcher slurm needs SLURM; start with srun gmmseg-anomaly eval ... --launcher slurm.")
+            raise InputError(
+                "--launcher slurm needs SLURM; start with srun gmmseg-anomaly, then eval or fit and its options."
+            )
         rank, size, local_rank = (int(environment[name]) for name in _OF_SLURM)
         job = int(environment.get("SLURM_JOB_ID", "0"))
         host = environment.get("MASTER_ADDR") or _first_host(environment.get("SLURM_NODELIST", "localhost"))

@@ -32,7 +32,9 @@ def contribute(
 
     Raises InputError for an unusable image, for a record that cannot be written, and where another process failed.
     """
-    mine = (samples.samples[number] for number in team.claims(samples.spec, len(samples.samples)))
+    # A dataset may be fitted on and evaluated in one run.
+    claims = team.claims(f"{records.folder.path.name}/{samples.spec}", len(samples.samples))
+    mine = (samples.samples[number] for number in claims)
     for seen in ahead(mine, lambda sample: records.look(samples, sample), clock):
         if seen.arrays is None:
             records.keep(seen, compute(seen))
@@ -104,7 +106,7 @@ class _Pass:
                 advance()
 
     def _when_there(self, sample: Sample) -> Seen:
-        path, deadline = self._records.folder.record(self._samples.spec, sample.id), None
+        path, deadline = self._records.folder.file(self._samples.spec, sample.id), None
         while not path.exists():
             self._team.check()
             if self.stopped.is_set():

@@ -6,15 +6,18 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from typing import TypeVar
 
 import torch
+from rich.console import Console
+from rich.markup import escape
 from torch.distributed import PrefixStore, Store, TCPStore  # type: ignore[attr-defined]
 
 from anomaly_eval.errors import InputError
-from anomaly_eval.processes.launching import Place
+from anomaly_eval.processes.launching import LauncherName, Place, find_place
 
 BEAT, PATIENCE, GRACE = 1.0, 30.0, 15.0
 """Seconds between signs of life, without one until a process counts as dead, and from then until a process that does
@@ -183,6 +186,34 @@ def joined(place: Place) -> Iterator[Team]:
         team.end("it was told to end" if team.rank else "the first process was told to end.")
         raise
     team.end()
+
+
+def wait_for_others(team: Team, console: Console) -> None:
+    """Wait until no other process reads what this one has finished with; one that fails now has done its part."""
+    try:
+        team.wait_for_others()
+    except FailedElsewhereError as error:
+        console.print(f"[yellow]warning:[/] the results are complete, but {escape(str(error))}", soft_wrap=True)
+
+
+_First = TypeVar("_First")
+
+
+def as_one_of(
+    launcher: LauncherName, first: Callable[[Team | None], _First], other: Callable[[Team], None]
+) -> _First | None:
+    """Do the part of this process: that of the first one, which is the only one without a launcher, or of another.
+
+    Returns what the first one does, None in the others; raises InputError where launcher and surroundings do not fit.
+    """
+    place = find_place(launcher)
+    if place is None:
+        return first(None)
+    with joined(place) as team:
+        if team.first:
+            return first(team)
+        other(team)
+        return None
 
 
 def _without_a_word(rank: int, size: int) -> str:

@@ -93,8 +93,12 @@ class Score(ABC):
         return score
 
 
+Moments = Mapping[str, Tensor]
+"""What images add to the statistics of a score: float64 on the CPU, by name."""
+
+
 class FittedScore(Score):
-    """A score with statistics learnt on in-distribution images, one image at a time."""
+    """A score with statistics learnt on in-distribution images, each of which adds its moments to the others'."""
 
     @property
     @abstractmethod
@@ -102,12 +106,22 @@ class FittedScore(Score):
         """Whether the statistics are there."""
 
     @abstractmethod
-    def observe(self, prediction: Prediction, label: NDArray[np.uint8]) -> None:
-        """Take in one image; `label` (height, width) holds class indices, 255 where unlabelled."""
+    def observe(self, prediction: Prediction, label: NDArray[np.uint8]) -> Moments:
+        """Return what one image adds; `label` (height, width) holds class indices, 255 where unlabelled."""
 
     @abstractmethod
-    def finish(self, classes: Sequence[str]) -> list[str]:
-        """Turn what was observed into statistics; return notes that a reader of the numbers needs."""
+    def merge(self, before: Moments, more: Moments) -> Moments:
+        """Return what the images of both add together.
+
+        The last bits depend on the order: images are added one by one, in theirs.
+        """
+
+    @abstractmethod
+    def finish(self, moments: Moments, classes: Sequence[str]) -> list[str]:
+        """Turn what all images add into statistics; return notes that a reader of the numbers needs.
+
+        Raises ValueError where nothing can be learnt from them.
+        """
 
     @abstractmethod
     def state(self) -> dict[str, Tensor]:

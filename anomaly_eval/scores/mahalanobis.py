@@ -13,7 +13,7 @@ from anomaly_eval.errors import InputError
 from anomaly_eval.labels import VOID
 from anomaly_eval.prediction import Prediction
 from anomaly_eval.resizing import CoarseMaps
-from anomaly_eval.scores.base import ClassStatistics, FittedScore
+from anomaly_eval.scores.base import ClassStatistics, FittedScore, Moments
 
 
 def class_distances(features: Tensor, means: Tensor, whitening: Tensor) -> Tensor:
@@ -61,7 +61,6 @@ class Mahalanobis(FittedScore):
     def __init__(self) -> None:
         self.means_: Tensor | None = None
         self.whitening_: Tensor | None = None
-        self._moments: _FeatureMoments | None = None
 
     @property
     def fitted(self) -> bool:
@@ -83,23 +82,21 @@ class Mahalanobis(FittedScore):
     def reduce(self, statistics: ClassStatistics) -> Tensor:
         return statistics.values.amin(dim=0)
 
-    def observe(self, prediction: Prediction, label: NDArray[np.uint8]) -> None:
+    def observe(self, prediction: Prediction, label: NDArray[np.uint8]) -> Moments:
         maps = super().class_maps(prediction)
         coarse = torch.from_numpy(sample_label(label, maps)).to(maps.values.device).flatten()
         kept = coarse != VOID
         features = maps.values.flatten(1)[:, kept].double()
-        if self._moments is None:
-            self._moments = _FeatureMoments(prediction.logits.values.shape[0], features.shape[0])
-        self._moments.add(features, coarse[kept].long())
+        return feature_moments(features, coarse[kept].long(), prediction.logits.values.shape[0])
 
-    def finish(self, classes: Sequence[str]) -> list[str]:
-        if self._moments is None:
-            raise ValueError("mahalanobis has observed no image")
-        count, means, covariance = self._moments.result()
+    def merge(self, before: Moments, more: Moments) -> Moments:
+        return merged_feature_moments(before, more)
+
+    def finish(self, moments: Moments, classes: Sequence[str]) -> list[str]:
+        count, means, covariance = tied_statistics(moments)
         seen = count > 0
         whitening = whitening_of(covariance)
         self._take(means[seen], whitening)
-        self._moments = None
         notes = []
         if not seen.all():
             names = ", ".join(name for name, there in zip(classes, seen.tolist(), strict=True) if not there)
@@ -129,36 +126,50 @@ class Mahalanobis(FittedScore):
         )
 
 
-class _FeatureMoments:
-    """Streaming counts, sums and outer products in float64, about the first image's mean against cancellation."""
+def feature_moments(features: Tensor, labels: Tensor, classes: int) -> dict[str, Tensor]:
+    """Return counts and sums of features (dimensions, pixels) float64 by labels (pixels,) int64, and outer products.
 
-    def __init__(self, classes: int, dimensions: int) -> None:
-        self.count = torch.zeros(classes, dtype=torch.float64)
-        self.total = torch.zeros(classes, dimensions, dtype=torch.float64)
-        self.outer = torch.zeros(dimensions, dimensions, dtype=torch.float64)
-        self.origin: Tensor | None = None
+    Sums are about the mean of these features, `origin`, so that no product cancels later.
+    """
+    origin = features.mean(dim=1) if labels.numel() else features.new_zeros(len(features))
+    shifted = features - origin[:, None]
+    one_hot = torch.nn.functional.one_hot(labels, classes).double()
+    moments = {
+        "count": one_hot.sum(dim=0),
+        "total": (shifted @ one_hot).T,
+        "outer": shifted @ shifted.T,
+        "origin": origin,
+    }
+    return {name: values.cpu().contiguous() for name, values in moments.items()}
 
-    def add(self, features: Tensor, labels: Tensor) -> None:
-        """Add features (dimensions, pixels) float64 with labels (pixels,) int64."""
-        if labels.numel() == 0:
-            return
-        if self.origin is None:
-            self.origin = features.mean(dim=1)
-        shifted = features - self.origin[:, None]
-        classes = len(self.count)
-        one_hot = torch.nn.functional.one_hot(labels, classes).double()
-        self.count += one_hot.sum(dim=0).cpu()
-        self.total += (shifted @ one_hot).T.cpu()
-        self.outer += (shifted @ shifted.T).cpu()
 
-    def result(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Return counts (classes,), means (classes, dimensions) and the tied covariance."""
-        if self.origin is None:
-            raise ValueError("no labelled pixel was observed")
-        shifted_means = self.total / self.count.clamp(min=1)[:, None]
-        between = (shifted_means * self.count[:, None]).T @ shifted_means
-        covariance = (self.outer - between) / self.count.sum()
-        return self.count, shifted_means + self.origin.cpu(), covariance
+def merged_feature_moments(before: Moments, more: Moments) -> Moments:
+    """Return the moments of the pixels of both, about the origin of the former; see Chan et al. (1983)."""
+    if not more["count"].any():
+        return before
+    if not before["count"].any():
+        return more
+    step = more["origin"] - before["origin"]
+    sums = more["total"].sum(dim=0)
+    crossed = torch.outer(sums, step)
+    outer = more["outer"] + crossed + crossed.T + more["count"].sum() * torch.outer(step, step)
+    return {
+        "count": before["count"] + more["count"],
+        "total": before["total"] + (more["total"] + more["count"][:, None] * step),
+        "outer": before["outer"] + outer,
+        "origin": before["origin"],
+    }
+
+
+def tied_statistics(moments: Moments) -> tuple[Tensor, Tensor, Tensor]:
+    """Return counts (classes,), means (classes, dimensions) and the tied covariance; raises ValueError without any."""
+    count = moments["count"]
+    if not count.any():
+        raise ValueError("no labelled pixel was observed")
+    shifted_means = moments["total"] / count.clamp(min=1)[:, None]
+    between = (shifted_means * count[:, None]).T @ shifted_means
+    covariance = (moments["outer"] - between) / count.sum()
+    return count, shifted_means + moments["origin"], covariance
 
 
 def sample_label(label: NDArray[np.uint8], maps: CoarseMaps) -> NDArray[np.uint8]:

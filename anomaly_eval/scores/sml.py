@@ -11,7 +11,7 @@ from torch import Tensor
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.prediction import Prediction
-from anomaly_eval.scores.base import ClassStatistics, FittedScore
+from anomaly_eval.scores.base import ClassStatistics, FittedScore, Moments
 from anomaly_eval.scores.boundaries import smooth, suppress_boundaries
 
 
@@ -46,8 +46,6 @@ class SML(FittedScore):
             self.name = "_".join(["sml_without", *without])
         self.mean_: Tensor | None = None
         self.deviation_: Tensor | None = None
-        self._moments: Tensor | None = None
-        self._origin: Tensor | None = None
 
     @property
     def fitted(self) -> bool:
@@ -73,34 +71,37 @@ class SML(FittedScore):
             score = suppress_boundaries(score, predicted)
         return smooth(score) if self.smoothing else score
 
-    def observe(self, prediction: Prediction, label: NDArray[np.uint8]) -> None:
+    def observe(self, prediction: Prediction, label: NDArray[np.uint8]) -> Moments:
         classes = prediction.logits.values.shape[0]
-        if self._moments is None:
-            self._moments = torch.zeros(3, classes, dtype=torch.float64)
-        for _, values in prediction.logits.bands():
+        sums, origin = torch.zeros(3, classes, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
+        for rows, values in prediction.logits.bands():
             statistics = ClassStatistics(values)
             # A GPU would add them up in an order of its own each time.
             predicted = statistics.argmax.flatten().cpu()
             largest = statistics.max.flatten().cpu().double()
-            if self._origin is None:
-                self._origin = largest[0].clone()
+            if rows.start == 0:
+                origin = largest[:1].clone()
             # About a value of theirs, the squares do not swamp the variance.
-            largest = largest - self._origin
+            largest = largest - origin
             for power in range(3):
-                self._moments[power] += torch.bincount(predicted, largest**power, minlength=classes)
+                sums[power] += torch.bincount(predicted, largest**power, minlength=classes)
+        return {"sums": sums, "origin": origin}
 
-    def finish(self, classes: Sequence[str]) -> list[str]:
-        if self._moments is None or self._origin is None:
-            raise ValueError("sml has observed no image")
-        count, total, squares = self._moments
+    def merge(self, before: Moments, more: Moments) -> Moments:
+        step = more["origin"] - before["origin"]
+        count, total, squares = more["sums"]
+        moved = torch.stack([count, total + count * step, squares + 2 * step * total + count * step**2])
+        return {"sums": before["sums"] + moved, "origin": before["origin"]}
+
+    def finish(self, moments: Moments, classes: Sequence[str]) -> list[str]:
+        count, total, squares = moments["sums"]
         pooled_mean, pooled_deviation = _moments(count.sum(), total.sum(), squares.sum())
         if not pooled_deviation > 0:
             raise ValueError("the largest logits are all the same")
         mean, deviation = _moments(count, total, squares)
         unseen, constant = count == 0, (count > 0) & ~(deviation > 0)
-        self.mean_ = torch.where(unseen, pooled_mean, mean) + self._origin
+        self.mean_ = torch.where(unseen, pooled_mean, mean) + moments["origin"]
         self.deviation_ = torch.where(unseen | constant, pooled_deviation, deviation)
-        self._moments = self._origin = None
         notes = []
         for affected, text in (
             (unseen, "never predicted on the fitting set, pooled statistics used"),
@@ -125,7 +126,10 @@ class SML(FittedScore):
 
 
 def _moments(count: Tensor, total: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and sample standard deviation from power sums, all float64 of one shape."""
+    """Return mean and sample standard deviation from power sums, all float64 of one shape.
+
+    A deviation below a millionth of the mean is one of rounding, and 0: logits have no finer steps.
+    """
     mean = total / count
     variance = (squares - count * mean**2) / (count - 1)
-    return mean, variance.clamp(min=0).sqrt()
+    return mean, torch.where(variance > 1e-12 * mean**2, variance, variance * 0).sqrt()

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+
 from anomaly_eval.cli import main
 
 MEASURES = ["--bootstrap", "40", "--seed", "3", "--per-image", "--components", "obstacle", "--save-scores"]
@@ -27,6 +29,8 @@ def in_another_process(work: Callable[[], int]) -> int:
         with open(os.devnull, "w") as nowhere:
             os.dup2(nowhere.fileno(), 1)
             os.dup2(nowhere.fileno(), 2)
+        # The threads of OpenMP did not come along, and more than one would wait for them for ever.
+        torch.set_num_threads(1)
         code = work()
     finally:
         os._exit(code)

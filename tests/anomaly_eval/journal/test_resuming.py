@@ -16,6 +16,8 @@ from PIL import Image
 
 from anomaly_eval import benchmark
 from anomaly_eval.locking import try_lock
+from anomaly_eval.scores.mahalanobis import Mahalanobis
+from anomaly_eval.scores.sml import SML
 from tests.anomaly_eval import networks
 from tests.anomaly_eval.commands import SIZE, assert_refused
 from tests.anomaly_eval.journal.killing import MEASURES, content, run, run_and_kill_after, run_and_kill_at
@@ -23,6 +25,12 @@ from tests.anomaly_eval.journal.killing import MEASURES, content, run, run_and_k
 _EVENTS = 115
 """How often a run of `words` touches a file for its output folder, about."""
 _SECONDS = 1.2
+
+
+@pytest.fixture(autouse=True)
+def no_patience(monkeypatch):
+    """Keep the sums of a fit after each image, as after seconds of a large one."""
+    monkeypatch.setattr("anomaly_eval.journal.fit._EVERY", 0.0)
 
 
 @pytest.fixture
@@ -200,7 +208,8 @@ def test_what_scores_learnt_is_kept(tmp_path, evaluate, broken, monkeypatch):
     assert evaluate(*words)[0] == 2
     broken()
     assert evaluate(*words, "--no-journal", out=str(tmp_path / "whole"))[0] == 0
-    monkeypatch.setattr("anomaly_eval.preparing.fit_scores", lambda *_: pytest.fail("the scores were fitted again"))
+    for score in (SML, Mahalanobis):
+        monkeypatch.setattr(score, "observe", lambda *_: pytest.fail("the scores were fitted again"))
     assert evaluate(*words)[0] == 0
     assert content(tmp_path / "out") == content(tmp_path / "whole")
 

@@ -34,18 +34,32 @@ def surroundings(**more: str) -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | more
 
 
-def test_two_processes_find_the_bits_of_one(tmp_path, words):
+def run_as_two(words: list[str], out: Path) -> str:
+    """Run the command in two processes and return what they print."""
     result = subprocess.run(
-        [*TORCHRUN, *words, "--out", str(tmp_path / "two"), "--launcher", "pytorch"],
+        [*TORCHRUN, *words, "--out", str(out), "--launcher", "pytorch"],
         env=surroundings(),
         capture_output=True,
         text=True,
         timeout=300,
     )
     assert result.returncode == 0, result.stderr
-    assert result.stdout.count("Results: ") == 1
+    return result.stdout
+
+
+def test_two_processes_find_the_bits_of_one(tmp_path, words):
+    assert run_as_two(words, tmp_path / "two").count("Results: ") == 1
     assert run([*words, "--out", str(tmp_path / "one")]) == 0
     assert content(tmp_path / "two") == content(tmp_path / "one")
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_two_processes_learn_the_bits_that_one_learns(tmp_path, data, checkpoint):
+    words = ["fit", "--ckpt", str(checkpoint), "--dataset", str(tmp_path / "training.yaml"), "--data-root", str(data)]
+    words += ["--device", "cpu"]
+    assert run_as_two(words, tmp_path / "two").count("Statistics: ") == 1
+    assert run([*words, "--out", str(tmp_path / "one")]) == 0
+    assert (tmp_path / "two").read_bytes() == (tmp_path / "one").read_bytes()
     assert not list(tmp_path.glob(".*"))
 
 

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.covariance import EmpiricalCovariance
 
 from anomaly_eval.labels import VOID
 from anomaly_eval.prediction import Prediction
 from anomaly_eval.resizing import CoarseMaps
 from anomaly_eval.scores import score_maps
-from anomaly_eval.scores.mahalanobis import Mahalanobis, class_distances, sample_label, whitening_of
+from anomaly_eval.scores.mahalanobis import (
+    Mahalanobis,
+    class_distances,
+    feature_moments,
+    merged_feature_moments,
+    sample_label,
+    tied_statistics,
+    whitening_of,
+)
 
 CLASSES, DIMENSIONS, GRID, SIZE = 4, 6, (5, 7), (40, 56)
 NAMES = ["road", "car", "sky", "train"]
@@ -46,9 +58,8 @@ def reference_fit(images):
 
 def fit(images):
     score = Mahalanobis()
-    for prediction, label in images:
-        score.observe(prediction, label)
-    return score, score.finish(NAMES)
+    moments = reduce(score.merge, (score.observe(prediction, label) for prediction, label in images))
+    return score, score.finish(moments, NAMES)
 
 
 def test_statistics_and_distances_equal_the_reference():
@@ -106,9 +117,38 @@ def test_dead_channels_and_absent_classes_are_told():
 def test_nothing_labelled_is_refused():
     prediction, label = image(0)
     score = Mahalanobis()
-    score.observe(prediction, np.full_like(label, VOID))
+    moments = score.observe(prediction, np.full_like(label, VOID))
     with pytest.raises(ValueError, match="no labelled pixel"):
-        score.finish(NAMES)
+        score.finish(score.merge(moments, moments), NAMES)
+
+
+def test_images_without_labels_change_nothing():
+    images = [image(seed) for seed in range(2)]
+    blank = (image(7)[0], np.full(SIZE, VOID, np.uint8))
+    score, _ = fit(images)
+    other, _ = fit([blank, *images[:1], blank, *images[1:], blank])
+    assert torch.equal(score.means_, other.means_) and torch.equal(score.whitening_, other.whitening_)
+
+
+@settings(max_examples=50)
+@given(st.integers(0, 2**31), st.lists(st.integers(0, 30), min_size=1, max_size=5), st.floats(-1e4, 1e4))
+def test_merged_moments_are_those_of_all_pixels(seed, sizes, offset):
+    rng = np.random.default_rng(seed)
+    parts = [
+        (
+            torch.from_numpy(rng.standard_normal((DIMENSIONS, size)) + offset * rng.random()),
+            torch.from_numpy(rng.integers(0, CLASSES, size)),
+        )
+        for size in sizes
+    ]
+    merged = reduce(merged_feature_moments, (feature_moments(*part, CLASSES) for part in parts))
+    whole = feature_moments(*(torch.cat(both, dim=-1) for both in zip(*parts, strict=True)), CLASSES)
+    assert torch.equal(merged["count"], whole["count"])
+    seen = whole["count"] > 0
+    if seen.any():
+        (_, means, covariance), (_, all_means, all_covariance) = tied_statistics(merged), tied_statistics(whole)
+        np.testing.assert_allclose(means[seen], all_means[seen], rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(covariance, all_covariance, rtol=1e-9, atol=1e-13 * (1 + offset**2))
 
 
 @pytest.mark.parametrize("align_corners", [False, True])

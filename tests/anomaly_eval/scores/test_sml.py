@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import reduce
 
 import numpy as np
 import pytest
@@ -106,9 +107,8 @@ def reference_statistics(predictions, classes):
 
 def fitted(predictions, **steps):
     score = SML(**steps)
-    for one in predictions:
-        score.observe(one, np.zeros(one.size, np.uint8))
-    assert score.finish(["a", "b", "c", "d"]) == []
+    moments = reduce(score.merge, (score.observe(one, np.zeros(one.size, np.uint8)) for one in predictions))
+    assert score.finish(moments, ["a", "b", "c", "d"]) == []
     return score
 
 
@@ -145,8 +145,8 @@ def test_a_class_never_predicted_takes_the_pooled_statistics_and_is_named():
     values = torch.randn(3, 4, 4, generator=torch.Generator().manual_seed(0))
     values[2] -= 100
     score = SML()
-    score.observe(Prediction(CoarseMaps.covering(values, (16, 16))), np.zeros((16, 16), np.uint8))
-    notes = score.finish(["road", "car", "train"])
+    moments = score.observe(Prediction(CoarseMaps.covering(values, (16, 16))), np.zeros((16, 16), np.uint8))
+    notes = score.finish(moments, ["road", "car", "train"])
     assert len(notes) == 1 and notes[0].endswith(": train")
     largest = CoarseMaps.covering(values, (16, 16)).resized().amax(dim=0).double()
     assert score.mean_[2].item() == pytest.approx(largest.mean().item(), rel=1e-9)
@@ -158,18 +158,32 @@ def test_a_class_without_spread_keeps_its_mean():
     values[0, :, :4] = torch.tensor([1.0, 2.0, 3.0, 4.0])
     values[1, :, 4:] = 7.0
     score = SML()
-    score.observe(Prediction(CoarseMaps.covering(values, (2, 8))), np.zeros((2, 8), np.uint8))
-    notes = score.finish(["road", "sky"])
+    moments = score.observe(Prediction(CoarseMaps.covering(values, (2, 8))), np.zeros((2, 8), np.uint8))
+    notes = score.finish(moments, ["road", "sky"])
     assert notes == ["predicted with one value only, pooled deviation used: sky"]
     assert score.mean_.tolist() == [2.5, 7.0]
     assert score.deviation_[1].item() == pytest.approx(values.amax(dim=0).double().std().item())
 
 
+def test_a_class_without_spread_stays_one_wherever_its_images_come_from():
+    """Sums about the origins of several images leave a rest of rounding, which is no spread."""
+    score, size = SML(), (16, 16)
+    generator = torch.Generator().manual_seed(1)
+    first = torch.full((2, *size), -50.0)
+    first[0] = torch.rand(size, generator=generator) * 10
+    second = torch.full((2, *size), -50.0)
+    second[1] = 7.3
+    images = [Prediction(CoarseMaps.covering(values, size)) for values in (first, second, first, second)]
+    moments = reduce(score.merge, (score.observe(one, np.zeros(size, np.uint8)) for one in images))
+    assert score.finish(moments, ["road", "sky"]) == ["predicted with one value only, pooled deviation used: sky"]
+    assert score.mean_[1].item() == pytest.approx(7.3, rel=1e-7)
+
+
 def test_logits_all_the_same_cannot_be_standardised():
     score = SML()
-    score.observe(Prediction(CoarseMaps.covering(torch.zeros(2, 4, 4), (4, 4))), np.zeros((4, 4), np.uint8))
+    moments = score.observe(Prediction(CoarseMaps.covering(torch.zeros(2, 4, 4), (4, 4))), np.zeros((4, 4), np.uint8))
     with pytest.raises(ValueError, match="all the same"):
-        score.finish(["road", "sky"])
+        score.finish(moments, ["road", "sky"])
 
 
 def test_state_survives_saving():
