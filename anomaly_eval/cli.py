@@ -35,6 +35,7 @@ from anomaly_eval.options import (
     say,
 )
 from anomaly_eval.out_of_memory import is_out_of_memory
+from anomaly_eval.processes.launching import refuse_several_processes
 from anomaly_eval.processor import keep_freed_memory, prefer_fast_sort
 from anomaly_eval.report_commands import calibrate, grid, report
 from anomaly_eval.shipped import config_source
@@ -251,6 +252,7 @@ app.add_typer(datasets_app, name="datasets")
 
 @app.callback(invoke_without_command=True)
 def root(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
 ) -> None:
     """Evaluate anomaly segmentation."""
@@ -259,6 +261,8 @@ def root(
 
         Console().print(installed("gmmseg-anomaly"), highlight=False)
         raise typer.Exit
+    if context.invoked_subcommand is not None:
+        refuse_several_processes(context.invoked_subcommand)
 
 
 def spread_lists(arguments: Sequence[str]) -> list[str]:

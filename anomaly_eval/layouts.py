@@ -11,6 +11,8 @@ from pathlib import Path
 
 from anomaly_eval.errors import InputError
 
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""Characters that no name of a file may hold."""
 GRAMMAR = "{folder}, {variant}, {id}, {id:PATTERN}, {number}, * and a final .*"
 
 _TOKEN = re.compile(r"\{[^{}]*\}|[{}*]|[^{}*]+")
@@ -82,6 +84,8 @@ def parse_template(template: str, folder: str = "folder", variant: str = "varian
 
 def check_relative(path: str) -> None:
     """Raise ValueError unless a path consists of plain names, so that it stays below the data root."""
+    if CONTROL.search(path):
+        raise ValueError(f"{path!r} holds a control character")
     if "\\" in path or re.match(r"[A-Za-z]:", path):
         raise ValueError(f"{path!r} must be relative to the data root, with / between names")
     if any(level in ("", ".", "..") for level in path.split("/")):

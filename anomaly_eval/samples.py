@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -15,9 +14,8 @@ from numpy.typing import NDArray
 from anomaly_eval.cards import UNKNOWN, DatasetCard, Layout, load_card
 from anomaly_eval.errors import InputError
 from anomaly_eval.images import read_image, read_mask
-from anomaly_eval.layouts import Pairing, fill_template, pair_files
+from anomaly_eval.layouts import CONTROL, Pairing, fill_template, pair_files
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 DATA_VARIABLE = "GMMSEG_ANOMALY_DATA"
 """Environment variable that names the data root."""
 
@@ -262,13 +260,13 @@ def _unfit_name(path: Path) -> str:
     # Bytes that are not UTF-8 come as surrogates, which UTF-8 cannot encode.
     if any("\ud800" <= character <= "\udfff" for character in str(path)):
         return "is not UTF-8"
-    return "holds a control character" if _CONTROL.search(path.name) else ""
+    return "holds a control character" if CONTROL.search(path.name) else ""
 
 
 def _printable(text: object) -> str:
     """Write bytes that are not UTF-8 as \\udcff and control characters as \\x1b, which all terminals can show."""
     written = str(text).encode("utf-8", "backslashreplace").decode()
-    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], written)
+    return CONTROL.sub(lambda found: repr(found[0])[1:-1], written)
 
 
 def _read_bytes(path: Path) -> bytes:

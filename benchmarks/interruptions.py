@@ -24,8 +24,8 @@ from pathlib import Path
 from anomaly_eval.cli import main
 
 _MEASURES = ["--bootstrap", "200", "--seed", "1", "--per-image", "--components", "obstacle"]
-_KILLS_A_RUN, _LONGEST = 8, 0.4
-"""How often a run is killed before it may end, and after which share of the whole time at the latest."""
+_KILLS_A_RUN, _MOST_IMAGES, _SECONDS_MORE = 8, 8, 1.0
+"""How often a run is killed before it may end; after how many more images at the latest, and how much later."""
 _PICTURES = ["--save-scores", "--heatmaps", "2", "--figures"]
 
 
@@ -59,18 +59,35 @@ def content(out: Path) -> dict[str, bytes]:
     return same | {"results.json": json.dumps(results, sort_keys=True).encode()}
 
 
+def journal(out: Path) -> Path:
+    return out.parent / f".{out.name}.journal"
+
+
 def records(out: Path) -> dict[str, int]:
     """Return the records of an interrupted run by name, with the number of the file that holds each."""
-    folder = out.parent / f".{out.name}.journal" / "records"
+    folder = journal(out) / "records"
     return {path.relative_to(folder).as_posix(): path.stat().st_ino for path in folder.glob("*/*.safetensors")}
 
 
+def fitted(out: Path) -> str:
+    """Say how far the fit of an interrupted run is."""
+    states = {"statistics": "fitted", "sums": "amid the fit, sums kept"}
+    there = (text for name, text in states.items() if (journal(out) / f"{name}.safetensors").is_file())
+    return next(there, "nothing kept yet")
+
+
 def killed_again_and_again(words: list[str], out: Path, seconds: float, kills: int, draw: random.Random) -> int:
-    """Kill runs for one folder until one is faster, or they were killed so often; return how often they were."""
+    """Kill runs for one folder until one is faster, or they were killed so often; return how often they were.
+
+    Each is killed a moment after it has done a random number of images more, or after these seconds.
+    """
     for number in range(kills):
         before = records(out)
         pid = started(words)
-        time.sleep(draw.uniform(0, seconds))
+        deadline, images = time.monotonic() + seconds, len(before) + draw.randint(0, _MOST_IMAGES)
+        while len(records(out)) < images and time.monotonic() < deadline and not out.exists():
+            time.sleep(0.01)
+        time.sleep(draw.uniform(0, _SECONDS_MORE))
         os.kill(pid, signal.SIGKILL)
         code = ended(pid)
         after = records(out)
@@ -78,7 +95,8 @@ def killed_again_and_again(words: list[str], out: Path, seconds: float, kills: i
             return number
         lost = [name for name, file in before.items() if after.get(name, file) != file]
         assert not lost and (before.keys() <= after.keys() or out.exists()), f"records were lost: {lost}"
-        print(f"  killed with {len(after)} images done{', results published' if out.exists() else ''}", flush=True)
+        at = "published" if out.exists() else f"{len(after)} images done" if after else fitted(out)
+        print(f"  killed: {at}", flush=True)
         if out.exists():
             return number + 1
     return kills
@@ -88,14 +106,14 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--ckpt", required=True)
     parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--images", type=int, default=12, help="With anomalies; half as many have classes.")
+    parser.add_argument("--images", type=int, default=24, help="With anomalies; half as many have classes.")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
 
 def benchmark(given: argparse.Namespace, folder: Path) -> None:
     data, draw = folder / "data", random.Random(given.seed)
-    counts = ["--train", "2", "--val", str(given.images // 2), "--test", str(given.images)]
+    counts = ["--train", str(given.images), "--val", str(given.images // 2), "--test", str(given.images)]
     assert main(["datasets", "make", "synthetic_streets", "--out", str(data), *counts]) == 0
     sets = ["--dataset", "synthetic_streets", "synthetic_streets_classes:val"]
     sets += ["--fit-dataset", "synthetic_streets_classes:train", "--data-root", str(data)]
@@ -115,7 +133,7 @@ def benchmark(given: argparse.Namespace, folder: Path) -> None:
     while done < given.kills:
         out = folder / f"run{runs}"
         kills = min(given.kills - done, _KILLS_A_RUN)
-        done += killed_again_and_again(words(out), out, seconds * _LONGEST, kills, draw)
+        done += killed_again_and_again(words(out), out, seconds, kills, draw)
         code = ended(started(words(out)))
         assert code == 0 or out.exists(), f"the last run for {out.name} ended with {code}"
         differing = [name for name in whole.keys() | content(out).keys() if whole.get(name) != content(out).get(name)]

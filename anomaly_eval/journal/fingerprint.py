@@ -48,6 +48,7 @@ class Fingerprint(Record):
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
 
+_LONGEST = 300
 _MEANINGS = {
     "checkpoint_sha256": "the checkpoint",
     "config_sha256": "the config",
@@ -80,7 +81,7 @@ def differences(before: Fingerprint, now: Fingerprint) -> list[str]:
         for package in packages
         if before.versions.get(package) != now.versions.get(package)
     ]
-    return found
+    return [_in_a_sentence(difference) for difference in found]
 
 
 def _of_fit(before: DatasetFingerprint | None, now: DatasetFingerprint | None) -> list[str]:
@@ -121,3 +122,9 @@ def _written(value: object) -> str:
         return " ".join(map(str, value)) or "none"
     text = "none" if value is None else str(value)
     return text[:12] if len(text) == 64 and text.isalnum() else text
+
+
+def _in_a_sentence(text: str) -> str:
+    """Shorten text from a file that may hold anything, and write characters out that would break a line."""
+    shown = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    return shown if shown.isprintable() else repr(shown)[1:-1]

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from anomaly_eval.errors import InputError
+from anomaly_eval.layouts import CONTROL
 from anomaly_eval.maps.index import MapsIndex, SavedMap, read_index
 from anomaly_eval.maps.matching import check_complete, list_maps, listed, match
 from anomaly_eval.reports.file_names import file_names
 from anomaly_eval.reports.methods import of_run
 from anomaly_eval.results import FitRecord
 from anomaly_eval.samples import SampleSet
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ def open_folder(folder: Path, name: str | None, datasets: Sequence[SampleSet]) -
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
         raise InputError(f"{folder} {what}; give --score-maps a folder with score maps.")
-    if name is not None and (not name.strip() or _CONTROL.search(name)):
+    if name is not None and (not name.strip() or CONTROL.search(name)):
         raise InputError(f"--names gives {name!r}, which is no name; give one that tables can show.")
     found = read_index(folder)
     if found is not None:

@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from pydantic import Field, ValidationError
 
+from anomaly_eval.card_text import first_problem
 from anomaly_eval.errors import InputError
 from anomaly_eval.layouts import check_relative
 from anomaly_eval.regular_files import read_regular
@@ -17,7 +18,7 @@ SCORES_FOLDER, INDEX_FILE = "scores", "index.json"
 Precision = Literal["float32", "float16"]
 """What values are rounded to: float32 keeps every bit of a score, float16 three digits, up to 65504."""
 
-_MOST_BYTES = 1 << 30
+_MOST_BYTES, _LONGEST_REASON = 1 << 30, 500
 _KIND: Final = "gmmseg-anomaly score maps"
 
 
@@ -76,9 +77,8 @@ def _validated(path: Path, content: object) -> MapsIndex:
                 for one in files.values():
                     check_relative(one.file)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise InputError(f"{path} was not written by this version: {where}: {first['msg']}; save anew.") from error
+        raise InputError(f"{path} was not written by this version: {first_problem(error)}; save anew.") from error
     except ValueError as error:
-        raise InputError(f"{path} names a file outside its folder ({error}); save the score maps anew.") from error
+        reason = f"names a file outside its folder, or none ({str(error)[:_LONGEST_REASON]})"
+        raise InputError(f"{path} {reason}; save the score maps anew.") from error
     return index

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from anomaly_eval.card_text import first_problem
 from anomaly_eval.errors import InputError
 from anomaly_eval.metrics.components import TRACKS
 from anomaly_eval.outputs import RESULTS_FILE
@@ -59,10 +60,7 @@ def read_run(folder: Path) -> Results:
     try:
         results = Results.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part)[:100] for part in first["loc"])
-        where = where if where.isprintable() else repr(where)
-        raise InputError(f"{path} was not written by this tool: {where}: {first['msg']}; evaluate anew.") from error
+        raise InputError(f"{path} was not written by this tool: {first_problem(error)}; evaluate anew.") from error
     _check_consistent(results, path)
     return results
 

@@ -17,13 +17,17 @@ from anomaly_eval.cards import load_card
 from anomaly_eval.distributions import CURVES_FILE, HISTOGRAMS_FILE, read_distributions
 from anomaly_eval.errors import InputError
 from anomaly_eval.images import read_mask
+from anomaly_eval.journal.fingerprint import differences
+from anomaly_eval.maps.index import read_index
 from anomaly_eval.reports.combining import read_run
 from anomaly_eval.samples import scan_samples
 from tests.anomaly_eval.fuzzing.png_files import png_of
 from tests.anomaly_eval.fuzzing.readers import only_input_errors
 from tests.anomaly_eval.fuzzing.test_checkpoints import SMALL, bytes_of, classes_and_config, good, load, segment
+from tests.anomaly_eval.fuzzing.test_records import FINGERPRINT
 from tests.anomaly_eval.fuzzing.test_results import FILES
 from tests.anomaly_eval.fuzzing.test_results import TREE as RESULTS
+from tests.anomaly_eval.fuzzing.test_score_maps import INDEX
 from tests.anomaly_eval.fuzzing.test_statistics import METADATA, TENSORS, use, written_as
 from tests.anomaly_eval.hostile.bench import ANOMALY_CARD
 
@@ -201,3 +205,27 @@ def test_masks_compressed_with_loss(tmp_path: Path, options: dict[str, Any]) -> 
 def test_lossless_webp_is_a_mask(tmp_path: Path) -> None:
     Image.new("RGB", (3, 2), (7, 7, 7)).save(tmp_path / "mask.webp", lossless=True)
     np.testing.assert_array_equal(read_mask(tmp_path / "mask.webp"), np.full((2, 3), 7))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda index: index.update({"\x1f": 1}),
+        lambda index: index.update({"a" * 5000: 1}),
+        lambda index: index["maps"]["own"]["sml"]["0"].update(file="\0"),
+        lambda index: index["maps"]["own"]["sml"]["0"].update(file="../" + "a" * 5000),
+    ],
+)
+def test_an_index_of_score_maps_that_breaks_the_lines_of_a_message(tmp_path: Path, change: Any) -> None:
+    index = json.loads(INDEX.model_dump_json())
+    change(index)
+    (tmp_path / "index.json").write_text(json.dumps(index))
+    with pytest.raises(InputError) as caught:
+        read_index(tmp_path)
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("value", ["\x1f", "a" * 5000])
+def test_what_an_interrupted_run_says_of_itself_stays_in_its_line(value: str) -> None:
+    found = differences(FINGERPRINT.model_copy(update={"checkpoint_sha256": value, "resize": value}), FINGERPRINT)
+    assert len(found) == 2 and all(text.isprintable() and len(text) < 500 for text in found)

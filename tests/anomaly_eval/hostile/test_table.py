@@ -10,12 +10,23 @@ import pytest
 
 from anomaly_eval.cli import main
 from tests.anomaly_eval.commands import assert_refused
-from tests.anomaly_eval.hostile import cards, checkpoints, images, labels, outputs, places, results, statistics
+from tests.anomaly_eval.hostile import (
+    cards,
+    checkpoints,
+    images,
+    journals,
+    labels,
+    outputs,
+    places,
+    results,
+    score_maps,
+    statistics,
+)
 from tests.anomaly_eval.hostile.bench import Bench, Prepare, Row, copy_of, draw
 
 README = Path(__file__).parents[3] / "README.md"
 HEADING = "## Hostile and broken files"
-MODULES = (checkpoints, cards, images, labels, places, statistics, results, outputs)
+MODULES = (checkpoints, cards, images, labels, places, statistics, score_maps, results, outputs, journals)
 ROWS: list[Row] = [row for module in MODULES for row in module.ROWS]
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from anomaly_eval.cli import main
 from tests.anomaly_eval.commands import assert_refused
 from tests.anomaly_eval.journal.killing import MEASURES, content, run
 
@@ -105,3 +106,13 @@ def test_what_several_processes_need_is_told(evaluate, monkeypatch):
     monkeypatch.delenv("WORLD_SIZE")
     assert_refused(evaluate("--scores", "msp", "--launcher", "pytorch"), "needs torchrun", "eval")
     assert_refused(evaluate("--scores", "msp", "--launcher", "slurm"), "needs SLURM", "eval")
+
+
+def test_commands_that_do_not_share_their_work_are_not_started_several_times(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    code = main(["demo", "--quick", "--out", str(tmp_path / "demo")])
+    assert_refused((code, "", capsys.readouterr().err), "demo does not share its work", "without torchrun")
+    assert not (tmp_path / "demo").exists()
+    monkeypatch.setenv("WORLD_SIZE", "two")
+    code = main(["demo", "--quick", "--out", str(tmp_path / "demo")])
+    assert_refused((code, "", capsys.readouterr().err), "WORLD_SIZE is 'two' instead of a number")

@@ -1,0 +1,85 @@
+"""Whatever an interrupted run left, it is what was written, or it is of no use: never something else."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.numpy import load, save
+
+from anomaly_eval.journal.fingerprint import DatasetFingerprint, Fingerprint, differences
+from anomaly_eval.journal.folder import JournalFolder
+from anomaly_eval.journal.record import RecordOf, UnusableRecordError, decode_record, encode_record
+from tests.anomaly_eval.fuzzing.readers import ODD_TEXT, damaged, examples, only_input_errors, rearranged
+
+OF = RecordOf(run="r" * 64, dataset="own", id="0", image_sha256="a" * 64, label_sha256="b" * 64)
+ARRAYS = {
+    "msp": np.random.default_rng(0).standard_normal((5, 7)).astype(np.float32),
+    "counts": np.arange(9, dtype=np.int64).reshape(3, 3),
+}
+VALID = encode_record(OF, ARRAYS)
+FINGERPRINT = Fingerprint(
+    checkpoint_sha256="a" * 64,
+    config_sha256="b" * 64,
+    resize="native",
+    inference="whole",
+    protocol="card",
+    device="cpu",
+    window_batch=4,
+    threads=1,
+    processor="some",
+    scores=["msp"],
+    statistics_sha256=None,
+    fit=None,
+    datasets=[DatasetFingerprint(spec="own", layout="flat", card_sha256="c" * 64, ids=["0", "1"])],
+    versions={"torch": "2"},
+)
+
+
+def check(content: bytes) -> None:
+    """Decode a record: it holds what was written, or it is refused."""
+    with only_input_errors():
+        try:
+            found = decode_record(content, OF)
+        except UnusableRecordError:
+            return
+        assert list(found) == list(ARRAYS)
+        for name, values in ARRAYS.items():
+            assert found[name].dtype == values.dtype and found[name].tobytes() == values.tobytes()
+
+
+@given(content=damaged([VALID]))
+@examples(500)
+def test_damaged_records(content: bytes) -> None:
+    check(content)
+
+
+@given(data=st.data())
+@examples(200)
+def test_records_with_other_metadata(data: st.DataObject) -> None:
+    length = int.from_bytes(VALID[:8], "little")
+    metadata = json.loads(VALID[8 : 8 + length])["__metadata__"]
+    metadata[data.draw(st.sampled_from([*sorted(metadata), "more"]))] = data.draw(ODD_TEXT)
+    if data.draw(st.booleans()):
+        del metadata[data.draw(st.sampled_from(sorted(metadata)))]
+    check(save(load(VALID), metadata=metadata))
+
+
+@given(data=st.data())
+@examples(300)
+def test_fingerprints_of_any_kind_are_told_from_this_one(data: st.DataObject) -> None:
+    whole = FINGERPRINT.model_dump_json()
+    tree = rearranged(json.loads(whole)).map(lambda tree: json.dumps(tree).encode())
+    content = data.draw(st.one_of(tree, damaged([whole.encode()])))
+    with tempfile.TemporaryDirectory() as place, only_input_errors():
+        folder = JournalFolder(Path(place) / "out")
+        folder.path.mkdir()
+        (folder.path / "run.json").write_bytes(content)
+        found = folder.fingerprint()
+        if found is not None and found != FINGERPRINT:
+            assert differences(found, FINGERPRINT)
+            folder.begin(FINGERPRINT, overwrite=False)
