@@ -18,7 +18,7 @@ from anomaly_eval.journal.record import Arrays
 from anomaly_eval.labels import VOID
 from anomaly_eval.metrics.closed_set import ClosedSetMetrics, ClosedSetState, confusion_matrix
 from anomaly_eval.passes import Compute, Passes
-from anomaly_eval.prediction import Segmenter, refuse_non_finite
+from anomaly_eval.prediction import Segmenter, predict
 from anomaly_eval.protocol import ProtocolChoice
 from anomaly_eval.resizing import CoarseMaps
 from anomaly_eval.results import ClosedSetClassRow, ClosedSetRow, DatasetRecord
@@ -86,8 +86,7 @@ def count_computation(segmenter: Segmenter, samples: SampleSet, choice: Protocol
 
     def compute(sample: Sample, image: NDArray[np.uint8], label: NDArray[np.uint8]) -> Arrays:
         with clock.section("forward"), torch.inference_mode():
-            prediction = tested(image)
-            refuse_non_finite(prediction, sample.image)
+            prediction = predict(tested, image, sample.image)
         with clock.section("metrics"):
             predicted = predicted_classes(prediction.logits)
             return {_COUNTS: confusion_matrix(predicted, label, len(segmenter.classes))}

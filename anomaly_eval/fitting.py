@@ -20,7 +20,7 @@ from anomaly_eval.journal.record import Arrays
 from anomaly_eval.journal.run import RunJournal
 from anomaly_eval.network import NetworkRequest
 from anomaly_eval.passes import Compute, Passes
-from anomaly_eval.prediction import Segmenter, refuse_non_finite
+from anomaly_eval.prediction import Segmenter, predict
 from anomaly_eval.processes.team import Team, wait_for_others
 from anomaly_eval.results import FitRecord
 from anomaly_eval.samples import Sample, SampleSet, find_dataset
@@ -168,8 +168,7 @@ def _moments_of(segmenter: Segmenter, scores: Sequence[FittedScore], clock: Cloc
 
     def compute(sample: Sample, image: NDArray[np.uint8], label: NDArray[np.uint8]) -> Arrays:
         with clock.section("fit"), torch.inference_mode():
-            prediction = segmenter(image)
-            refuse_non_finite(prediction, sample.image)
+            prediction = predict(segmenter, image, sample.image)
             return _arrays({score.name: score.observe(prediction, label) for score in scores})
 
     return compute

@@ -18,7 +18,7 @@ from anomaly_eval.labels import VOID
 from anomaly_eval.network import NetworkRequest
 from anomaly_eval.outputs import write_atomically
 from anomaly_eval.posterior import PosteriorSample
-from anomaly_eval.prediction import refuse_non_finite
+from anomaly_eval.prediction import predict
 from anomaly_eval.progress import progress_bar
 from anomaly_eval.reading import read_ahead
 from anomaly_eval.results import FitRecord
@@ -95,8 +95,7 @@ def run_fit_mixtures(request: MixtureRequest, console: Console) -> MixtureReport
     reservoir = ClassReservoir(len(segmenter.classes), request.pixels_per_class, request.seed)
     with torch.inference_mode(), progress_bar(console, f"features of {samples.spec}", len(samples.samples)) as advance:
         for number, (sample, image, label) in enumerate(read_ahead(samples, Clock())):
-            prediction = segmenter(image)
-            refuse_non_finite(prediction, sample.image)
+            prediction = predict(segmenter, image, sample.image)
             maps = prediction.features
             if maps is None:
                 raise InputError(f"the network {segmenter.checkpoint.path} gives no features.")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from anomaly_eval.clock import Clock
-from anomaly_eval.prediction import Prediction, Segmenter, refuse_non_finite
+from anomaly_eval.prediction import Prediction, Segmenter, predict
 from anomaly_eval.progress import progress_bar
 from anomaly_eval.reading import read_ahead
 from anomaly_eval.samples import SampleSet
@@ -26,7 +26,6 @@ def predictions(
     with progress_bar(console, title, len(samples.samples)) as advance:
         for sample, image, label in read_ahead(samples, clock):
             with clock.section("forward"), torch.inference_mode():
-                prediction = segmenter(image)
-                refuse_non_finite(prediction, sample.image)
+                prediction = predict(segmenter, image, sample.image)
             yield label, prediction
             advance()

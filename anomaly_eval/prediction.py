@@ -38,7 +38,20 @@ class Prediction:
         return self.logits.size
 
 
-def refuse_non_finite(prediction: Prediction, image: Path) -> None:
+def predict(segmenter: Segmenter, image: NDArray[np.uint8], path: Path) -> Prediction:
+    """Return the prediction of an image (height, width, 3); raises InputError, which names its file, without one.
+
+    That is where the network cannot process it, and where it gives NaN or an infinity.
+    """
+    try:
+        prediction = segmenter(image)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    _refuse_non_finite(prediction, path)
+    return prediction
+
+
+def _refuse_non_finite(prediction: Prediction, image: Path) -> None:
     """Raise InputError where a map of the prediction holds NaN or an infinity; `image` is named."""
     for field in fields(prediction):
         maps: CoarseMaps | None = getattr(prediction, field.name)

@@ -18,7 +18,7 @@ from anomaly_eval.figures.grid_networks import NamedNetwork
 from anomaly_eval.metrics.closed_set import ClosedSetState
 from anomaly_eval.metrics.errors import NothingToMeasureError
 from anomaly_eval.metrics.per_image import PerImageState
-from anomaly_eval.prediction import Prediction, Segmenter, refuse_non_finite
+from anomaly_eval.prediction import predict
 from anomaly_eval.reading import Loaded
 from anomaly_eval.reports.methods import method_name
 from anomaly_eval.samples import Sample
@@ -118,7 +118,7 @@ class ClassRows:
 
     def _predicted(self, network: NamedNetwork, sample: Sample, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         with torch.inference_mode():
-            return predicted_classes(_predict(network.segmenter, sample, image).logits)
+            return predicted_classes(predict(network.segmenter, image, sample.image).logits)
 
 
 def one_line(title: str) -> str:
@@ -126,18 +126,12 @@ def one_line(title: str) -> str:
     return title.replace("\n", ": ")
 
 
-def _predict(segmenter: Segmenter, sample: Sample, image: NDArray[np.uint8]) -> Prediction:
-    prediction = segmenter(image)
-    refuse_non_finite(prediction, sample.image)
-    return prediction
-
-
 def _maps(
     network: NamedNetwork, scores: Sequence[Score], sample: Sample, image: NDArray[np.uint8]
 ) -> dict[str, NDArray[np.float32]]:
     """Return the score maps (height, width) by score name."""
     with torch.inference_mode():
-        maps = score_maps(_predict(network.segmenter, sample, image), scores)
+        maps = score_maps(predict(network.segmenter, image, sample.image), scores)
         return {name: values.cpu().numpy() for name, values in maps.items()}
 
 

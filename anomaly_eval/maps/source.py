@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from anomaly_eval.clock import Clock
-from anomaly_eval.prediction import Segmenter, refuse_non_finite
+from anomaly_eval.prediction import Segmenter, predict
 from anomaly_eval.results import Origin
 from anomaly_eval.samples import Sample, SampleSet
 from anomaly_eval.scores import Score, score_maps
@@ -53,9 +53,8 @@ class NetworkScores:
         """Run the network and return its score maps (height, width) on the CPU."""
         with torch.inference_mode():
             with clock.section("forward"):
-                prediction = self.segmenter(image)
+                prediction = predict(self.segmenter, image, sample.image)
             with clock.section("scores"):
-                refuse_non_finite(prediction, sample.image)
                 maps = score_maps(prediction, self.scores)
                 return {name: values.cpu().numpy() for name, values in maps.items()}
 
