@@ -15,7 +15,6 @@ from anomaly_eval.benchmark import AnomalyFindings, evaluate_dataset, every, sco
 from anomaly_eval.clock import Clock
 from anomaly_eval.closed_set import count_computation, evaluate_closed_set
 from anomaly_eval.distributions import distributions_csv
-from anomaly_eval.errors import InputError
 from anomaly_eval.journal.folder import JournalFolder
 from anomaly_eval.journal.run import RunJournal
 from anomaly_eval.maps.disk import MapsOnDisk
@@ -52,8 +51,6 @@ def run_evaluation(request: EvaluationRequest, console: Console, team: Team | No
     """
     clock = Clock()
     started = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    if team is not None and not request.journal:
-        raise InputError("several processes exchange what they find through the journal; leave out --no-journal.")
     with clock.section("input"):
         inputs = find_inputs(request)
         maps = None if request.maps is None else MapsOnDisk(request.maps, inputs.datasets)

@@ -18,6 +18,7 @@ from anomaly_eval.journal.fit import FitJournal
 from anomaly_eval.journal.folder import JournalFolder
 from anomaly_eval.journal.record import Arrays
 from anomaly_eval.journal.run import RunJournal
+from anomaly_eval.leftovers import remove_partial_files
 from anomaly_eval.network import NetworkRequest
 from anomaly_eval.passes import Compute, Passes
 from anomaly_eval.prediction import Segmenter, predict
@@ -48,14 +49,17 @@ def run_fit(request: FitRequest, console: Console, team: Team | None = None) -> 
 
     A run that was interrupted goes on from its journal; see `anomaly_eval.journal`.
     """
-    if team is not None and not request.journal:
-        raise InputError("several processes exchange what they find through the journal; leave out --no-journal.")
-    check_out(request.out, request.overwrite)
     samples = find_dataset(request.dataset, request.data_root)
     folder = JournalFolder(request.out, fit_set=samples)
+    folder.sweep_copied()
+    check_out(request.out, request.overwrite)
     with folder.locked():
-        segmenter, scores, records = _fitted(request, folder, samples, console, team)
-        save_statistics(request.out, segmenter.describe(), scores, records)
+        remove_partial_files(folder.target)
+        with RunJournal(folder, console, wanted=request.journal, team=team) as journal:
+            segmenter, scores, records = _fitted(request, samples, console, journal)
+            # Hours may have passed since the first check.
+            check_out(request.out, request.overwrite)
+            save_statistics(request.out, segmenter.describe(), scores, records)
         if team is not None:
             wait_for_others(team, console)
         if request.journal:
@@ -65,20 +69,21 @@ def run_fit(request: FitRequest, console: Console, team: Team | None = None) -> 
 
 def contribute_to_fit(request: FitRequest, team: Team) -> None:
     """Do a share of a fit that the first process of a team collects; raises InputError as it does."""
-    samples = find_dataset(request.dataset, request.data_root)
-    _fitted(request, JournalFolder(request.out, fit_set=samples), samples, Console(quiet=True), team)
+    samples, console = find_dataset(request.dataset, request.data_root), Console(quiet=True)
+    with RunJournal(JournalFolder(request.out, fit_set=samples), console, wanted=request.journal, team=team) as journal:
+        _fitted(request, samples, console, journal)
 
 
 def _fitted(
-    request: FitRequest, folder: JournalFolder, samples: SampleSet, console: Console, team: Team | None
+    request: FitRequest, samples: SampleSet, console: Console, journal: RunJournal
 ) -> tuple[Segmenter, list[FittedScore], dict[str, FitRecord]]:
     """Load the network and fit the scores, or do a share of it."""
-    with RunJournal(folder, console, wanted=request.journal, team=team) as journal:
-        segmenter = request.network.load()
-        scores = _chosen(request, segmenter)
+    segmenter = request.network.load()
+    scores = _chosen(request, segmenter)
+    if journal.wanted:
         fingerprint = fingerprint_of(request.network, segmenter, scores, fit_set=samples)
         journal.begin(fingerprint, request.overwrite, [], samples)
-        return segmenter, scores, fit_scores(segmenter, samples, scores, console, Clock(), journal.fit)
+    return segmenter, scores, fit_scores(segmenter, samples, scores, console, Clock(), journal.fit)
 
 
 def _chosen(request: FitRequest, segmenter: Segmenter) -> list[FittedScore]:
@@ -152,7 +157,8 @@ def fit_scores(
 
     passes.first(_from(samples, done), f"fitting on {samples.spec}", compute, take)
     with clock.section("fit"):
-        records = _records(segmenter, samples, scores, moments, classes)
+        known_files = None if journal is None else journal.files_sha256
+        records = _records(segmenter, samples, scores, moments, classes, known_files)
     if journal is not None:
         journal.finish(model, scores, records)
     return records
@@ -208,9 +214,10 @@ def _records(
     scores: Sequence[FittedScore],
     moments: Mapping[str, Moments],
     classes: Sequence[str],
+    files_sha256: str | None,
 ) -> dict[str, FitRecord]:
-    """Finish the scores and say what they learnt from."""
-    files = samples.files_sha256()
+    """Finish the scores and say what they learnt from, from files of a hash that may be known."""
+    files = files_sha256 or samples.files_sha256()
     records = {}
     for score in scores:
         try:

@@ -67,16 +67,17 @@ def of_network(
     for samples in closed_sets:
         check_same_classes(samples, segmenter.classes)
     scores = _scores(request, segmenter) if len(closed_sets) < len(inputs.datasets) else []
-    fingerprint = fingerprint_of(
-        request.network,
-        segmenter,
-        scores,
-        datasets=inputs.datasets,
-        fit_set=inputs.fit_set,
-        statistics=request.statistics,
-        protocol=request.protocol or "card",
-    )
-    journal.begin(fingerprint, request.overwrite, inputs.datasets, inputs.fit_set)
+    if journal.wanted:
+        fingerprint = fingerprint_of(
+            request.network,
+            segmenter,
+            scores,
+            datasets=inputs.datasets,
+            fit_set=inputs.fit_set,
+            statistics=request.statistics,
+            protocol=request.protocol or "card",
+        )
+        journal.begin(fingerprint, request.overwrite, inputs.datasets, inputs.fit_set)
     fits = _fit(scores, segmenter, inputs.fit_set, request.statistics, console, clock, journal)
     fits |= fits_of_network(segmenter, scores)
     scores, warnings = _drop_unfitted(scores)

@@ -22,7 +22,7 @@ class DatasetFingerprint(Record):
 class Fingerprint(Record):
     """All that an image's record depends on, apart from the bytes of its own files."""
 
-    format: int = 1
+    format: int = 2
     checkpoint_sha256: str
     config_sha256: str
     resize: str
@@ -87,9 +87,9 @@ def differences(before: Fingerprint, now: Fingerprint) -> list[str]:
 def _of_fit(before: DatasetFingerprint | None, now: DatasetFingerprint | None) -> list[str]:
     if before is None or now is None:
         specs = [one.spec if one is not None else "none" for one in (before, now)]
-        return [] if before is now else [f"--fit-dataset was {specs[0]} and is {specs[1]}"]
+        return [] if before is now else [f"the dataset that is fitted on was {specs[0]} and is {specs[1]}"]
     if before.spec != now.spec:
-        return [f"--fit-dataset was {before.spec} and is {now.spec}"]
+        return [f"the dataset that is fitted on was {before.spec} and is {now.spec}"]
     return _of_dataset(before, now)
 
 

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from anomaly_eval.errors import InputError
+from anomaly_eval.journal.fingerprint import Fingerprint
 from anomaly_eval.journal.folder import JournalFolder
 from anomaly_eval.journal.record import Arrays, RecordOf, UnusableRecordError, decode_record, encode_record
 from anomaly_eval.journal.records import Records
-from anomaly_eval.journal.waiting import wait_for
+from anomaly_eval.journal.waiting import not_shared, wait_for
 from anomaly_eval.outputs import write_atomically
 from anomaly_eval.processes.team import Team
 from anomaly_eval.regular_files import read_regular
@@ -21,7 +22,7 @@ from anomaly_eval.scores import FittedScore
 from anomaly_eval.statistics_files import load_statistics, save_statistics
 
 _EVERY = 2.0
-"""Seconds of work that an interruption may cost."""
+"""Seconds until records of images are replaced by their sum, which takes less space."""
 _START, _KNOWN, _FITTED = "start", "known", "fitted"
 _IMAGES = "images"
 
@@ -32,20 +33,23 @@ class FitJournal:
     def __init__(
         self,
         folder: JournalFolder,
-        run: str,
+        fingerprint: Fingerprint,
         samples: SampleSet,
         say: Callable[[str], None],
         warn: Callable[[str], None],
         team: Team | None,
-        records: Records | None,
+        records: Records,
+        records_of_images: Records,
     ) -> None:
-        """Take the folder, the hash of the run's fingerprint, the images, and what to tell; with others also records.
+        """Take the folder, the run's fingerprint, the images that are fitted on, and what to tell.
 
-        records: where the processes of a team leave each other what an image adds.
+        records: where each of them leaves what it adds. records_of_images: those that depend on the fit.
         """
         self.team, self.records = team, records
+        self.files_sha256 = fingerprint.fit.files_sha256 if fingerprint.fit is not None else None
         self._folder, self._samples, self._say, self._warn = folder, samples, say, warn
-        self._of = RecordOf(run=run, dataset=samples.spec, id="", image_sha256="", label_sha256="")
+        self._dependent = records_of_images
+        self._of = RecordOf(run=fingerprint.sha256, dataset=samples.spec, id="", image_sha256="", label_sha256="")
         self._writing, self._last, self._dropped = True, time.monotonic(), 0
 
     def known(self, model: ModelRecord, scores: Sequence[FittedScore]) -> dict[str, FitRecord] | None:
@@ -61,8 +65,10 @@ class FitJournal:
     def begin(self) -> tuple[int, Arrays]:
         """Return how many images are added up already, and their sums, which are empty where there are none."""
         done, sums = self._read_sums()
-        if done:
-            self._say(f"goes on: {done} of {len(self._samples.samples)} images of {self._samples.spec} are fitted on")
+        samples = self._samples.samples
+        known = done + sum(self.records.folder.file(self._samples.spec, one.id).is_file() for one in samples[done:])
+        if known:
+            self._say(f"goes on: {known} of {len(samples)} images of {self._samples.spec} are fitted on")
         if self.team is not None:
             self.team.say(_START, str(done))
         self._dropped = done
@@ -82,12 +88,10 @@ class FitJournal:
             write_atomically(self._folder.sums, encode_record(self._of, arrays))
         except InputError as error:
             self._writing = False
-            self._warn(f"the sums of the fit cannot be kept ({error}): an interruption loses them.")
+            self._warn(f"what images add up to cannot be kept ({error})")
             return
-        if self.records is not None:
-            for sample in self._samples.samples[self._dropped : done]:
-                self.records.drop(self._samples, sample)
-        self._last, self._dropped = time.monotonic(), done
+        self._last = time.monotonic()
+        self._drop_until(done)
 
     def finish(self, model: ModelRecord, scores: Sequence[FittedScore], fits: Mapping[str, FitRecord]) -> None:
         """Keep what the scores learnt; raises InputError where it cannot be written and other processes need it."""
@@ -96,7 +100,10 @@ class FitJournal:
         except InputError as error:
             if self.team is not None:
                 raise
-            self._warn(f"what was fitted cannot be kept ({error}): an interruption loses it.")
+            self._dependent.stop(str(error))
+            return
+        # One by one, as another process may be about to write into the same folder.
+        self._drop_until(len(self._samples.samples))
         self._folder.drop_sums()
         if self.team is not None:
             self.team.say(_FITTED, "yes")
@@ -105,8 +112,15 @@ class FitJournal:
         """Load, as another process than the first, what that one knows or fits now."""
         if fitted_now and self.team is not None:
             self.team.hear(_FITTED)
-        wait_for(self._folder.statistics.is_file)
+        if not wait_for(self._folder.statistics.is_file):
+            raise not_shared(self._folder.path)
         return load_statistics(self._folder.statistics, model, scores)
+
+    def _drop_until(self, done: int) -> None:
+        """Delete the records of the first images, which are in the sums."""
+        for sample in self._samples.samples[self._dropped : done]:
+            self.records.drop(self._samples, sample)
+        self._dropped = max(self._dropped, done)
 
     def _read_statistics(self, model: ModelRecord, scores: Sequence[FittedScore]) -> dict[str, FitRecord] | None:
         if not self._folder.statistics.is_file():
@@ -126,6 +140,6 @@ class FitJournal:
             return 0, {}
         except (OSError, UnusableRecordError) as error:
             reason = f"cannot be read ({error.strerror})" if isinstance(error, OSError) else str(error)
-            self._warn(f"the sums of the fit on {self._samples.spec}: {reason}; fitting begins anew.")
+            self._warn(f"what the images of {self._samples.spec} add up to {reason}; fitting begins anew.")
             return 0, {}
         return int(arrays.pop(_IMAGES)[0]), arrays

@@ -81,6 +81,17 @@ class JournalFolder:
                 if published:
                     self.delete()
 
+    def sweep_copied(self) -> None:
+        """Delete the journal of a fit that was killed after its file had its name; raises as `locked` does."""
+        copied = False
+        with suppress(OSError):
+            copied = self.statistics.read_bytes() == self.target.read_bytes()
+        if self.path.is_dir() and (copied or not self.holds_work):
+            # What holds no work goes with the lock.
+            with self.locked():
+                if copied:
+                    self.delete()
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other runs away from the output folder; a folder without any work in it is removed in the end.
@@ -150,15 +161,14 @@ class JournalFolder:
         self._deleted = True
 
     def drop_sums(self) -> None:
-        """Delete what a fit leaves that is over or begins anew; what cannot be deleted stays."""
-        self.fit_records.drop()
+        """Delete the sums of a fit that is over; what cannot be deleted stays."""
         with suppress(OSError):
             self.sums.unlink(missing_ok=True)
 
     def _clear(self) -> None:
         """Delete the records before what says whose they are."""
         self.records.drop()
-        self.drop_sums()
+        self.fit_records.drop()
         for name in (_STATISTICS, _SUMS, _RUN, _TOKEN, _PUBLICATION):
             (self.path / name).unlink(missing_ok=True)
             # What `write_atomically` was killed at.

@@ -108,7 +108,7 @@ class Records:
             return None
         except (OSError, UnusableRecordError) as error:
             reason = f"cannot be read ({error.strerror})" if isinstance(error, OSError) else str(error)
-            self._warn(f"the record of {of.id} ({of.dataset}) {reason}; the image is evaluated again.")
+            self._warn(f"the record of {of.id} ({of.dataset}) {reason}; the image is looked at again.")
             return None
 
     def _write(self, path: Path, of: RecordOf, arrays: Arrays) -> None:

@@ -1,4 +1,4 @@
-"""The journal of one evaluation while it runs: begun, gone on with, and kept where the run does not end well."""
+"""The journal of one run while it lasts: begun, gone on with, and kept where the run does not end well."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from anomaly_eval.journal.fit import FitJournal
 from anomaly_eval.journal.folder import JournalFolder, UnwritableError
 from anomaly_eval.journal.record_folder import RecordFolder
 from anomaly_eval.journal.records import Records
-from anomaly_eval.journal.waiting import wait_for
+from anomaly_eval.journal.waiting import not_shared, wait_for
 from anomaly_eval.outputs import write_atomically
 from anomaly_eval.processes.team import Team
 from anomaly_eval.samples import SampleSet
@@ -33,10 +33,16 @@ class RunJournal:
     def __init__(
         self, folder: JournalFolder, console: Console, *, wanted: bool = True, team: Team | None = None
     ) -> None:
-        """Take the folder, where to tell what happens, whether to keep anything, and the other processes, if any."""
+        """Take the folder, where to tell what happens, whether to keep anything, and the other processes, if any.
+
+        Raises InputError where there are others and nothing is to be kept.
+        """
+        if team is not None and not wanted:
+            raise InputError("several processes exchange what they find through the journal; leave out --no-journal.")
         self.records: Records | None = None
         self.fit: FitJournal | None = None
-        self._folder, self._console, self._wanted, self._team = folder, console, wanted, team
+        self.wanted = wanted
+        self._folder, self._console, self._team = folder, console, team
         self._stack = ExitStack()
 
     def __enter__(self) -> RunJournal:
@@ -66,7 +72,7 @@ class RunJournal:
         Raises InputError where the journal is of another run, as `JournalFolder.begin` does, and, with several
         processes, where it cannot be written or is not the same for all.
         """
-        if not self._wanted:
+        if not self.wanted:
             return
         if self._team is not None and not self._team.first:
             self._join(fingerprint, self._team)
@@ -83,15 +89,18 @@ class RunJournal:
                     raise InputError(str(error)) from error
                 self._warn(f"there is no journal ({error}) an interruption loses what is done.")
                 return
-        run = fingerprint.sha256
-        self.records = self._records(self._folder.records, run)
+        self.records = self._records(self._folder.records, fingerprint)
         if fit_set is not None:
-            shared = None if self._team is None else self._records(self._folder.fit_records, run)
-            self.fit = FitJournal(self._folder, run, fit_set, self._say, self._warn, self._team, shared)
+            of_fit = self._records(self._folder.fit_records, fingerprint)
+            self.fit = FitJournal(
+                self._folder, fingerprint, fit_set, self._say, self._warn, self._team, of_fit, self.records
+            )
 
-    def _records(self, folder: RecordFolder, run: str) -> Records:
+    def _records(self, folder: RecordFolder, fingerprint: Fingerprint) -> Records:
         rank = self._team.rank if self._team is not None else 0
-        return self._stack.enter_context(Records(folder, run, self._warn, writer=rank, needed=self._team is not None))
+        return self._stack.enter_context(
+            Records(folder, fingerprint.sha256, self._warn, writer=rank, needed=self._team is not None)
+        )
 
     def _share(self, team: Team) -> None:
         """Tell the others where the journal is, in a way that shows whether it is the same for them."""
@@ -106,14 +115,11 @@ class RunJournal:
         """Find the journal that the first process began; raises InputError where it is not to be seen, or differs."""
         token = team.hear(_BEGUN)
         if not wait_for(lambda: self._folder.token.is_file() and self._folder.token.read_text() == token):
-            raise InputError(
-                f"it does not see the journal {self._folder.path} of the first process; all processes need the same "
-                f"--out, on a disk that they share."
-            )
+            raise not_shared(self._folder.path)
         begun = self._folder.fingerprint()
         changed = differences(begun, fingerprint) if begun is not None else ["the journal cannot be read"]
         if changed:
-            raise InputError(f"it would evaluate something else than the first process: {'; '.join(changed[:3])}.")
+            raise InputError(f"it would do something else than the first process: {'; '.join(changed[:3])}.")
 
     def _say(self, text: str) -> None:
         self._console.print(escape(text), highlight=False, soft_wrap=True)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
+
+from anomaly_eval.errors import InputError
 
 _SHARED_AFTER, _POLL = 15.0, 0.1
 """Seconds after which a file that another process wrote must be seen on a shared disk."""
@@ -17,3 +20,11 @@ def wait_for(there: Callable[[], bool]) -> bool:
             return False
         time.sleep(_POLL)
     return True
+
+
+def not_shared(journal: Path) -> InputError:
+    """Say that what the first process wrote is not to be seen."""
+    return InputError(
+        f"it does not see the journal {journal} of the first process; all processes need the same --out, on a disk "
+        f"that they share."
+    )

@@ -24,7 +24,7 @@ BEAT, PATIENCE, GRACE = 1.0, 30.0, 15.0
 not notice is ended."""
 _CONNECTING = timedelta(seconds=60)
 _POLL = 0.1
-_TOLD = 10.0
+_TOLD, _HEARD = 10.0, 20.0
 
 
 class FailedElsewhereError(InputError):
@@ -46,6 +46,7 @@ class Team:
         # All hear of a failure from the first process, so that signs of life do not grow with the square of the size.
         self._watched = [other for other in range(size) if other != rank] if rank == 0 else [0]
         self._ended: set[int] = set()
+        self._dead: set[int] = set()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
 
@@ -105,6 +106,17 @@ class Team:
                 time.sleep(_POLL)
         return False
 
+    def heard(self) -> None:
+        """Wait a while, as the first process, until the others know why it ends; those that still start ask its store.
+
+        Without it they would go on calling, and take it for a fault of the network.
+        """
+        deadline = time.monotonic() + _HEARD
+        others = [f"ended/{other}" for other in self._watched if other not in self._dead]
+        with suppress(RuntimeError):
+            while not all(self._store.check([key]) for key in others) and time.monotonic() < deadline:
+                time.sleep(_POLL)
+
     def _watch(self) -> None:
         """Show signs of life and look for those of the others, until this process has done its part."""
         seen: dict[int, tuple[bytes, float]] = {other: (b"", time.monotonic()) for other in self._watched}
@@ -141,6 +153,7 @@ class Team:
                 seen[other] = beat, time.monotonic()
             # Imports take their time, so that the first sign of life may come late.
             elif time.monotonic() - since > self._patience * (1 if before else 2):
+                self._dead.add(other)
                 return _without_a_word(other, self.size)
         return None
 
@@ -152,11 +165,12 @@ def joined(place: Place) -> Iterator[Team]:
     What ends this process ends the others, with the same reason. Raises InputError where the first one cannot be
     reached; what the block raises where this is the one to tell it; and SystemExit where another process tells it.
     """
+    holds_store = place.rank == 0 and not place.hosted
     try:
         store = TCPStore(
             place.host,
             place.port,
-            is_master=place.rank == 0 and not place.hosted,
+            is_master=holds_store,
             wait_for_workers=False,
             timeout=_CONNECTING,
         )
@@ -173,11 +187,15 @@ def joined(place: Place) -> Iterator[Team]:
         yield team
     except FailedElsewhereError as error:
         team.end(str(error))
+        if holds_store:
+            team.heard()
         if team.first or not team.told():
             raise
         raise SystemExit(2) from error
     except Exception as error:
         team.end(str(error) or type(error).__name__)
+        if holds_store:
+            team.heard()
         # Bugs show their trace wherever they are.
         if team.first or not isinstance(error, InputError) or not team.told():
             raise

@@ -73,35 +73,45 @@ class SML(FittedScore):
 
     def observe(self, prediction: Prediction, label: NDArray[np.uint8]) -> Moments:
         classes = prediction.logits.values.shape[0]
-        sums, origin = torch.zeros(3, classes, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
-        for rows, values in prediction.logits.bands():
+        sums = torch.zeros(3, classes, dtype=torch.float64)
+        origin = torch.full((classes,), torch.nan, dtype=torch.float64)
+        for _, values in prediction.logits.bands():
             statistics = ClassStatistics(values)
             # A GPU would add them up in an order of its own each time.
             predicted = statistics.argmax.flatten().cpu()
             largest = statistics.max.flatten().cpu().double()
-            if rows.start == 0:
-                origin = largest[:1].clone()
-            # About a value of theirs, the squares do not swamp the variance.
-            largest = largest - origin
+            found = torch.full_like(origin, torch.nan).scatter_reduce(0, predicted, largest, "amax", include_self=False)
+            origin = torch.where(origin.isnan(), found, origin)
+            # About a value of the class the squares do not swamp the variance, and a class without spread has none.
+            largest = largest - origin[predicted]
             for power in range(3):
                 sums[power] += torch.bincount(predicted, largest**power, minlength=classes)
-        return {"sums": sums, "origin": origin}
+        return {"sums": sums, "origin": origin.nan_to_num(0.0)}
 
     def merge(self, before: Moments, more: Moments) -> Moments:
         step = more["origin"] - before["origin"]
         count, total, squares = more["sums"]
         moved = torch.stack([count, total + count * step, squares + 2 * step * total + count * step**2])
-        return {"sums": before["sums"] + moved, "origin": before["origin"]}
+        known = before["sums"][0] > 0
+        return {
+            "sums": torch.where(known, before["sums"] + moved, more["sums"]),
+            "origin": torch.where(known, before["origin"], more["origin"]),
+        }
 
     def finish(self, moments: Moments, classes: Sequence[str]) -> list[str]:
         count, total, squares = moments["sums"]
-        pooled_mean, pooled_deviation = _moments(count.sum(), total.sum(), squares.sum())
-        if not pooled_deviation > 0:
-            raise ValueError("the largest logits are all the same")
-        mean, deviation = _moments(count, total, squares)
+        within = squares - total**2 / count.clamp(min=1)
+        mean, deviation = total / count + moments["origin"], _deviation(within, count)
         unseen, constant = count == 0, (count > 0) & ~(deviation > 0)
-        self.mean_ = torch.where(unseen, pooled_mean, mean) + moments["origin"]
-        self.deviation_ = torch.where(unseen | constant, pooled_deviation, deviation)
+        # About the mean of a class, so that equal logits have no spread.
+        reference = mean[~unseen][0]
+        between = torch.where(unseen, 0.0, mean - reference)
+        step = (count * between).sum() / count.sum()
+        pooled = _deviation((within + count * (between - step) ** 2).sum(), count.sum())
+        if not pooled > 0:
+            raise ValueError("the largest logits are all the same")
+        self.mean_ = torch.where(unseen, reference + step, mean)
+        self.deviation_ = torch.where(unseen | constant, pooled, deviation)
         notes = []
         for affected, text in (
             (unseen, "never predicted on the fitting set, pooled statistics used"),
@@ -125,11 +135,6 @@ class SML(FittedScore):
         self.mean_, self.deviation_ = mean, deviation
 
 
-def _moments(count: Tensor, total: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and sample standard deviation from power sums, all float64 of one shape.
-
-    A deviation below a millionth of the mean is one of rounding, and 0: logits have no finer steps.
-    """
-    mean = total / count
-    variance = (squares - count * mean**2) / (count - 1)
-    return mean, torch.where(variance > 1e-12 * mean**2, variance, variance * 0).sqrt()
+def _deviation(squares: Tensor, count: Tensor) -> Tensor:
+    """Return the sample standard deviation from sums of squares about the mean, NaN of a single value."""
+    return (squares.clamp(min=0) / (count - 1)).sqrt()

@@ -25,7 +25,7 @@ BEFORE = Fingerprint(
     versions={"torch": "2.9.0", "numpy": "2.3.0"},
 )
 CHANGES = {
-    "format": (2, "the format of records was 1 and is 2"),
+    "format": (3, "the format of records was 2 and is 3"),
     "checkpoint_sha256": ("a" * 64, "the checkpoint was 333333333333 and is aaaaaaaaaaaa"),
     "config_sha256": ("a" * 64, "the config was 444444444444 and is aaaaaaaaaaaa"),
     "resize": ("0.5x", "--resize was native and is 0.5x"),
@@ -40,7 +40,7 @@ CHANGES = {
         "the choice of scores was msp sml and is msp sml_without_smoothing",
     ),
     "statistics_sha256": ("b" * 64, "the file of --stats was none and is bbbbbbbbbbbb"),
-    "fit": (None, "--fit-dataset was training and is none"),
+    "fit": (None, "the dataset that is fitted on was training and is none"),
     "datasets": ([TRAINING], "--dataset was road_anomaly and is training"),
     "versions": ({"torch": "2.9.1", "numpy": "2.3.0"}, "torch was 2.9.0 and is 2.9.1"),
 }

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
 from anomaly_eval.cli import main
+from anomaly_eval.outputs import cannot_write
 from anomaly_eval.scores.mahalanobis import Mahalanobis
 from tests.anomaly_eval.commands import assert_refused
 from tests.anomaly_eval.journal.killing import content, run, run_and_kill_at
@@ -72,6 +75,10 @@ def interrupted(fit, observed, name="stats", at=2):
     observed.clear()
 
 
+def full_disk(path, content):
+    raise cannot_write(path, OSError(errno.ENOSPC, "No space left on device"))
+
+
 def sums(tmp_path: Path, name="stats") -> Path:
     return tmp_path / f".{name}.journal" / "sums.safetensors"
 
@@ -87,6 +94,47 @@ def test_only_images_that_are_not_added_up_are_looked_at(tmp_path, fit, observed
     assert not list(tmp_path.glob(".*"))
 
 
+def test_images_that_are_not_in_the_sums_yet_are_not_looked_at_again_either(tmp_path, fit, observed, monkeypatch):
+    monkeypatch.setattr("anomaly_eval.journal.fit._EVERY", 1e9)
+    assert fit("whole", "--no-journal")[0] == 0
+    interrupted(fit, observed)
+    assert not sums(tmp_path).exists()
+    code, _, errors = fit("stats")
+    assert code == 0 and "goes on: 2 of 3 images of training are fitted on" in errors
+    assert len(observed) == 1
+    assert (tmp_path / "stats").read_bytes() == (tmp_path / "whole").read_bytes()
+
+
+def test_sums_outlive_statistics_that_cannot_be_written(tmp_path, fit, observed, monkeypatch):
+    assert fit("whole", "--no-journal")[0] == 0
+    with monkeypatch.context() as patch:
+        patch.setattr("anomaly_eval.statistics_files.write_atomically", full_disk)
+        observed.clear()
+        code, _, errors = fit("stats")
+    assert code == 2 and "No space left" in errors and "what is done is kept in" in errors
+    observed.clear()
+    assert fit("stats")[0] == 0
+    assert len(observed) == 0
+    assert (tmp_path / "stats").read_bytes() == (tmp_path / "whole").read_bytes()
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_file_that_came_meanwhile_is_not_replaced(tmp_path, fit, monkeypatch):
+    real = Mahalanobis.finish
+
+    def finish(self, moments, classes):
+        (tmp_path / "stats").write_bytes(b"of somebody else")
+        return real(self, moments, classes)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Mahalanobis, "finish", finish)
+        code, _, errors = fit("stats")
+    assert code == 2 and "exists already" in errors and "what is done is kept in" in errors
+    assert (tmp_path / "stats").read_bytes() == b"of somebody else"
+    assert fit("stats", "--overwrite")[0] == 0
+    assert not list(tmp_path.glob(".*"))
+
+
 @pytest.mark.parametrize("kind", ["changed", "cut", "foreign"])
 def test_damaged_sums_begin_anew_with_a_word(tmp_path, fit, observed, kind):
     assert fit("whole", "--no-journal")[0] == 0
@@ -94,6 +142,8 @@ def test_damaged_sums_begin_anew_with_a_word(tmp_path, fit, observed, kind):
     sound = sums(tmp_path).read_bytes()
     content = {"changed": sound[:-5] + bytes([sound[-5] ^ 64]) + sound[-4:], "cut": sound[:-1], "foreign": b"<html>"}
     sums(tmp_path).write_bytes(content[kind])
+    # A record may be written after the sums that replace it.
+    shutil.rmtree(sums(tmp_path).with_name("fit"), ignore_errors=True)
     code, _, errors = fit("stats")
     assert code == 0 and "fitting begins anew" in errors
     assert len(observed) == 3
@@ -136,5 +186,9 @@ def test_killed_at_any_moment_it_ends_with_the_same_bits(tmp_path, words):
         if not (tmp_path / name).exists():
             assert run(words(name)) == 0
         assert (tmp_path / name).read_bytes() == whole, f"killed at event {events}"
+        # A journal that was killed while it was deleted goes with the next run for the same file.
+        if list(tmp_path.glob(".*")):
+            assert run(words(name)) == 2
+        assert not list(tmp_path.glob(".*")), f"killed at event {events}"
         events += 3
     assert events > 10

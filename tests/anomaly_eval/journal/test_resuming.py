@@ -161,7 +161,7 @@ def test_a_record_of_no_use_is_computed_anew_with_a_word(tmp_path, evaluate, bro
     computed.clear()
     code, _, errors = evaluate("--scores", "msp")
     assert code == 0
-    assert "the record of 1 (road_anomaly)" in errors and "the image is evaluated again" in errors
+    assert "the record of 1 (road_anomaly)" in errors and "the image is looked at again" in errors
     assert computed == ["1", "3"]
     assert evaluate("--scores", "msp", "--no-journal", out=str(tmp_path / "whole"))[0] == 0
     assert content(tmp_path / "out") == content(tmp_path / "whole")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -153,6 +154,21 @@ def test_the_others_of_a_dead_first_process_end():
     first.wait()
     # It waits a while for the first one to speak, and then speaks itself.
     assert other.wait(timeout=50) == 1
+
+
+def test_a_process_that_starts_late_hears_why_the_first_one_ended():
+    with socket.socket() as one:
+        one.bind(("localhost", 0))
+        port = one.getsockname()[1]
+    late = subprocess.Popen(
+        [sys.executable, "-c", PROCESS, str(port), "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    place = Place(0, 2, 0, "localhost", port, hosted=False, start="0")
+    with pytest.raises(InputError, match="there is no checkpoint"), joined(place):
+        raise InputError("there is no checkpoint.")
+    _, errors = late.communicate(timeout=60)
+    # The first one told the user.
+    assert late.returncode == 2 and "Traceback" not in errors
 
 
 def test_a_first_process_that_is_not_there_is_told(monkeypatch):

@@ -8,6 +8,8 @@ from functools import reduce
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import ndimage
 
 from anomaly_eval.prediction import Prediction
@@ -169,14 +171,44 @@ def test_a_class_without_spread_stays_one_wherever_its_images_come_from():
     """Sums about the origins of several images leave a rest of rounding, which is no spread."""
     score, size = SML(), (16, 16)
     generator = torch.Generator().manual_seed(1)
-    first = torch.full((2, *size), -50.0)
+    first = torch.full((3, *size), -50.0)
     first[0] = torch.rand(size, generator=generator) * 10
-    second = torch.full((2, *size), -50.0)
+    first[2, 3, 4] = 12.3
+    second = torch.full((3, *size), -50.0)
     second[1] = 7.3
-    images = [Prediction(CoarseMaps.covering(values, size)) for values in (first, second, first, second)]
+    images = [Prediction(CoarseMaps.covering(values, size)) for values in (second, first, second, second)]
     moments = reduce(score.merge, (score.observe(one, np.zeros(size, np.uint8)) for one in images))
-    assert score.finish(moments, ["road", "sky"]) == ["predicted with one value only, pooled deviation used: sky"]
-    assert score.mean_[1].item() == pytest.approx(7.3, rel=1e-7)
+    assert score.finish(moments, ["road", "sky", "car"]) == [
+        "predicted with one value only, pooled deviation used: sky, car"
+    ]
+    assert score.mean_[1:].tolist() == pytest.approx([7.3, 12.3], rel=1e-7)
+    assert torch.isfinite(score.deviation_).all()
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 2**31), st.integers(1, 6), st.sampled_from([1e-3, 1.0, 1e3]), st.floats(-1e3, 1e3))
+def test_moments_of_images_are_those_of_all_pixels(seed, images, scale, offset):
+    """Against loops over classes, with classes of one pixel, without any, and of one value."""
+    rng, classes = np.random.default_rng(seed), 5
+    values = rng.standard_normal((images, classes, 6, 7)) * scale + offset
+    values[:, 3] = -1e6
+    values[:, 4] = np.where(rng.random((images, 6, 7)) < 0.3, offset + 10 * scale, -1e6)
+    predictions = [Prediction(CoarseMaps.covering(torch.from_numpy(one).float(), (6, 7))) for one in values]
+    score = SML()
+    notes = score.finish(
+        reduce(score.merge, (score.observe(one, np.zeros((6, 7), np.uint8)) for one in predictions)), list("abcde")
+    )
+    logits = torch.stack([one.logits.resized() for one in predictions]).transpose(0, 1).flatten(1).double().numpy()
+    predicted, largest = logits.argmax(axis=0), logits.max(axis=0)
+    for number in range(classes):
+        own = largest[predicted == number]
+        several = len(own) > 1 and own.min() < own.max()
+        source = own if several else largest
+        mean = own.mean() if len(own) else largest.mean()
+        rounding = 1e-12 * (scale + abs(offset))
+        np.testing.assert_allclose(score.mean_[number], mean, rtol=1e-12, atol=rounding)
+        np.testing.assert_allclose(score.deviation_[number], source.std(ddof=1), rtol=1e-6)
+    assert any("d" in note.split(": ")[1] for note in notes if note.startswith("never predicted"))
 
 
 def test_logits_all_the_same_cannot_be_standardised():
