@@ -297,6 +297,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     keep_freed_memory()
     _survive_surroundings()
     words = list(sys.argv[1:] if arguments is None else arguments)
+    broken = next((word for word in words if not _is_text(word)), None)
+    if broken is not None:
+        return _refused(f"the argument {broken!a} is not UTF-8; rename it.")
     try:
         app(spread_lists(name_default_precision(words)), prog_name="gmmseg-anomaly", obj=["gmmseg-anomaly", *words])
     except (InputError, OSError, UnicodeError) as error:
@@ -309,6 +312,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return _refused(_TOO_LITTLE_MEMORY)
     return 0
+
+
+def _is_text(word: str) -> bool:
+    """Whether an argument can be written into results; names of files need not be text."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _refused(reason: str) -> int:

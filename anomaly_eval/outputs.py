@@ -34,7 +34,7 @@ _TABLES = {
     "closed_set.tex",
 }
 # These can only come from writing, wherever they are raised; the others may be about a file that was read.
-_ERRORS_OF_WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
+ERRORS_OF_WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class OutputFolder:
         """Whether an error says that results cannot be written, rather than that something cannot be read."""
         name = error.filename
         ours = isinstance(name, str | os.PathLike) and self.path in Path(name).parents
-        return ours or error.errno in _ERRORS_OF_WRITING
+        return ours or error.errno in ERRORS_OF_WRITING
 
 
 def prepare_output(folder: Path, overwrite: bool, kind: FolderKind = RESULTS) -> OutputFolder:

@@ -165,8 +165,16 @@ def scan_samples(card: DatasetCard, variant: str, data_root: Path) -> SampleSet:
         f"nothing of {card.spec(variant)} was found under {data_root}: looked for {', '.join(places)}{also}; "
         + "".join(f"{_advice(other, variant, data_root)}; " for other in others if other)
         + f"set the folder that holds the datasets with --data-root or {DATA_VARIABLE}"
-        + (f", or get the dataset from {card.url}." if card.url else ".")
+        + f"{_origin(card)}."
     )
+
+
+def _origin(card: DatasetCard) -> str:
+    """Say where the dataset comes from, as far as the card does."""
+    if card.url is not None and card.url.startswith(("http://", "https://")):
+        return f", or get the dataset from {card.url}"
+    how = " ".join((card.how_to_get or "").split()).rstrip(".")
+    return f", or make it: {how}" if how else ""
 
 
 def locate_samples(card: DatasetCard, variant: str, data_root: Path) -> SampleSet | None:

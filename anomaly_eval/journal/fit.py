@@ -88,7 +88,7 @@ class FitJournal:
             write_atomically(self._folder.sums, encode_record(self._of, arrays))
         except InputError as error:
             self._writing = False
-            self._warn(f"what images add up to cannot be kept ({error})")
+            self._warn(f"what images add up to cannot be kept: {error}")
             return
         self._last = time.monotonic()
         self._drop_until(done)

@@ -14,7 +14,7 @@ from anomaly_eval.journal.fingerprint import Fingerprint, differences
 from anomaly_eval.journal.record_folder import RecordFolder
 from anomaly_eval.leftovers import restore_replaced
 from anomaly_eval.locking import BusyError, try_lock
-from anomaly_eval.outputs import cannot_write, missing_parents, remove_empty, write_atomically
+from anomaly_eval.outputs import ERRORS_OF_WRITING, cannot_write, missing_parents, remove_empty, write_atomically
 from anomaly_eval.regular_files import read_regular
 from anomaly_eval.samples import SampleSet
 
@@ -74,12 +74,17 @@ class JournalFolder:
             return
         # What holds no work goes with the lock.
         with self.locked():
-            if note.is_file():
-                partial = note.read_text(encoding="utf-8")
-                published = partial and self.target.exists() and not (self.target.parent / partial).exists()
-                note.unlink()
-                if published:
-                    self.delete()
+            if self._published():
+                self.delete()
+            note.unlink(missing_ok=True)
+
+    def _published(self) -> bool:
+        """Whether the folder that was about to be renamed has been."""
+        try:
+            partial = (self.path / _PUBLICATION).read_text(encoding="utf-8")
+        except OSError:
+            return False
+        return bool(partial) and self.target.exists() and not (self.target.parent / partial).exists()
 
     def sweep_copied(self) -> None:
         """Delete the journal of a fit that was killed after its file had its name; raises as `locked` does."""
@@ -110,9 +115,10 @@ class JournalFolder:
             restore_replaced(self.target)
             yield
         except BaseException:
-            # Results that did not get their name are not published.
+            # The journal of results that have their name goes with the next run; others are not published.
             with suppress(OSError):
-                (self.path / _PUBLICATION).unlink(missing_ok=True)
+                if not self._published():
+                    (self.path / _PUBLICATION).unlink(missing_ok=True)
             raise
         finally:
             # Once, as another run may have made a journal since.
@@ -126,7 +132,8 @@ class JournalFolder:
         """Make the journal that of a run, and return whether it goes on from earlier records.
 
         A journal of another run is cleared where `overwrite` says so, a damaged one in any case. Raises InputError,
-        which names what differs, for one of another run otherwise, and UnwritableError where it cannot be written.
+        which names what differs, for one of another run otherwise and where the disk takes nothing more, and
+        UnwritableError where only the journal cannot be written.
         """
         before = self.fingerprint()
         if before == fingerprint:
@@ -135,13 +142,17 @@ class JournalFolder:
             changed = differences(before, fingerprint)
             more = f", and {len(changed) - 3} more" if len(changed) > 3 else ""
             raise InputError(
-                f"an interrupted run for {self.out} is not this one: {'; '.join(changed[:3])}{more}; start the same "
-                f"run again to go on, add --overwrite to start anew, or choose another --out."
+                f"an interrupted run for {self.out} is not this one: {'; '.join(changed[:3])}{more}; undo "
+                f"that to go on, add --overwrite to start anew, or choose another --out."
             )
         try:
             self._clear()
             write_atomically(self.path / _RUN, (fingerprint.model_dump_json(indent=1) + "\n").encode())
         except (OSError, InputError) as error:
+            cause = error if isinstance(error, OSError) else error.__cause__
+            # Then there is no place for the results either.
+            if isinstance(cause, OSError) and cause.errno in ERRORS_OF_WRITING:
+                raise cannot_write(self.out, cause) from error
             raise UnwritableError(str(error)) from error
         return False
 

@@ -46,7 +46,7 @@ class Records:
         the run; otherwise that is warned of once, and no more are written.
         """
         self.folder, self._run, self._warn = folder, run, warn
-        self._writer, self._needed, self._writing = writer, needed, True
+        self._writer, self._needed, self.writing = writer, needed, True
         self._beside = Beside(self._write)
 
     def look(self, samples: SampleSet, sample: Sample) -> Seen:
@@ -65,7 +65,7 @@ class Records:
 
         Raises InputError for an earlier record that could not be written, where records are needed.
         """
-        if self._writing:
+        if self.writing:
             self._beside(self.folder.file(seen.of.dataset, seen.of.id), seen.of, arrays)
 
     def drop(self, samples: SampleSet, sample: Sample) -> None:
@@ -79,8 +79,8 @@ class Records:
 
     def stop(self, reason: str) -> None:
         """Write no more records, and say why."""
-        if self._writing:
-            self._writing = False
+        if self.writing:
+            self.writing = False
             self._warn(
                 f"the journal {self.folder.path.parent} cannot be written ({reason}): the run goes on without, and "
                 f"what it finds from here on is lost if it is interrupted."

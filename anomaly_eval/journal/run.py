@@ -46,7 +46,9 @@ class RunJournal:
         self._stack = ExitStack()
 
     def __enter__(self) -> RunJournal:
-        """Return itself."""
+        """Return itself; say where an earlier run left what this one does not use."""
+        if not self.wanted and self._folder.holds_work:
+            self._warn(f"what an interrupted run left in {self._folder.path} is neither used nor deleted.")
         return self
 
     def __exit__(
@@ -55,9 +57,10 @@ class RunJournal:
         """Write what waits; where the block raised, say what is kept."""
         self._stack.__exit__(kind, error, trace)
         if error is not None and self.records is not None and self._folder.holds_work:
+            less = "" if self.records.writing else ", but for what could not be written"
             self._warn(
-                f"what is done is kept in {self._folder.path}; the same command goes on from there, and --overwrite "
-                f"with other options starts anew."
+                f"what is done is kept in {self._folder.path}{less}; the same command goes on from there, and "
+                f"--overwrite with other options starts anew."
             )
 
     def begin(
@@ -87,7 +90,7 @@ class RunJournal:
             except UnwritableError as error:
                 if self._team is not None:
                     raise InputError(str(error)) from error
-                self._warn(f"there is no journal ({error}) an interruption loses what is done.")
+                self._warn(f"there is no journal, so that an interruption loses what is done: {error}")
                 return
         self.records = self._records(self._folder.records, fingerprint)
         if fit_set is not None:

@@ -15,6 +15,7 @@ from anomaly_eval.clock import Clock
 from anomaly_eval.errors import InputError
 from anomaly_eval.maps.files import ReadMap, read_score_map
 from anomaly_eval.maps.folders import MapFolder, open_folder
+from anomaly_eval.reports.methods import method_name
 from anomaly_eval.results import DatasetRecord, FitRecord, MapFolderRecord, MapsRecord
 from anomaly_eval.samples import Sample, SampleSet
 
@@ -49,20 +50,22 @@ class MapsOnDisk:
             raise InputError("--score-maps names no folder; give one or more.")
         if request.names and len(request.names) != len(request.folders):
             raise InputError(
-                f"--names gives {len(request.names)} names for {len(request.folders)} folders of score maps; give one "
+                f"--names gives {len(request.names)} names for {len(request.folders)} of --score-maps; give one "
                 f"for each."
             )
         names: Sequence[str | None] = request.names or [None] * len(request.folders)
         self._folders = [open_folder(*pair, datasets) for pair in zip(request.folders, names, strict=True)]
         self._owners: dict[str, MapFolder] = {}
+        shown: dict[str, MapFolder] = {}
         for folder in self._folders:
             for method in folder.methods:
-                other = self._owners.setdefault(method, folder)
-                if other is not folder or len(set(folder.methods)) < len(folder.methods):
+                name = method_name(method)
+                if name in shown:
                     raise InputError(
-                        f"{other.folder} and {folder.folder} both have a method called {method!r}; tell them apart "
+                        f"{shown[name].folder} and {folder.folder} both have a method called {name!r}; tell them apart "
                         f"with --names."
                     )
+                self._owners[method] = shown[name] = folder
         self._seen: dict[tuple[str, str, str], _Seen] = {}
 
     @property

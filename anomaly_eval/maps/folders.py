@@ -48,8 +48,8 @@ def open_folder(folder: Path, name: str | None, datasets: Sequence[SampleSet]) -
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
         raise InputError(f"{folder} {what}; give --score-maps a folder with score maps.")
-    if name is not None and (not name.strip() or CONTROL.search(name)):
-        raise InputError(f"--names gives {name!r}, which is no name; give one that tables can show.")
+    if name is not None and (not name.strip() or "/" in name or CONTROL.search(name)):
+        raise InputError(f"--names gives {name!r}, which is no name; give one without / that tables can show.")
     found = read_index(folder)
     if found is not None:
         return _saved(folder, *found, name, datasets)

@@ -178,3 +178,9 @@ def test_a_page_to_browse_is_written_on_request(tmp_path, evaluate):
     # The images come after the data: one element for each.
     assert page.count('id="pictures-0-') == 4
     assert not list((tmp_path / "out").glob(".page*"))
+
+
+def test_arguments_that_are_no_text_are_refused_before_the_network_runs(tmp_path, evaluate):
+    out = str(tmp_path / "out\udcff")
+    assert_refused(evaluate("--scores", "msp", out=out), "out\\udcff' is not UTF-8; rename it")
+    assert not list(tmp_path.glob("*\udcff*")) and not list(tmp_path.glob(".*"))

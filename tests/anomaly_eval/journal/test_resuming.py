@@ -16,6 +16,7 @@ from PIL import Image
 
 from anomaly_eval import benchmark
 from anomaly_eval.locking import try_lock
+from anomaly_eval.outputs import cannot_write
 from anomaly_eval.scores.mahalanobis import Mahalanobis
 from anomaly_eval.scores.sml import SML
 from tests.anomaly_eval import networks
@@ -246,6 +247,39 @@ def test_results_that_could_not_get_their_name_are_not_taken_for_published(tmp_p
     code, _, errors = evaluate("--scores", "msp")
     assert code == 0, errors
     assert computed == [] and "goes on: 4 of 4 images" in errors
+
+
+def test_a_run_that_is_told_to_end_after_its_results_leaves_its_journal_to_the_next_one(
+    tmp_path, evaluate, monkeypatch
+):
+    def told_to_end(folder):
+        raise SystemExit(143)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("anomaly_eval.journal.folder.JournalFolder.delete", told_to_end)
+        assert evaluate("--scores", "msp")[0] == 143
+    assert (tmp_path / "out" / "results.json").is_file() and hidden(tmp_path) == [".out.journal"]
+    assert_refused(evaluate("--scores", "msp"), "exists and is not empty")
+    assert hidden(tmp_path) == []
+
+
+def test_a_full_disk_is_told_before_the_network_runs(tmp_path, evaluate, monkeypatch, computed):
+    def full(path, content):
+        error = OSError(errno.ENOSPC, "No space left on device")
+        raise cannot_write(path, error) from error
+
+    monkeypatch.setattr("anomaly_eval.outputs.write_atomically", full)
+    monkeypatch.setattr("anomaly_eval.journal.folder.write_atomically", full)
+    assert_refused(evaluate("--scores", "msp"), "out: No space left on device")
+    assert computed == [] and hidden(tmp_path) == []
+
+
+def test_what_an_interrupted_run_left_is_neither_used_nor_deleted_without_a_journal(tmp_path, evaluate, broken):
+    assert evaluate("--scores", "msp")[0] == 2
+    broken()
+    code, _, errors = evaluate("--scores", "energy", "--no-journal")
+    assert code == 0 and "is neither used nor deleted" in errors
+    assert hidden(tmp_path) == [".out.journal"] and len(records(tmp_path)) == 3
 
 
 def test_a_damaged_fingerprint_starts_anew(tmp_path, evaluate, broken, computed):

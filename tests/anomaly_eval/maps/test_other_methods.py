@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 
 import numpy as np
 import pytest
@@ -122,8 +123,12 @@ def test_bad_folders_and_names_are_refused(tmp_path, maps, from_maps):
     (tmp_path / "empty").mkdir()
     assert_refused(from_maps(str(tmp_path / "empty")), "empty", "any of the 4 images", ".npy")
     assert_refused(from_maps(str(maps), str(maps)), "both have a method called 'other_method'", "--names")
-    assert_refused(from_maps(str(maps), "--names", "a", "b"), "2 names for 1 folder")
+    assert_refused(from_maps(str(maps), "--names", "a", "b"), "2 names for 1 of --score-maps")
     assert_refused(from_maps(str(maps), "--names", " "), "no name")
+    assert_refused(from_maps(str(maps), "--names", "../x"), "no name", "without /")
+    # Tables write the score msp as MSP.
+    shutil.copytree(maps, tmp_path / "third")
+    assert_refused(from_maps(str(maps), str(tmp_path / "third"), "--names", "msp", "MSP"), "a method called 'MSP'")
     assert nothing_left(tmp_path)
 
 
