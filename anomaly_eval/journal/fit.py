@@ -10,12 +10,11 @@ import numpy as np
 from anomaly_eval.errors import InputError
 from anomaly_eval.journal.fingerprint import Fingerprint
 from anomaly_eval.journal.folder import JournalFolder
-from anomaly_eval.journal.record import Arrays, RecordOf, UnusableRecordError, decode_record, encode_record
+from anomaly_eval.journal.record import Arrays, RecordOf, UnusableRecordError, encode_record, read_record
 from anomaly_eval.journal.records import Records
 from anomaly_eval.journal.waiting import not_shared, wait_for
 from anomaly_eval.outputs import write_atomically
 from anomaly_eval.processes.team import Team
-from anomaly_eval.regular_files import read_regular
 from anomaly_eval.results import FitRecord, ModelRecord
 from anomaly_eval.samples import SampleSet
 from anomaly_eval.scores import FittedScore
@@ -134,12 +133,10 @@ class FitJournal:
 
     def _read_sums(self) -> tuple[int, Arrays]:
         try:
-            path = self._folder.sums
-            arrays = decode_record(read_regular(path, path.stat().st_size), self._of)
-        except FileNotFoundError:
+            arrays = read_record(self._folder.sums, self._of)
+        except UnusableRecordError as error:
+            self._warn(f"what the images of {self._samples.spec} add up to {error}; fitting begins anew.")
             return 0, {}
-        except (OSError, UnusableRecordError) as error:
-            reason = f"cannot be read ({error.strerror})" if isinstance(error, OSError) else str(error)
-            self._warn(f"what the images of {self._samples.spec} add up to {reason}; fitting begins anew.")
+        if arrays is None:
             return 0, {}
         return int(arrays.pop(_IMAGES)[0]), arrays

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
+from anomaly_eval.regular_files import read_regular
 from anomaly_eval.results import Record
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -64,6 +66,19 @@ def decode_record(content: bytes, of: RecordOf) -> dict[str, NDArray[Any]]:
         reason = "is of other image or label files" if changed and same_place else "is of another image or run"
         raise UnusableRecordError(reason)
     return {name: arrays[name] for name in json.loads(order)}
+
+
+def read_record(path: Path, of: RecordOf) -> dict[str, NDArray[Any]] | None:
+    """Return the arrays of a file as `decode_record` does, None where there is no file.
+
+    Raises UnusableRecordError, also where the file cannot be read.
+    """
+    try:
+        return decode_record(read_regular(path, path.stat().st_size), of)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UnusableRecordError(f"cannot be read ({error.strerror})") from error
 
 
 def _metadata(content: bytes) -> dict[str, str]:

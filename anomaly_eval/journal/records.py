@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 
 from anomaly_eval.beside import Beside
 from anomaly_eval.errors import InputError
-from anomaly_eval.journal.record import Arrays, RecordOf, UnusableRecordError, decode_record, encode_record
+from anomaly_eval.journal.record import Arrays, RecordOf, UnusableRecordError, encode_record, read_record
 from anomaly_eval.journal.record_folder import RecordFolder
 from anomaly_eval.outputs import cannot_write
 from anomaly_eval.reading import read_pair
-from anomaly_eval.regular_files import read_regular
 from anomaly_eval.samples import Sample, SampleSet
 
 
@@ -103,12 +102,9 @@ class Records:
 
     def _arrays(self, path: Path, of: RecordOf) -> Arrays | None:
         try:
-            return decode_record(read_regular(path, path.stat().st_size), of)
-        except FileNotFoundError:
-            return None
-        except (OSError, UnusableRecordError) as error:
-            reason = f"cannot be read ({error.strerror})" if isinstance(error, OSError) else str(error)
-            self._warn(f"the record of {of.id} ({of.dataset}) {reason}; the image is looked at again.")
+            return read_record(path, of)
+        except UnusableRecordError as error:
+            self._warn(f"the record of {of.id} ({of.dataset}) {error}; the image is looked at again.")
             return None
 
     def _write(self, path: Path, of: RecordOf, arrays: Arrays) -> None:

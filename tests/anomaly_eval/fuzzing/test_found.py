@@ -24,12 +24,12 @@ from anomaly_eval.samples import scan_samples
 from tests.anomaly_eval.fuzzing.png_files import png_of
 from tests.anomaly_eval.fuzzing.readers import only_input_errors
 from tests.anomaly_eval.fuzzing.test_checkpoints import SMALL, bytes_of, classes_and_config, good, load, segment
-from tests.anomaly_eval.fuzzing.test_records import FINGERPRINT
 from tests.anomaly_eval.fuzzing.test_results import FILES
 from tests.anomaly_eval.fuzzing.test_results import TREE as RESULTS
 from tests.anomaly_eval.fuzzing.test_score_maps import INDEX
 from tests.anomaly_eval.fuzzing.test_statistics import METADATA, TENSORS, use, written_as
 from tests.anomaly_eval.hostile.bench import ANOMALY_CARD
+from tests.anomaly_eval.journal.test_fingerprint import BEFORE
 
 
 @pytest.mark.parametrize(
@@ -227,5 +227,5 @@ def test_an_index_of_score_maps_that_breaks_the_lines_of_a_message(tmp_path: Pat
 
 @pytest.mark.parametrize("value", ["\x1f", "a" * 5000])
 def test_what_an_interrupted_run_says_of_itself_stays_in_its_line(value: str) -> None:
-    found = differences(FINGERPRINT.model_copy(update={"checkpoint_sha256": value, "resize": value}), FINGERPRINT)
+    found = differences(BEFORE.model_copy(update={"checkpoint_sha256": value, "resize": value}), BEFORE)
     assert len(found) == 2 and all(text.isprintable() and len(text) < 500 for text in found)

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
-from anomaly_eval.journal.fingerprint import DatasetFingerprint, Fingerprint, differences
+from anomaly_eval.journal.fingerprint import differences
 from anomaly_eval.journal.folder import JournalFolder
 from anomaly_eval.journal.record import RecordOf, UnusableRecordError, decode_record, encode_record
 from tests.anomaly_eval.fuzzing.readers import ODD_TEXT, damaged, examples, only_input_errors, rearranged
+from tests.anomaly_eval.journal.test_fingerprint import BEFORE
 
 OF = RecordOf(run="r" * 64, dataset="own", id="0", image_sha256="a" * 64, label_sha256="b" * 64)
 ARRAYS = {
@@ -22,22 +23,6 @@ ARRAYS = {
     "counts": np.arange(9, dtype=np.int64).reshape(3, 3),
 }
 VALID = encode_record(OF, ARRAYS)
-FINGERPRINT = Fingerprint(
-    checkpoint_sha256="a" * 64,
-    config_sha256="b" * 64,
-    resize="native",
-    inference="whole",
-    protocol="card",
-    device="cpu",
-    window_batch=4,
-    threads=1,
-    processor="some",
-    scores=["msp"],
-    statistics_sha256=None,
-    fit=None,
-    datasets=[DatasetFingerprint(spec="own", layout="flat", card_sha256="c" * 64, ids=["0", "1"])],
-    versions={"torch": "2"},
-)
 
 
 def check(content: bytes) -> None:
@@ -72,7 +57,7 @@ def test_records_with_other_metadata(data: st.DataObject) -> None:
 @given(data=st.data())
 @examples(300)
 def test_fingerprints_of_any_kind_are_told_from_this_one(data: st.DataObject) -> None:
-    whole = FINGERPRINT.model_dump_json()
+    whole = BEFORE.model_dump_json()
     tree = rearranged(json.loads(whole)).map(lambda tree: json.dumps(tree).encode())
     content = data.draw(st.one_of(tree, damaged([whole.encode()])))
     with tempfile.TemporaryDirectory() as place, only_input_errors():
@@ -80,6 +65,6 @@ def test_fingerprints_of_any_kind_are_told_from_this_one(data: st.DataObject) ->
         folder.path.mkdir()
         (folder.path / "run.json").write_bytes(content)
         found = folder.fingerprint()
-        if found is not None and found != FINGERPRINT:
-            assert differences(found, FINGERPRINT)
-            folder.begin(FINGERPRINT, overwrite=False)
+        if found is not None and found != BEFORE:
+            assert differences(found, BEFORE)
+            folder.begin(BEFORE, overwrite=False)
