@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-import gmmseg.heads  # noqa: F401  isort: skip  (registers them, and lets mmsegmentation import without compiled ops)
 import mmseg.models
 import numpy as np
 import torch
@@ -26,6 +25,9 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 from torch import Tensor, nn
 
+import gmmseg.efficientnet_lite
+import gmmseg.heads
+import gmmseg.lean_head  # noqa: F401
 from anomaly_eval.errors import InputError
 from anomaly_eval.out_of_memory import is_out_of_memory
 from anomaly_eval.prediction import Prediction
