@@ -24,6 +24,7 @@ from anomaly_eval.reading import read_ahead
 from anomaly_eval.results import FitRecord
 from anomaly_eval.samples import find_dataset
 from anomaly_eval.scores.mahalanobis import sample_label
+from gmmseg.denormals import flushed_denormals
 from gmmseg.estimation import Mixtures, fit_mixtures
 from gmmseg.full_covariance import FullMixtures, fit_full_mixtures
 from gmmseg.reservoir import ClassReservoir
@@ -77,6 +78,7 @@ class MixtureReport:
     """Classes without a pixel; the network never predicts them."""
 
 
+@flushed_denormals()
 def run_fit_mixtures(request: MixtureRequest, console: Console) -> MixtureReport:
     """Sample the features of a trained network, fit the mixtures, and write a checkpoint that `eval` can run."""
     from anomaly_eval.segmenters.mmseg import MmsegSegmenter

@@ -41,6 +41,7 @@ from anomaly_eval.segmenters.own_windows import windows_of
 from anomaly_eval.segmenters.windows import WindowFeatureMean, WindowMean, window_corners
 from gmmseg.checkpoints import Checkpoint, load_checkpoint
 from gmmseg.classifier import GMMClassifier
+from gmmseg.denormals import flushed_denormals
 from gmmseg.mixtures import ClassMixtures
 
 FIT = "gmmseg_fit"
@@ -95,7 +96,7 @@ class MmsegSegmenter:
         """Segment an RGB image (height, width, 3), uint8; maps stand for the image at its own size."""
         height, width = image.shape[:2]
         resized = self.input_size.apply(image)
-        with torch.inference_mode():
+        with torch.inference_mode(), flushed_denormals():
             try:
                 maps = self._infer(self._preprocess(resized), resized.shape[:2])
             except Exception as error:  # modules of the zoo fail in their own ways on settings that make no sense

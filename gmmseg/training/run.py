@@ -26,6 +26,7 @@ import gmmseg.training.loop
 import gmmseg.training.seeding
 import gmmseg.training.watching
 import gmmseg.transforms  # noqa: F401
+from gmmseg.denormals import flushed_denormals
 from gmmseg.errors import InputError
 from gmmseg.training import checkpoints, config, data, launch, resuming
 from gmmseg.training.interrupting import Interrupted, NotedSignals, StopHook
@@ -65,7 +66,7 @@ def run_training(request: TrainingRequest, say: Callable[[str], None] = print) -
     work_dir = request.out or Path("work_dirs", _name(request.config))
     with NotedSignals() as signals:
         try:
-            with launch.processes(request.launcher), checkpoints.weights_only(), _quiet():
+            with flushed_denormals(), launch.processes(request.launcher), checkpoints.weights_only(), _quiet():
                 return _run(request, work_dir, signals, say)
         except KeyboardInterrupt as stop:
             newest = checkpoints.newest_checkpoint(work_dir) if work_dir.is_dir() else None
