@@ -25,8 +25,9 @@ def sinkhorn(
 ) -> Tensor:
     """Return responsibilities (N, M) under the constraint that the components of a class share its pixels equally.
 
-    Solves Eq. 10 by Sinkhorn-Knopp in the log domain: each row sums to 1, and the columns of class c approach N_c / M
-    with the iterations. log_density: (N, M), log p(x_n | c_n, m), whose negative is the cost; labels: (N,) int64 in
+    Solves Eq. 10 by Sinkhorn-Knopp in the log domain: `iterations` times a step that gives components equal shares and
+    one that gives pixels a sum of 1, in this order, as in the official code. So each row sums to 1, and the columns of
+    class c approach N_c / M. log_density: (N, M), log p(x_n | c_n, m), the negative cost; labels: (N,) int64 in
     [0, classes). Computed and returned in float64: at epsilon = 0.05 float32 would lose the marginals.
     """
     potentials = sinkhorn_potentials(log_density, labels, classes, epsilon=epsilon, iterations=iterations)
@@ -50,15 +51,18 @@ def sinkhorn_potentials(
     """Return what is added to log_density / epsilon so that a softmax over components shares pixels equally.
 
     (classes, M) float64 with mean 0 in each class; arguments as for `sinkhorn`. The cost range over epsilon is the
-    number of iterations that this takes from nothing, hundreds for unscaled densities; a start from the potentials of
-    the training iteration before leaves little to do.
+    number of iterations that this takes from nothing, hundreds for unscaled densities; a start (classes, M) from the
+    potentials of the training iteration before leaves little to do. The first step from nothing is of the components,
+    the first from a start is of the pixels: a step of the components would forget the start.
     """
     scaled = log_density.double() / epsilon
     counts = torch.bincount(labels, minlength=classes)
     log_share = (counts.clamp(min=1).double() / log_density.shape[1]).log()[:, None]
     potentials = scaled.new_zeros(classes, log_density.shape[1]) if start is None else start
-    for _ in range(iterations):
-        plan = (scaled + potentials[labels]).log_softmax(dim=1)
+    for step in range(iterations):
+        plan = scaled + potentials[labels]
+        if start is not None or step > 0:
+            plan = plan.log_softmax(dim=1)
         updated = potentials + log_share - _log_sum_exp_by_class(plan, labels, classes)
         # A softmax does not see the mean, which would drift.
         potentials = torch.where(counts[:, None] > 0, updated - updated.mean(dim=1, keepdim=True), potentials)

@@ -153,13 +153,17 @@ class OnlineEM:
             # Not the joint: weights have no part in Eq. 10, and would change what densities are scaled by.
             density = joint - self.mixtures.weights.log()[labels]
             density = scale_by_class(density, labels, classes) if settings.sinkhorn_scaled else density
+            start = self.potentials if settings.sinkhorn_warm_start else None
+            if start is None and settings.sinkhorn_warm_start:
+                # Zeros are a start too: the pixels come first, whatever their densities add up to.
+                start = torch.zeros_like(self.mixtures.weights, dtype=torch.float64)
             self.potentials = sinkhorn_potentials(
                 density,
                 labels,
                 classes,
                 epsilon=settings.sinkhorn_epsilon,
                 iterations=settings.sinkhorn_iterations,
-                start=self.potentials if settings.sinkhorn_warm_start else None,
+                start=start,
             )
             assignment = sinkhorn_plan(density, labels, self.potentials, epsilon=settings.sinkhorn_epsilon)
         return harden(assignment) if settings.hard_assignment else assignment

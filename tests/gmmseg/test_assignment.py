@@ -12,17 +12,29 @@ from scipy.optimize import minimize
 from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
-from gmmseg.assignment import harden, responsibilities, scale_by_class, sinkhorn
+from gmmseg.assignment import (
+    harden,
+    responsibilities,
+    scale_by_class,
+    sinkhorn,
+    sinkhorn_plan,
+    sinkhorn_potentials,
+)
 from gmmseg.estimation import Mixtures, own_log_joint
 
 Array = NDArray[np.float64]
 
 
-def naive_sinkhorn(log_density: Array, epsilon: float, iterations: int) -> Array:
-    """Scale rows and columns of exp(log p / epsilon) of one class in turn, the rows last."""
+def naive_sinkhorn(log_density: Array, epsilon: float, iterations: int, start: Array | None = None) -> Array:
+    """Scale columns and rows of exp(log p / epsilon) of one class in turn, the columns first and the rows last.
+
+    A start (M,) scales the columns as if a step of the columns had been before: rows come first.
+    """
     scaled = log_density / epsilon
-    plan = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    plan /= plan.sum(axis=1, keepdims=True)
+    plan = np.exp(scaled - scaled.max())
+    if start is not None:
+        plan *= np.exp(start)
+        plan /= plan.sum(axis=1, keepdims=True)
     for _ in range(iterations):
         plan *= len(plan) / plan.shape[1] / plan.sum(axis=0, keepdims=True)
         plan /= plan.sum(axis=1, keepdims=True)
@@ -68,6 +80,37 @@ def test_all_classes_at_once_equal_a_naive_sinkhorn_for_each(iterations: int) ->
         np.testing.assert_allclose(found[own], expected, rtol=1e-10, atol=1e-14)
 
 
+def test_the_first_step_from_nothing_is_of_the_components() -> None:
+    """Two pixels (8, 1) and (2, 3): the columns sum to 10 and 4, so the first one's entries are as 8/10 to 1/4."""
+    one = torch.zeros(2, dtype=torch.int64)
+    skew = torch.tensor([[8.0, 1.0], [2.0, 3.0]], dtype=torch.float64).log()
+    found = sinkhorn(skew, one, 1, epsilon=1.0, iterations=1)
+    torch.testing.assert_close(found, torch.tensor([[16 / 21, 5 / 21], [4 / 19, 15 / 19]], dtype=torch.float64))
+    # Pixels first: rows (8/9, 1/9) and (2/5, 3/5), columns that sum to 58/45 and 32/45.
+    pixels_first = sinkhorn_potentials(
+        skew, one, 1, epsilon=1.0, iterations=1, start=torch.zeros(1, 2, dtype=torch.float64)
+    )
+    found = sinkhorn_plan(skew, one, pixels_first, epsilon=1.0)
+    first = 8 / 9 / 58 / (8 / 9 / 58 + 1 / 9 / 32)
+    assert float(found[0, 0]) == pytest.approx(first) and first != pytest.approx(16 / 21, abs=0.01)
+
+
+@pytest.mark.parametrize("iterations", [1, 2, 3, 30])
+def test_from_a_start_the_pixels_come_first(iterations: int) -> None:
+    log_density, labels = drawn(7, [40, 0, 12], 4)
+    start = torch.randn(3, 4, generator=torch.Generator().manual_seed(8), dtype=torch.float64)
+    potentials = sinkhorn_potentials(log_density, labels, 3, epsilon=0.5, iterations=iterations, start=start)
+    found = sinkhorn_plan(log_density, labels, potentials, epsilon=0.5)
+    for label in (0, 2):
+        own = labels == label
+        expected = naive_sinkhorn(log_density[own].numpy(), 0.5, iterations, start[label].numpy())
+        np.testing.assert_allclose(found[own], expected, rtol=1e-10, atol=1e-14)
+    assert torch.equal(potentials[1], start[1])
+    if iterations < 30:
+        nothing = sinkhorn(log_density, labels, 3, epsilon=0.5, iterations=iterations)
+        assert float((found - nothing).abs().max()) > 1e-3, "the start is forgotten"
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_marginals_at_the_paper_s_epsilon(dtype: torch.dtype) -> None:
     log_density, labels = drawn(1, [300, 60, 11, 5], 5, scale=0.2)
@@ -107,7 +150,7 @@ def test_rows_sum_to_one_and_extreme_densities_do_not_overflow() -> None:
     st.floats(0.3, 3.0),
     st.integers(1, 30),
 )
-def test_any_classes_equal_the_naive_form_and_forget_a_constant_of_each_row(
+def test_any_classes_equal_the_naive_form_and_forget_a_constant(
     seed: int, counts: list[int], components: int, epsilon: float, iterations: int
 ) -> None:
     log_density, labels = drawn(seed, counts, components)
@@ -118,9 +161,22 @@ def test_any_classes_equal_the_naive_form_and_forget_a_constant_of_each_row(
             own = labels == label
             expected = naive_sinkhorn(log_density[own].numpy(), epsilon, iterations)
             np.testing.assert_allclose(found[own], expected, rtol=1e-8, atol=1e-12)
-    shift = torch.linspace(-50, 50, len(labels), dtype=torch.float64)[:, None]
+    # One of each class from nothing, and one of each pixel from a start.
+    shift = torch.linspace(-50, 50, len(counts), dtype=torch.float64)[labels][:, None]
     moved = sinkhorn(log_density + shift, labels, len(counts), epsilon=epsilon, iterations=iterations)
     torch.testing.assert_close(moved, found, rtol=1e-8, atol=1e-10)
+    shift = torch.linspace(-50, 50, len(labels), dtype=torch.float64)[:, None]
+    start = torch.zeros(len(counts), components, dtype=torch.float64)
+    plans = [
+        sinkhorn_plan(
+            log_density,
+            labels,
+            sinkhorn_potentials(values, labels, len(counts), epsilon=epsilon, iterations=iterations, start=start),
+            epsilon=epsilon,
+        )
+        for values in (log_density, log_density + shift)
+    ]
+    torch.testing.assert_close(plans[1], plans[0], rtol=1e-8, atol=1e-10)
 
 
 def test_it_solves_the_optimal_transport_of_equation_10() -> None:
