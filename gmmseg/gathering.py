@@ -24,3 +24,8 @@ def gather_pixels(features: Tensor, labels: Tensor, marks: Tensor) -> tuple[Tens
         return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
 
     return gather(features.contiguous()), gather(labels), gather(marks)
+
+
+def gather_counts(counts: Tensor) -> Tensor:
+    """Return the counts of all processes, in the order of their ranks, as (P, ...)."""
+    return torch.stack(dist.all_gather(counts.contiguous()))

@@ -12,10 +12,10 @@ from torch import Tensor
 from gmmseg.assignment import harden, responsibilities, scale_by_class, sinkhorn_plan, sinkhorn_potentials
 from gmmseg.errors import InputError
 from gmmseg.estimation import Mixtures, Moments, m_step, momentum_update, own_log_joint, weighted_moments
-from gmmseg.gathering import gather_pixels
+from gmmseg.gathering import gather_counts, gather_pixels
 from gmmseg.memory import FeatureMemory
 from gmmseg.mixtures import ClassMixtures
-from gmmseg.sampling import IGNORED, draw_per_class_and_image, draw_per_component, hash_seeds
+from gmmseg.sampling import IGNORED, draw_per_class_and_image, hash_seeds, spaced_per_component
 from gmmseg.settings import MixtureSettings
 
 
@@ -33,7 +33,7 @@ class OnlineEM:
             device=torch.device(settings.memory_device) if settings.memory_device else None,
         )
         self.idle = torch.zeros(mixtures.classes, mixtures.components, dtype=torch.int64)
-        """(C, M), on the CPU: M-steps since a component last got a pixel, counting those with its class present."""
+        """(C, M), on the CPU: M-steps with its class in the labels since the E-step gave a component a pixel."""
         self.potentials: Tensor | None = None
         """(C, M) float64: those of the last Sinkhorn, for the next one to go on from; None before the first."""
         self.reseeded = 0
@@ -105,11 +105,11 @@ class OnlineEM:
             return
         components = self._em(pixels, labels, iteration)
         entering = components.masked_fill(correct == 0, IGNORED) if self.settings.only_correct else components
-        count = self.settings.pixels_per_component
-        kept = draw_per_component(entering, count or len(entering), seed=iteration, rank=0)
+        kept = spaced_per_component(entering, self.settings.pixels_per_component, self._count(entering)[None], rank=0)
         self.memory.push(pixels[kept], entering[kept])
         if not self.settings.batch_in_m_step and self._is_due(iteration):
-            self._m_step(self.memory.moments(pixels.device), pixels, components, iteration)
+            used = self._count(components) > 0
+            self._m_step(self.memory.moments(pixels.device), pixels, components, used, iteration)
 
     def _learn_from_all(self, pixels: Tensor, labels: Tensor, correct: Tensor, iteration: int) -> Tensor:
         """All labelled pixels of this process are assigned; some of each component are gathered into the memory."""
@@ -119,19 +119,24 @@ class OnlineEM:
         if len(labelled):
             targets[labelled] = self._component(own, self._assign(pixels[labelled], own))
         entering = targets.masked_fill(~correct, IGNORED) if self.settings.only_correct else targets
-        count = self.settings.pixels_per_component
-        kept = draw_per_component(entering, count or len(entering), seed=iteration, rank=dist.get_rank())
+        assigned, counts = gather_counts(torch.stack([self._count(targets), self._count(entering)])).unbind(dim=1)
+        kept = spaced_per_component(entering, self.settings.pixels_per_component, counts, rank=dist.get_rank())
         pixels, components, _ = gather_pixels(pixels[kept], entering[kept], entering[kept])
-        if len(components):
-            if self.settings.batch_in_m_step:
-                components = self._em(pixels, components // self.mixtures.components, iteration)
-            self.memory.push(pixels, components)
-            if not self.settings.batch_in_m_step and self._is_due(iteration):
-                self._m_step(self.memory.moments(pixels.device), pixels, components, iteration)
+        used = assigned.sum(dim=0) > 0
+        with_batch = self.settings.batch_in_m_step and len(components) > 0
+        if with_batch:
+            components = self._em(pixels, components // self.mixtures.components, iteration, used)
+        self.memory.push(pixels, components)
+        # Also where no pixel of a class is correct: else what is never right would never be learnt.
+        if not with_batch and self._is_due(iteration) and bool(used.any()):
+            self._m_step(self.memory.moments(pixels.device), pixels, components, used, iteration)
         return targets.reshape(labels.shape)
 
-    def _em(self, pixels: Tensor, labels: Tensor, iteration: int) -> Tensor:
-        """Run the E-step, and with `batch_in_m_step` the loops of EM over batch and memory; return the components."""
+    def _em(self, pixels: Tensor, labels: Tensor, iteration: int, used: Tensor | None = None) -> Tensor:
+        """Run the E-step, and with `batch_in_m_step` the loops of EM over batch and memory; return the components.
+
+        used: (C M,) bool, components that have pixels, where there are more pixels than these.
+        """
         assignment = self._assign(pixels, labels)
         if self.settings.batch_in_m_step and self._is_due(iteration):
             remembered = self.memory.moments(pixels.device)
@@ -139,7 +144,9 @@ class OnlineEM:
                 if loop > 0:
                     assignment = self._assign(pixels, labels)
                 batch = weighted_moments(pixels, assignment, labels, self.mixtures.classes)
-                self._m_step(remembered.plus(batch), pixels, self._component(labels, assignment), iteration)
+                components = self._component(labels, assignment)
+                given = self._count(components) > 0 if used is None else used
+                self._m_step(remembered.plus(batch), pixels, components, given, iteration)
         return self._component(labels, assignment)
 
     def _assign(self, pixels: Tensor, labels: Tensor) -> Tensor:
@@ -172,11 +179,18 @@ class OnlineEM:
         """Return the component of each pixel, (N,) in [0, C M): the most responsible one of its class."""
         return labels * self.mixtures.components + assignment.argmax(dim=1)
 
+    def _count(self, components: Tensor) -> Tensor:
+        """Return how many of `components`, negative ones aside, are each of them, (C M,) int64."""
+        return torch.bincount(components[components >= 0], minlength=self.idle.numel())
+
     def _is_due(self, iteration: int) -> bool:
         return iteration % self.settings.em_every == 0
 
-    def _m_step(self, moments: Moments, pixels: Tensor, components: Tensor, iteration: int) -> None:
-        """Update the mixtures of the classes present by momentum, and revive components that died."""
+    def _m_step(self, moments: Moments, pixels: Tensor, components: Tensor, used: Tensor, iteration: int) -> None:
+        """Update the mixtures of the classes in the labels by momentum, and revive components that died.
+
+        used: (C M,) bool, components that the E-step gave a pixel of any process; a class in the labels has some.
+        """
         settings, mixtures = self.settings, self.mixtures
         old = mixtures.snapshot()
         new = m_step(
@@ -185,7 +199,7 @@ class OnlineEM:
             variance_floor=settings.variance_floor,
             unit_means=settings.unit_means,
         )
-        used = torch.bincount(components, minlength=self.idle.numel()).reshape(self.idle.shape) > 0
+        used = used.reshape(self.idle.shape)
         present = used.any(dim=1)
         # A mass that is all rounding describes nothing.
         learns = present[:, None] & (moments.mass > 1e-3)
@@ -203,7 +217,7 @@ class OnlineEM:
         weights = old.weights
         if settings.assignment == "vanilla":
             # A component without pixels learns nothing but this: that its share is zero.
-            among = present[:, None].expand_as(learns)
+            among = learns.any(dim=1, keepdim=True).expand_as(learns)
             blended = self._blend(
                 old.weights[..., None], new.weights[..., None], settings.momentum_weights, among, warmup == "all"
             )

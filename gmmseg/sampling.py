@@ -1,4 +1,4 @@
-"""Which pixels take part in EM and enter the memory. Every draw is a function of a seed and of the labels alone."""
+"""Which pixels take part in EM and enter the memory: drawn by a seed and the labels alone, or at even distances."""
 
 from __future__ import annotations
 
@@ -41,10 +41,7 @@ def draw_per_group(groups: Tensor, count: int, keys: Tensor) -> Tensor:
     """
     candidates = torch.nonzero(groups >= 0).flatten()
     order = candidates[(groups[candidates] + keys[candidates]).argsort()]
-    _, sizes = torch.unique_consecutive(groups[order], return_counts=True)
-    starts = (sizes.cumsum(0) - sizes).repeat_interleave(sizes)
-    rank = torch.arange(len(order), device=order.device) - starts
-    return order[rank < count].sort().values
+    return order[_places(groups[order]) < count].sort().values
 
 
 def draw_per_class_and_image(labels: Tensor, count: int, *, seed: int, first_image: int) -> Tensor:
@@ -62,9 +59,31 @@ def draw_per_class_and_image(labels: Tensor, count: int, *, seed: int, first_ima
     return draw_per_group(groups.flatten(), count, keys.flatten())
 
 
-def draw_per_component(components: Tensor, count: int, *, seed: int, rank: int) -> Tensor:
-    """Return indices of at most `count` pixels of each component (N,), negative for pixels that may not be drawn."""
-    return draw_per_group(components, count, _keys(len(components), seed, rank).to(components.device))
+def spaced_per_component(components: Tensor, count: int | None, counts: Tensor, rank: int) -> Tensor:
+    """Return indices, ascending, of those pixels of this process that are among `count` of each component; None: all.
+
+    Where all processes together have more pixels of a component, `count` are taken at even distances, from the first
+    to the last, as the official code does, and whichever process holds them.
+    components: (N,) int64, negative for pixels that may not enter; counts: (P, C M), how many each process has.
+    """
+    candidates = torch.nonzero(components >= 0).flatten()
+    if count is None:
+        return candidates
+    order = candidates[components[candidates].argsort(stable=True)]
+    own = components[order]
+    place = counts[:rank].sum(dim=0)[own] + _places(own)
+    last = (counts.sum(dim=0) - 1)[own]
+    # The only one of the `count` whose distance, rounded down, may be at this place.
+    nearest = -(-place * (count - 1) // last.clamp(min=1))
+    taken = (nearest < count) & (nearest * last // max(count - 1, 1) == place)
+    return order[torch.logical_or(taken, last < count)].sort().values
+
+
+def _places(groups: Tensor) -> Tensor:
+    """Return how many of the same group come before each of `groups` (N,), whose equal ones are neighbours."""
+    _, sizes = torch.unique_consecutive(groups, return_counts=True)
+    starts: Tensor = (sizes.cumsum(0) - sizes).repeat_interleave(sizes)
+    return torch.arange(len(groups), device=groups.device) - starts
 
 
 def _keys(number: int, *seeds: int) -> Tensor:

@@ -102,9 +102,9 @@ class MixtureSettings:
     pixels_per_class_and_image: int | None = 100
     """Pixels drawn for EM and memory from each class of each image; None: all labelled pixels take part in EM."""
     pixels_per_component: int | None = None
-    """Pixels that enter the memory of a component in one iteration from one process; None: all."""
+    """Pixels of all processes that enter the memory of a component in one iteration, at even distances; None: all."""
     only_correct: bool = False
-    """Only pixels that are classified correctly enter the memory."""
+    """Only pixels that are classified correctly enter the memory. M-steps concern all classes in the labels."""
 
     def __post_init__(self) -> None:
         hints = get_type_hints(type(self))

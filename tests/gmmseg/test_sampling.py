@@ -15,10 +15,10 @@ from gmmseg.errors import InputError
 from gmmseg.sampling import (
     IGNORED,
     draw_per_class_and_image,
-    draw_per_component,
     draw_per_group,
     hash_seeds,
     labels_at,
+    spaced_per_component,
 )
 
 
@@ -114,7 +114,9 @@ def test_images_of_one_batch_draw_different_pixels() -> None:
 
 def test_nothing_labelled_draws_nothing() -> None:
     assert draw_per_class_and_image(torch.full((2, 3, 3), IGNORED), 5, seed=0, first_image=0).tolist() == []
-    assert draw_per_component(torch.full((4,), IGNORED), 5, seed=0, rank=0).tolist() == []
+    for count in (None, 1, 5):
+        counts = torch.zeros(1, 3, dtype=torch.int64)
+        assert spaced_per_component(torch.full((4,), IGNORED), count, counts, 0).tolist() == []
 
 
 def test_draws_are_uniform_over_the_pixels_of_a_class() -> None:
@@ -128,14 +130,49 @@ def test_draws_are_uniform_over_the_pixels_of_a_class() -> None:
         assert chisquare(own.numpy()).pvalue > 1e-3
 
 
-def test_draws_of_components_are_limited_and_differ_between_ranks() -> None:
-    components = torch.arange(300) % 3
-    components[::10] = IGNORED
-    first, second = (draw_per_component(components, 20, seed=3, rank=rank) for rank in (0, 1))
-    for found in (first, second):
-        assert torch.bincount(components[found]).tolist() == [20, 20, 20]
-    assert first.tolist() != second.tolist()
-    assert first.tolist() == draw_per_component(components, 20, seed=3, rank=0).tolist()
+def test_pixels_of_a_component_are_taken_at_even_distances_over_all_processes() -> None:
+    """Component 0 has eleven pixels, six and five: places 0, 10/3, 20/3 and 10 rounded down; component 1 has three."""
+    first = torch.tensor([0, 1, 0, IGNORED, 0, 0, 1, 0, 0])
+    second = torch.tensor([IGNORED, 0, 0, 0, 1, 0, 0])
+    counts = torch.tensor([[6, 2], [5, 1]])
+    assert spaced_per_component(first, 4, counts, 0).tolist() == [0, 1, 5, 6]
+    assert spaced_per_component(second, 4, counts, 1).tolist() == [1, 4, 6]
+    # Of one process alone; a single pixel is the first.
+    assert spaced_per_component(second, 2, counts[1:], 0).tolist() == [1, 4, 6]
+    assert spaced_per_component(first, 1, counts, 0).tolist() == [0, 1]
+    assert spaced_per_component(second, 1, counts, 1).tolist() == []
+    assert spaced_per_component(first, None, counts, 0).tolist() == [0, 1, 2, 4, 5, 6, 7, 8]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.lists(st.integers(-1, 2), max_size=70), min_size=1, max_size=4),
+    st.integers(1, 20),
+)
+def test_processes_take_what_one_would_and_never_more_than_the_cap(parts: list[list[int]], count: int) -> None:
+    """Beside exact fractions, over the pixels of all processes one after another."""
+    counts = torch.tensor([[part.count(component) for component in range(3)] for part in parts])
+    found: list[int] = []
+    for rank, part in enumerate(parts):
+        begin = sum(len(before) for before in parts[:rank])
+        own = spaced_per_component(torch.tensor(part, dtype=torch.int64), count, counts, rank)
+        found += [begin + index for index in own.tolist()]
+    whole = [component for part in parts for component in part]
+    expected: list[int] = []
+    for component in range(3):
+        members = [index for index, own in enumerate(whole) if own == component]
+        if len(members) > count:
+            steps = [Fraction(index * (len(members) - 1), max(count - 1, 1)) for index in range(count)]
+            members = [members[int(step)] for step in steps]
+            assert len(set(members)) == count
+        expected += members
+    assert found == sorted(expected)
+
+
+def test_twenty_pixels_are_spaced_as_torch_spaces_whole_numbers() -> None:
+    for size in (21, 22, 38, 39, 40, 100, 191, 1000, 4097):
+        found = spaced_per_component(torch.zeros(size, dtype=torch.int64), 20, torch.tensor([[size]]), 0)
+        assert found.tolist() == torch.linspace(0, size - 1, 20, dtype=torch.int64).tolist()
 
 
 def test_seeds_in_another_order_or_next_to_each_other_give_other_draws() -> None:
