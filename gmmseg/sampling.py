@@ -76,7 +76,7 @@ def spaced_per_component(components: Tensor, count: int | None, counts: Tensor, 
     # The only one of the `count` whose distance, rounded down, may be at this place.
     nearest = -(-place * (count - 1) // last.clamp(min=1))
     taken = (nearest < count) & (nearest * last // max(count - 1, 1) == place)
-    return order[torch.logical_or(taken, last < count)].sort().values
+    return order[taken | (last < count)].sort().values
 
 
 def _places(groups: Tensor) -> Tensor:

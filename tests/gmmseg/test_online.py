@@ -3,50 +3,26 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from gmmseg.assignment import harden, sinkhorn, sinkhorn_potentials
+from gmmseg.assignment import sinkhorn, sinkhorn_potentials
 from gmmseg.errors import InputError
-from gmmseg.mixtures import ClassMixtures
 from gmmseg.online import OnlineEM
 from gmmseg.sampling import IGNORED
-from gmmseg.settings import MixtureSettings
-
-CLASSES, COMPONENTS, DIMENSIONS = 3, 2, 4
-
-
-def learner(seed: int = 0, **settings: Any) -> OnlineEM:
-    torch.manual_seed(seed)
-    whole = {"components": COMPONENTS, "dimensions": DIMENSIONS, "memory_size": 40, **settings}
-    chosen = MixtureSettings.from_config(whole)
-    mixtures = ClassMixtures(CLASSES, chosen.components, DIMENSIONS, chosen.class_density)
-    return OnlineEM(mixtures, chosen)
-
-
-def batch(seed: int, classes: tuple[int, ...] = (0, 1, 2), side: int = 8) -> tuple[Tensor, Tensor, Tensor]:
-    """Return features (2, D, side, side) with two far groups a class, labels, and all correct."""
-    generator = torch.Generator().manual_seed(seed)
-    centres = 2 * torch.randn(CLASSES, 2, DIMENSIONS, generator=torch.Generator().manual_seed(50))
-    labels = torch.tensor(classes)[torch.randint(len(classes), (2, side, side), generator=generator)]
-    group = torch.randint(2, labels.shape, generator=generator)
-    noise = 0.3 * torch.randn(2, side, side, DIMENSIONS, generator=generator)
-    features = (centres[labels, group] + noise).permute(0, 3, 1, 2).contiguous()
-    labels[:, 0] = IGNORED
-    return features, labels, torch.ones_like(labels, dtype=torch.bool)
-
-
-def rows(features: Tensor) -> Tensor:
-    return features.permute(0, 2, 3, 1).reshape(-1, features.shape[1])
-
-
-def reference_log_density(features: Tensor, label: int, mixtures: ClassMixtures) -> Tensor:
-    normal = torch.distributions.Normal(mixtures.means[label].double(), mixtures.deviations[label].double())
-    return normal.log_prob(features.double()[:, None]).sum(dim=2)
+from tests.gmmseg.learners import (
+    CLASSES,
+    COMPONENTS,
+    DIMENSIONS,
+    batch,
+    learner,
+    official,
+    reference_log_density,
+    rows,
+)
 
 
 def mean_and_variance(features: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
@@ -145,63 +121,6 @@ def test_vanilla_weights_follow_their_shares() -> None:
         shares = joint.softmax(dim=1).mean(dim=0)
         expected = 0.5 * shares + 0.5 * before.weights[label].double()
         torch.testing.assert_close(em.mixtures.weights[label].double(), expected, rtol=1e-4, atol=1e-5)
-
-
-def official(**changes: Any) -> OnlineEM:
-    whole = {"preset": "official", "memory_size": 30, "component_loss_weight": 0.0, **changes}
-    return learner(**whole)
-
-
-def test_official_step_by_hand() -> None:
-    """sigma = sqrt(mean((x - f)^2) + 1e-2), f the direction of the queue's sum; means blend, sigma is replaced."""
-    em = official()
-    features, labels, correct = batch(0)
-    features = torch.nn.functional.normalize(features, dim=1)
-    before = copy.deepcopy(em.mixtures)
-    targets = em.step(features, labels, correct, 0)
-    assert targets is not None and bool(((targets == IGNORED) == (labels == IGNORED)).all())
-    stored = em.memory.state()["stored"].double()
-    assert em.memory.fill.tolist() == [30] * CLASSES * COMPONENTS
-    pixels = rows(features)
-    for label in range(CLASSES):
-        own = labels.flatten() == label
-        # The assignment: Sinkhorn on densities over their largest magnitude, hardened.
-        density = reference_log_density(pixels[own], label, before)
-        scaled = density / density.abs().max()
-        chosen = harden(sinkhorn(scaled, torch.zeros(int(own.sum()), dtype=torch.int64), 1)).argmax(dim=1)
-        assert torch.equal(targets.flatten()[own], label * COMPONENTS + chosen)
-        for index in range(COMPONENTS):
-            queue = stored[label * COMPONENTS + index]
-            # At most twenty pixels of each component have entered, the rest is random.
-            entered = (queue[:, None] - pixels.double()[None]).abs().sum(dim=2).amin(dim=1) < 1e-12
-            assert int(entered.sum()) == min(20, int((chosen == index).sum()))
-            direction = queue.sum(dim=0) / queue.sum(dim=0).norm()
-            expected = 0.001 * direction + 0.999 * before.means[label, index].double()
-            expected = expected / expected.norm()
-            torch.testing.assert_close(em.mixtures.means[label, index].double(), expected, rtol=1e-5, atol=1e-6)
-            deviation = ((queue - direction).square().mean(dim=0) + 1e-2).sqrt()
-            torch.testing.assert_close(em.mixtures.deviations[label, index].double(), deviation, rtol=1e-5, atol=1e-6)
-
-
-def test_official_means_stay_directions() -> None:
-    em = official(momentum_means=0.5, em_every=1)
-    for iteration in range(10):
-        em.step(*batch(iteration), iteration)
-        torch.testing.assert_close(em.mixtures.means.norm(dim=2), torch.ones(CLASSES, COMPONENTS))
-
-
-def test_only_correct_pixels_enter_the_official_memory() -> None:
-    em = official(memory_start="empty", em_every=1)
-    features, labels, correct = batch(0)
-    correct = labels == 1
-    before = copy.deepcopy(em.mixtures)
-    targets = em.step(features, labels, correct, 0)
-    fill = em.memory.fill.reshape(CLASSES, COMPONENTS)
-    assert int(fill[[0, 2]].sum()) == 0 and int(fill[1].sum()) > 0
-    # All labelled pixels have a target, but classes without one that is correct do not learn.
-    assert targets is not None and int((targets != IGNORED).sum()) == int((labels >= 0).sum())
-    assert em.mixtures.known.tolist() == [False, True, False]
-    assert torch.equal(em.mixtures.means[[0, 2]], before.means[[0, 2]])
 
 
 def test_m_steps_come_every_so_many_iterations() -> None:
