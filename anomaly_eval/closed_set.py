@@ -73,7 +73,9 @@ def evaluate_closed_set(
     described = _under_protocol(segmenter, samples, choice).describe()
     whose = "network" if choice == "network" or samples.card.protocol is None else "card"
     # What the whole run resizes images to goes before the protocol, which then is not quite the card's.
-    changed = "" if segmenter.describe().resize == "native" else ", with --resize"
+    model = segmenter.describe()
+    asked = "at the network's own size" if model.own_resize else "with --resize"
+    changed = "" if model.resize == "native" else f", {asked}"
     used = f"{whose}{changed}: {described.inference}; {described.resize}"
     with clock.section("input"):
         record = dataset_record(samples, sizes, void_pixels)

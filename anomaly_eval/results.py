@@ -228,7 +228,14 @@ class ModelRecord(Record):
     """`whole` or `slide`, with crop and stride."""
     resize: str
     """`native`, or what the images were resized to before the network."""
+    own_resize: bool = False
+    """Whether that is the size that the network brought with it, as nobody asked for another."""
     device: str
+
+    @property
+    def resolution(self) -> str:
+        """`resize`, and where it comes from, in words."""
+        return f"{self.resize} (the network's own)" if self.own_resize else self.resize
 
 
 class MapFolderRecord(Record):

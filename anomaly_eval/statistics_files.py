@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.outputs import write_atomically
 from anomaly_eval.results import FitRecord, ModelRecord
 from anomaly_eval.scores import FittedScore
+from gmmseg.safetensors_files import safetensors_bytes
 
 _FORMAT = "gmmseg-anomaly statistics 1"
 
@@ -25,26 +25,14 @@ def save_statistics(
     path: Path, model: ModelRecord, scores: Sequence[FittedScore], records: Mapping[str, FitRecord]
 ) -> None:
     """Write the statistics of fitted scores and the fingerprint of the network as one safetensors file."""
-    tensors = {
-        f"{type(score).name}.{name}": value.contiguous() for score in scores for name, value in score.state().items()
-    }
+    tensors = {f"{type(score).name}.{name}": value for score in scores for name, value in score.state().items()}
     metadata = {
         "format": _FORMAT,
         "model": model.model_dump_json(),
         "fits": json.dumps({type(score).name: records[score.name].model_dump() for score in scores}),
         "tensors_sha256": tensors_sha256(tensors),
     }
-    write_atomically(path, _in_order(save(tensors, metadata=metadata)))
-
-
-def _in_order(content: bytes) -> bytes:
-    """Sort the header of a safetensors file, whose metadata come in another order each time, for equal bytes."""
-    start = 8 + int.from_bytes(content[:8], "little")
-    header = json.dumps(json.loads(content[8:start]), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    written = header.encode()
-    # Readers want tensors at multiples of eight bytes.
-    written += b" " * (-len(written) % 8)
-    return len(written).to_bytes(8, "little") + written + content[start:]
+    write_atomically(path, safetensors_bytes(tensors, metadata))
 
 
 def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from gmmseg.errors import InputError
+from gmmseg.safetensors_files import SUFFIX, read_safetensors
 
 _LONGEST_NAME = 1000
 
@@ -48,7 +49,7 @@ def _is_filled_list(value: object) -> bool:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint of mmengine or plain weights, on the CPU, with `weights_only=True`.
+    """Read a checkpoint of mmengine or plain weights, on the CPU, with `weights_only=True`, or a safetensors file.
 
     Raises InputError for a missing file, a file that is no checkpoint, one that holds code or no weights, and one that
     would unpack to more than its own size.
@@ -61,22 +62,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         digest = sha256_of_file(path)
     except OSError as error:
         raise InputError(f"the checkpoint {path} cannot be read ({error.strerror}); check the file.") from error
-    try:
-        _refuse_compressed(path)
-        with torch.serialization.safe_globals(harmless_globals()):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except InputError:
-        raise
-    except Exception as error:  # the unpickler raises whatever a broken file leads it to, OSError too
-        reason = str(error)
-        if "Unsupported global" in reason or "Unsupported class" in reason or "GLOBAL" in reason:
-            raise InputError(
-                f"the checkpoint {path} holds Python objects that would have to be executed to load it, which is "
-                f"refused; save its state_dict alone with torch.save and pass that."
-            ) from error
-        raise InputError(
-            f"{path} is not a PyTorch checkpoint or is damaged; expected a .pth file as mmengine saves it."
-        ) from error
+    content = _read_tensors_alone(path) if path.suffix.lower() == SUFFIX else _unpickle(path)
     weights = content.get("state_dict", content) if isinstance(content, dict) else None
     if not isinstance(weights, Mapping) or not weights:
         raise InputError(f"the checkpoint {path} holds no state_dict; expected a .pth file as mmengine saves it.")
@@ -94,6 +80,33 @@ def sha256_of_file(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _read_tensors_alone(path: Path) -> Any:
+    try:
+        return read_safetensors(path)
+    except Exception as error:  # a damaged file leads its reader to errors of many kinds
+        raise InputError(f"{path} is not a safetensors file or is damaged; copy it anew.") from error
+
+
+def _unpickle(path: Path) -> Any:
+    """Read what `torch.save` wrote, without running any of it."""
+    try:
+        _refuse_compressed(path)
+        with torch.serialization.safe_globals(harmless_globals()):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except InputError:
+        raise
+    except Exception as error:  # the unpickler raises whatever a broken file leads it to, OSError too
+        reason = str(error)
+        if "Unsupported global" in reason or "Unsupported class" in reason or "GLOBAL" in reason:
+            raise InputError(
+                f"the checkpoint {path} holds Python objects that would have to be executed to load it, which is "
+                f"refused; save its state_dict alone with torch.save and pass that."
+            ) from error
+        raise InputError(
+            f"{path} is not a PyTorch checkpoint or is damaged; expected a .pth file as mmengine saves it."
+        ) from error
 
 
 def _refuse_compressed(path: Path) -> None:

@@ -37,7 +37,7 @@ def compare_calibration(findings: CalibrationFindings) -> ComparisonTable:
             notes.append(Note("", text))
     for name, model in findings.networks.items():
         checkpoint = f"{PurePath(model.checkpoint).name} (sha256 {model.checkpoint_sha256[:12]})"
-        notes.append(Note("", f"{name}: {checkpoint}. Resolution: {model.resize}, inference: {model.inference}."))
+        notes.append(Note("", f"{name}: {checkpoint}. Resolution: {model.resolution}, inference: {model.inference}."))
     return ComparisonTable(
         subject="Calibration",
         metrics=METRICS,

@@ -37,7 +37,7 @@ def origin_lead(origin: Origin) -> tuple[str, ...]:
     """Return the few words on how a network was run, or that there was none."""
     if isinstance(origin, MapsRecord):
         return ("score maps from files",)
-    return origin.inference, f"resolution {origin.resize}", origin.device
+    return origin.inference, f"resolution {origin.resolution}", origin.device
 
 
 def origin_details(origin: Origin) -> list[tuple[str, str]]:
@@ -48,14 +48,14 @@ def origin_details(origin: Origin) -> list[tuple[str, str]]:
 
 
 def _resolution(model: ModelRecord) -> str:
-    return f"Resolution: {model.resize}, inference: {model.inference}."
+    return f"Resolution: {model.resolution}, inference: {model.inference}."
 
 
 def _network_details(model: ModelRecord) -> list[tuple[str, str]]:
     return [
         ("Checkpoint", f"{model.checkpoint}, sha256 {model.checkpoint_sha256}"),
         ("Config", f"{model.config}, sha256 {model.config_sha256}"),
-        ("Resolution", model.resize),
+        ("Resolution", model.resolution),
         ("Inference", model.inference),
         ("Device", model.device),
         ("Classes", ", ".join(model.classes)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -30,6 +30,8 @@ class InputSize:
     short_side: int | None = None
     exact: tuple[int, int] | None = None
     long_side_at_most: int | None = None
+    of_network: bool = field(default=False, compare=False)
+    """Whether the network brought the rule with it, as nobody asked for another."""
 
     @classmethod
     def parse(cls, text: str | None) -> InputSize:

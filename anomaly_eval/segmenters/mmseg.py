@@ -159,6 +159,7 @@ class MmsegSegmenter:
             classes=list(self.classes),
             inference=inference,
             resize=str(self.input_size),
+            own_resize=self.input_size.of_network,
             device=torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu",
         )
 
@@ -307,8 +308,8 @@ def _choose_device(name: DeviceName) -> torch.device:
 
 def _load_weights(model: nn.Module, checkpoint: Checkpoint, config: ModelConfig) -> None:
     """Load strictly: every weight that inference uses must be there, in its shape, and none be left over."""
-    expected = {name: value for name, value in model.state_dict().items() if _matters(name)}
-    given = {name: value for name, value in checkpoint.weights.items() if _matters(name)}
+    expected = {name: value for name, value in model.state_dict().items() if matters_to_inference(name)}
+    given = {name: value for name, value in checkpoint.weights.items() if matters_to_inference(name)}
     for name in expected.keys() & given.keys():
         of_classes = name.endswith(("conv_seg.weight", "conv_seg.mixtures.means")) and given[name].dim() > 0
         if of_classes and len(expected[name]) != len(given[name]):
@@ -332,7 +333,7 @@ def _load_weights(model: nn.Module, checkpoint: Checkpoint, config: ModelConfig)
     model.load_state_dict(given, strict=False)
 
 
-def _matters(name: str) -> bool:
+def matters_to_inference(name: str) -> bool:
     """Whether inference uses a weight: auxiliary heads only serve training, and batch counters nothing."""
     return not name.startswith("auxiliary_head.") and not name.endswith("num_batches_tracked")
 
