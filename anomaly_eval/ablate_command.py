@@ -17,7 +17,7 @@ def ablate(
     out: Annotated[Path, typer.Option(help="Folder of the study; an interrupted one is gone on with.")],
     data_root: DataRoot = None,
     init_from: Annotated[
-        Path | None, typer.Option(help="Start all trainings from the weights of this checkpoint.")
+        Path | None, typer.Option(help="Start all trainings from the weights of a checkpoint or shipped network.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of everything random.")] = 0,
     iterations: Annotated[int | None, typer.Option(min=1, help="Length of each training. Default: the plan's.")] = None,
@@ -28,12 +28,13 @@ def ablate(
     """Run an ablation study: train and refit the networks of a plan, evaluate them, and write one table."""
     from anomaly_eval.ablation.run import AblationRequest, run_ablation
     from anomaly_eval.reports.terminal import print_comparison
+    from anomaly_eval.zoo import checkpoint_file
 
     request = AblationRequest(
         plan=plan,
         out=out,
         data_root=data_root,
-        init_from=init_from,
+        init_from=None if init_from is None else checkpoint_file(init_from, "--init-from"),
         seed=seed,
         iterations=iterations,
         only=only or (),

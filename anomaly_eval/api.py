@@ -79,7 +79,7 @@ def evaluate(
     progress: bool = True,
     **options: Any,
 ) -> Evaluation:
-    """Evaluate a checkpoint on one or more datasets, as `gmmseg-anomaly eval` does.
+    """Evaluate a checkpoint, or a shipped network by its name, on one or more datasets, as `gmmseg-anomaly eval` does.
 
     checkpoint, datasets, data_root, scores, fit_dataset, config, resize, device: as on the command line. out: the
     folder to keep the results in; None keeps none. measures: intervals, components and more. progress: whether bars

@@ -18,6 +18,7 @@ from anomaly_eval.ablate_command import ablate
 from anomaly_eval.dataset_commands import datasets_app
 from anomaly_eval.errors import InputError
 from anomaly_eval.eval_command import evaluate, name_default_precision
+from anomaly_eval.network_commands import networks_app
 from anomaly_eval.options import (
     MAX_SEED,
     Checkpoint,
@@ -167,6 +168,8 @@ def fit_mixtures(
         f"{report.pixels} pixels of {images} images, {report.steps} steps of EM, mean log-likelihood "
         f"{report.log_likelihood:.3f}"
     )
+    if report.input_size != "native":
+        say(f"input: {report.input_size}; give the same --resize to what runs the checkpoint")
     if report.absent:
         say(f"no pixel of these classes, which the network will never predict: {', '.join(report.absent)}")
     say(f"Checkpoint: {out}")
@@ -184,7 +187,8 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on exactly where --out was interrupted.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier training in --out.")] = False,
     init_from: Annotated[
-        Path | None, typer.Option(help="Start from the weights of a checkpoint that fit the network.")
+        Path | None,
+        typer.Option(help="Start from the weights of a checkpoint, or of a shipped network, that fit the network."),
     ] = None,
     cfg_options: Annotated[
         list[str] | None, typer.Option(help="Settings of the config to replace: dotted.name=value, one or more.")
@@ -195,6 +199,7 @@ def train(
     launcher: LauncherOption = Launcher.none,
 ) -> None:
     """Train a network on mmengine's Runner; the weights it writes at the end are for `eval`."""
+    from anomaly_eval.zoo import checkpoint_file
     from gmmseg.training.interrupting import Interrupted
     from gmmseg.training.run import TrainingRequest, run_training
 
@@ -204,7 +209,7 @@ def train(
         data_root=data_root,
         resume=resume,
         overwrite=overwrite,
-        init_from=init_from,
+        init_from=None if init_from is None else checkpoint_file(init_from, "--init-from"),
         options=cfg_options or (),
         seed=seed,
         launcher=launcher.value,
@@ -248,6 +253,7 @@ app.command()(calibrate)
 app.command()(report)
 app.command()(grid)
 app.add_typer(datasets_app, name="datasets")
+app.add_typer(networks_app, name="networks")
 
 
 @app.callback(invoke_without_command=True)

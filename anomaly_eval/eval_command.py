@@ -11,6 +11,7 @@ from rich.console import Console
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.options import (
+    CHECKPOINT,
     MAX_SEED,
     Components,
     Config,
@@ -36,9 +37,7 @@ def evaluate(
     dataset: Annotated[
         list[str], typer.Option(help="One or more datasets: names, NAME:VARIANT, or card files (.yaml).")
     ],
-    ckpt: Annotated[
-        Path | None, typer.Option(help="Checkpoint (.pth) of an mmsegmentation network; this, or --score-maps.")
-    ] = None,
+    ckpt: Annotated[Path | None, typer.Option(help=f"{CHECKPOINT}; this, or --score-maps.")] = None,
     score_maps: Annotated[
         list[Path] | None,
         typer.Option(

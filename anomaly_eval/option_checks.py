@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import fields
+from pathlib import Path
 
 from anomaly_eval.cards import Task
 from anomaly_eval.errors import InputError
@@ -31,8 +32,16 @@ def check_options(request: EvaluationRequest) -> None:
     if request.sml_without and not any(isinstance(score, SML) for score in scores):
         raise InputError("--sml-without changes sml, which is not among --scores; add it or leave the option out.")
     unfitted = [score.name for score in scores if isinstance(score, FittedScore) and not score.fitted]
-    if request.scores is not None and unfitted and request.statistics is None and request.fit_dataset is None:
+    given = request.statistics or request.fit_dataset
+    if request.scores is not None and unfitted and given is None and shipped_statistics(request) is None:
         raise InputError(f"the score {unfitted[0]} needs statistics of the training data: {FITTING}.")
+
+
+def shipped_statistics(request: EvaluationRequest) -> Path | None:
+    """Return the statistics that ship with the network, unless the user gives others."""
+    if request.network is None or request.statistics is not None or request.fit_dataset is not None:
+        return None
+    return request.network.statistics
 
 
 def _check_source(request: EvaluationRequest) -> None:

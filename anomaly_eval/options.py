@@ -78,7 +78,8 @@ LauncherOption = Annotated[Launcher, typer.Option("--launcher", help="What start
 NoJournal = Annotated[
     bool, typer.Option("--no-journal", help="Keep nothing from which an interrupted run could go on.")
 ]
-Checkpoint = Annotated[Path, typer.Option("--ckpt", help="Checkpoint (.pth) of an mmsegmentation network.")]
+CHECKPOINT = "Checkpoint of an mmsegmentation network (.pth or .safetensors), or name of a shipped one"
+Checkpoint = Annotated[Path, typer.Option("--ckpt", help=f"{CHECKPOINT}.")]
 Config = Annotated[
     str | None,
     typer.Option(
@@ -91,7 +92,9 @@ DataRoot = Annotated[
 ]
 Resize = Annotated[
     str | None,
-    typer.Option(help="Resize images for the network: 0.5x, 512 (short side) or 1024x512. Default: native."),
+    typer.Option(
+        help="Resize images for the network: 0.5x, 512 (short side), 1024x512. Default: native, or a shipped one's own."
+    ),
 ]
 DeviceOption = Annotated[Device, typer.Option(help="Where the network runs.")]
 WindowBatch = Annotated[int, typer.Option(min=1, help="Sliding windows that run at once.")]

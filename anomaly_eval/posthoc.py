@@ -76,6 +76,8 @@ class MixtureReport:
     """Mean over the pixels of log p(x | c), nats."""
     absent: tuple[str, ...]
     """Classes without a pixel; the network never predicts them."""
+    input_size: str
+    """At which the images entered the network; the checkpoint does not note it."""
 
 
 @flushed_denormals()
@@ -140,7 +142,15 @@ def run_fit_mixtures(request: MixtureRequest, console: Console) -> MixtureReport
     )
     write_atomically(request.out, checkpoint_with_mixtures(place, mixtures, known, record, found))
     absent = tuple(name for name, there in zip(segmenter.classes, known.tolist(), strict=True) if not there)
-    return MixtureReport(len(samples.samples), samples.expected_images, len(labels), len(history), history[-1], absent)
+    return MixtureReport(
+        images=len(samples.samples),
+        expected_images=samples.expected_images,
+        pixels=len(labels),
+        steps=len(history),
+        log_likelihood=history[-1],
+        absent=absent,
+        input_size=segmenter.describe().resize,
+    )
 
 
 def _fitted(

@@ -16,13 +16,13 @@ from anomaly_eval.fitting import fit_scores, fits_of_network
 from anomaly_eval.journal.run import RunJournal
 from anomaly_eval.maps.disk import MapsOnDisk
 from anomaly_eval.maps.source import NetworkScores, ScoreSource
-from anomaly_eval.option_checks import FITTING, check_options, check_tasks, configured
+from anomaly_eval.option_checks import FITTING, check_options, check_tasks, configured, shipped_statistics
 from anomaly_eval.prediction import Segmenter
 from anomaly_eval.request import EvaluationRequest
 from anomaly_eval.results import FitRecord
 from anomaly_eval.samples import SampleSet, find_dataset
 from anomaly_eval.scores import FittedScore, Score, choose_scores
-from anomaly_eval.statistics_files import load_statistics
+from anomaly_eval.statistics_files import as_shipped, load_statistics
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,8 @@ def of_network(
     closed_sets = [samples for samples in inputs.datasets if samples.card.task == "closed_set"]
     for samples in closed_sets:
         check_same_classes(samples, segmenter.classes)
+    shipped = shipped_statistics(request)
+    statistics = request.statistics or shipped
     scores = _scores(request, segmenter) if len(closed_sets) < len(inputs.datasets) else []
     if journal.wanted:
         fingerprint = fingerprint_of(
@@ -74,14 +76,15 @@ def of_network(
             scores,
             datasets=inputs.datasets,
             fit_set=inputs.fit_set,
-            statistics=request.statistics,
+            statistics=statistics,
             protocol=request.protocol or "card",
         )
         journal.begin(fingerprint, request.overwrite, inputs.datasets, inputs.fit_set)
-    fits = _fit(scores, segmenter, inputs.fit_set, request.statistics, console, clock, journal)
+    fits = _fit(scores, segmenter, inputs.fit_set, statistics, console, clock, journal)
+    fits = as_shipped(fits) if shipped is not None else fits
     fits |= fits_of_network(segmenter, scores)
     scores, warnings = _drop_unfitted(scores)
-    _check_kept(request, scores)
+    _check_kept(request.scores or (), scores, statistics)
     return Evaluated(NetworkScores(segmenter, scores), segmenter, fits, warnings)
 
 
@@ -131,9 +134,9 @@ def _drop_unfitted(scores: Sequence[Score]) -> tuple[list[Score], list[str]]:
     return kept, [f"left out for want of statistics: {', '.join(missing)} ({FITTING})"] if missing else []
 
 
-def _check_kept(request: EvaluationRequest, scores: Sequence[Score]) -> None:
+def _check_kept(names: Sequence[str], scores: Sequence[Score], statistics: Path | None) -> None:
     """Refuse to go on where a score that was asked for by name is not in the file of statistics."""
     kept = {type(score).name for score in scores}
-    lost = [name for name in request.scores or () if name not in kept]
+    lost = [name for name in names if name not in kept]
     if lost:
-        raise InputError(f"{request.statistics} holds no statistics of {lost[0]}; fit it, or leave it out of --scores.")
+        raise InputError(f"{statistics} holds no statistics of {lost[0]}; fit it, or leave it out of --scores.")

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 Word = TypeVar("Word", bound=str)
 
 Checkpoints = Annotated[
-    list[Path], typer.Option("--ckpt", help="Checkpoints (.pth) of mmsegmentation networks, one or more.")
+    list[Path],
+    typer.Option("--ckpt", help="Checkpoints (.pth, .safetensors) or names of shipped networks, one or more."),
 ]
 Configs = Annotated[
     list[str] | None,

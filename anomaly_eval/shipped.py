@@ -7,7 +7,7 @@ from anomaly_eval.errors import InputError
 
 
 def shipped_folder(name: str) -> Path:
-    """Return the folder `datasets`, `configs` or `reports`, from the wheel or from the checkout.
+    """Return the folder `configs`, `datasets`, `networks` or `reports`, from the wheel or from the checkout.
 
     The wheel carries the folders inside this package, so that no top-level `datasets` is ever installed.
     """

@@ -83,6 +83,12 @@ def load_statistics(path: Path, model: ModelRecord, scores: Sequence[FittedScore
     return loaded
 
 
+def as_shipped(records: Mapping[str, FitRecord]) -> dict[str, FitRecord]:
+    """Note of statistics that they came with the network."""
+    note = "these statistics ship with the network"
+    return {name: record.model_copy(update={"notes": [*record.notes, note]}) for name, record in records.items()}
+
+
 def _check_same_model(path: Path, fitted: ModelRecord, model: ModelRecord) -> None:
     for field, meaning in (
         ("checkpoint_sha256", "checkpoint"),

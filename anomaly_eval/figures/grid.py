@@ -81,7 +81,10 @@ def run_grid(request: GridRequest, console: Console) -> list[Path]:
     ids = [sample.id for sample in samples.samples]
     chosen = [] if request.images is None else named_images(request.images, ids, samples.spec)
     stem = _stem(request)
-    loaded = [NamedNetwork(name, network.load()) for name, network in zip(names, request.networks, strict=True)]
+    loaded = [
+        NamedNetwork(name, network.load(), statistics=network.statistics)
+        for name, network in zip(names, request.networks, strict=True)
+    ]
     networks, rows = _prepare(request, samples, loaded)
     values: dict[str, float] | None = None
     if request.images is None:
@@ -134,7 +137,8 @@ def _check_options(request: GridRequest, samples: SampleSet) -> None:
             f"images of {samples.spec} cannot be ranked by {request.measure}; rank them by {' or '.join(measures)}."
         )
     if samples.card.task == "anomaly":
-        check_score_names(request.scores, bool(request.statistics))
+        shipped = [network for network in request.networks if network.statistics is not None]
+        check_score_names(request.scores, bool(request.statistics or shipped))
 
 
 def _stem(request: GridRequest) -> Path:

@@ -11,7 +11,7 @@ from anomaly_eval.fitting import fits_of_network
 from anomaly_eval.prediction import Prediction, Segmenter
 from anomaly_eval.results import FitRecord
 from anomaly_eval.scores import SCORES, FittedScore, Score, choose_scores
-from anomaly_eval.statistics_files import load_statistics
+from anomaly_eval.statistics_files import as_shipped, load_statistics
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class NamedNetwork:
     scores: Sequence[Score] = ()
     fits: Mapping[str, FitRecord] = field(default_factory=dict)
     """What scores and densities were fitted on, by score name."""
+    statistics: Path | None = None
+    """A file of statistics that ships with the network, for where no other is given for it."""
 
 
 def check_score_names(names: Sequence[str] | None, has_statistics: bool) -> None:
@@ -86,6 +88,9 @@ def _load(
             fits |= load_statistics(path, network.segmenter.describe(), unfitted)
         except InputError as error:
             refused[path] = error
+    if not fits and network.statistics is not None:
+        unfitted = [score for score in scores if isinstance(score, FittedScore) and not score.fitted]
+        fits = as_shipped(load_statistics(network.statistics, network.segmenter.describe(), unfitted))
     return fits, refused
 
 

@@ -29,7 +29,7 @@ def network_file(segmenter: MmsegSegmenter) -> bytes:
             tensors[name] = _halved(name, value) if name in rounded else value.clone()
     noted = segmenter.checkpoint.meta
     meta = {
-        "cfg": Config({"model": segmenter.config.model}).pretty_text,
+        "cfg": Config({"model": segmenter.config.model}, format_python_code=False).pretty_text,
         "dataset_meta": {"classes": segmenter.classes},
         **({FIT: noted[FIT]} if FIT in noted else {}),
     }

@@ -6,7 +6,7 @@ import copy
 from pathlib import Path
 from typing import Any
 
-import gmmseg  # noqa: F401  isort: skip
+import gmmseg.heads  # noqa: F401  isort: skip
 import mmseg.models  # noqa: F401
 import torch
 from mmengine.config import Config, ConfigDict
@@ -104,3 +104,26 @@ def save(path: Path, model: dict[str, Any], network: torch.nn.Module | None = No
     content = {"dataset_meta": {"classes": list(CLASSES)}, "cfg": config} | meta
     torch.save({"meta": content, "state_dict": network.state_dict()}, path)
     return path
+
+
+def save_gmm(path: Path, **meta: Any) -> Path:
+    """Write a GMMSeg network whose mixtures look as if they were fitted after training."""
+    model = copy.deepcopy(CGNET)
+    model["decode_head"] |= {
+        "type": "GMMSegHead",
+        "architecture": "FCNHead",
+        "mixture": dict(dimensions=8, components=3),
+    }
+    network = build(model)
+    mixtures = network.decode_head.conv_seg.mixtures
+    seen: list[torch.Tensor] = []
+    hook = mixtures.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[0]))
+    with torch.no_grad():
+        network(torch.randn(1, 3, 64, 96))
+    hook.remove()
+    # Around features that occur, so that all classes are predicted.
+    features = seen[0].flatten(2)[0].T
+    mixtures.means.copy_(features[torch.randperm(len(features))[:15]].reshape(mixtures.means.shape))
+    mixtures.log_deviations.normal_(-3, 0.3)
+    mixtures.updates.fill_(2**40)
+    return save(path, model, network, **meta)

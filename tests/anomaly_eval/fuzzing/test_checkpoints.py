@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import tempfile
 from collections.abc import Callable
 from functools import lru_cache
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from anomaly_eval.segmenters.configs import find_config, parse_literals
 from gmmseg.checkpoints import load_checkpoint
+from gmmseg.safetensors_files import NOTES, safetensors_bytes
 from tests.anomaly_eval.fuzzing.readers import (
     ODD_NUMBERS,
     ODD_TEXT,
@@ -89,10 +91,10 @@ def good() -> dict[str, Any]:
     return content
 
 
-def load(content: bytes, use: Callable[[Path], Any]) -> None:
+def load(content: bytes, use: Callable[[Path], Any], name: str = "net.pth") -> None:
     """Write a checkpoint and read it."""
     with tempfile.TemporaryDirectory() as folder, only_input_errors():
-        path = Path(folder) / "net.pth"
+        path = Path(folder) / name
         path.write_bytes(content)
         use(path)
 
@@ -117,6 +119,12 @@ def segment(path: Path) -> None:
 @examples(200)
 def test_damaged_archives(content: bytes) -> None:
     load(content, classes_and_config)
+
+
+@given(content=damaged([safetensors_bytes({"w": torch.ones(2, 3).half()}, {NOTES: json.dumps(SMALL["meta"])})]))
+@examples(200)
+def test_damaged_safetensors(content: bytes) -> None:
+    load(content, classes_and_config, "net.safetensors")
 
 
 @given(content=rearranged(SMALL, ODD_VALUES | TENSORS))

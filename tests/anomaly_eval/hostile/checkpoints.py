@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import pickle
 import re
 import zipfile
 from collections.abc import Callable
 from typing import Any
 
 import torch
+from safetensors.torch import save
 
 from tests.anomaly_eval.hostile.bench import Bench, Row
 
@@ -105,6 +107,17 @@ def first_weight(value: torch.Tensor) -> Any:
     return prepare
 
 
+def tensors_alone(change: Callable[[bytes], bytes]) -> Any:
+    """Return how a row gives the weights as a safetensors file, whose bytes are changed."""
+
+    def prepare(bench: Bench) -> list[str]:
+        weights = torch.load(bench.folder / "net.pth", weights_only=True)["state_dict"]
+        (bench.folder / "net.safetensors").write_bytes(change(save(weights)))
+        return bench.eval(ckpt=bench.folder / "net.safetensors")
+
+    return prepare
+
+
 DAMAGED = "`is not a PyTorch checkpoint or is damaged`"
 CODE = "`Python objects that would have to be executed`; nothing of it runs"
 NETWORK = "net.pth"
@@ -115,6 +128,17 @@ ROWS = [
     Row("a truncated checkpoint", 2, DAMAGED, truncated, NETWORK),
     Row("an empty checkpoint", 2, DAMAGED, holding(b""), NETWORK),
     Row("an HTML page as checkpoint", 2, DAMAGED, holding(b"<!DOCTYPE html><html></html>"), NETWORK),
+    Row(
+        "a safetensors checkpoint that is truncated, claims more than it holds, or is a pickle",
+        2,
+        "`is not a safetensors file or is damaged`; nothing of it runs",
+        (
+            tensors_alone(lambda content: content[:-1]),
+            tensors_alone(lambda content: (2**60).to_bytes(8, "little") + content[8:]),
+            tensors_alone(lambda content: pickle.dumps(Trap())),
+        ),
+        "net.safetensors",
+    ),
     Row(
         "a pipe, device or folder in place of a checkpoint",
         2,

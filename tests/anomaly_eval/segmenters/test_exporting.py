@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 
 import numpy as np
@@ -15,20 +14,8 @@ from anomaly_eval.segmenters.mmseg import FIT, MmsegSegmenter, load_segmenter
 from gmmseg.checkpoints import load_checkpoint
 from tests.anomaly_eval import networks
 
-GMM = copy.deepcopy(networks.CGNET)
-GMM["decode_head"] |= {"type": "GMMSegHead", "architecture": "FCNHead", "mixture": dict(dimensions=8, components=3)}
 FITTED_ON = dict(dataset="training", n_images=3, expected_images=3, files_sha256="0" * 64, notes=["a note"])
 IMAGE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
-
-
-def save_gmm(folder: Path) -> Path:
-    """Write a GMMSeg network whose mixtures have parameters of their own, as if they were fitted after training."""
-    network = networks.build(GMM)
-    mixtures = network.decode_head.conv_seg.mixtures
-    mixtures.means.normal_(0, 0.3)
-    mixtures.log_deviations.normal_(-3, 0.3)
-    mixtures.updates.fill_(2**40)
-    return networks.save(folder / "gmm.pth", GMM, network, **{FIT: FITTED_ON})
 
 
 def exported(path: Path) -> Path:
@@ -46,7 +33,7 @@ def maps_of(segmenter: MmsegSegmenter) -> list[np.ndarray]:
 
 
 def test_only_kernels_are_rounded(tmp_path: Path) -> None:
-    path = save_gmm(tmp_path)
+    path = networks.save_gmm(tmp_path / "gmm.pth", **{FIT: FITTED_ON})
     before, after = load_checkpoint(path), load_checkpoint(exported(path))
     for name, value in before.weights.items():
         if name.endswith("num_batches_tracked"):
@@ -61,7 +48,7 @@ def test_only_kernels_are_rounded(tmp_path: Path) -> None:
 
 
 def test_it_runs_alone_and_equals_a_checkpoint_of_the_same_weights(tmp_path: Path) -> None:
-    path = save_gmm(tmp_path)
+    path = networks.save_gmm(tmp_path / "gmm.pth", **{FIT: FITTED_ON})
     target = exported(path)
     content = torch.load(path, weights_only=True)
     rounded = load_checkpoint(target).weights
