@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from anomaly_eval.cards import load_card
+from anomaly_eval.errors import InputError
 from anomaly_eval.network_cards import AnomalyResult, ClosedSetResult, NetworkCard
 from anomaly_eval.reports.methods import method_name
 from anomaly_eval.zoo import named_network, shipped_networks
@@ -61,9 +62,17 @@ def _anomaly_table(results: Sequence[AnomalyResult]) -> Table:
 
 def _about(result: ClosedSetResult | AnomalyResult) -> str:
     """Name the dataset, and say what was evaluated of it and how."""
-    card, variant = load_card(result.dataset)
     size = "" if result.input is None else f"--resize {result.input}"
-    return ", ".join(filter(None, (card.title_of(variant), f"{result.images} images", size, result.note)))
+    return ", ".join(filter(None, (_title(result.dataset), f"{result.images} images", size, result.note)))
+
+
+def _title(dataset: str) -> str:
+    """Return the title of a shipped dataset; one of the maintainers' own is called what it is called."""
+    try:
+        card, variant = load_card(dataset)
+    except InputError:
+        return dataset
+    return card.title_of(variant)
 
 
 def _say(console: Console, text: str) -> None:

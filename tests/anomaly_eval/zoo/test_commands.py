@@ -15,7 +15,10 @@ from tests.anomaly_eval.zoo import stand_in
 from tests.anomaly_eval.zoo.stand_in import NAME, SIZE
 
 RESULTS = dict(
-    closed_set=[dict(dataset="cityscapes", images=500, mean_iou=61.234)],
+    closed_set=[
+        dict(dataset="cityscapes", images=500, mean_iou=61.234),
+        dict(dataset="cityscapes_small:val", images=500, mean_iou=60),
+    ],
     anomaly=[
         dict(dataset="road_anomaly", images=60, scores=dict(msp=[71.5, 20.25, 65.0], gmmseg=[80.0, 30.0, 55.0])),
         dict(dataset="fishyscapes_static", images=30, input=64, note="as found", scores=dict(gmmseg=[90, 4, 40])),
@@ -128,6 +131,7 @@ def test_listing_and_showing(zoo: Path, capsys: pytest.CaptureFixture[str]) -> N
         "licence: For tests alone.",
         f"sha256: {digest}",
         "mean IoU: 61.23 % on Cityscapes, 500 images",
+        "mean IoU: 60.00 % on cityscapes_small:val, 500 images",
     ):
         assert line in shown.splitlines()
     for row in ("MSP 71.50 / 20.25 / 65.00", "GMMSeg 80.00 / 30.00 / 55.00 90.00 / 4.00 / 40.00"):
