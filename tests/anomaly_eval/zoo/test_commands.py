@@ -116,6 +116,18 @@ def test_a_training_starts_from_a_name(
     assert_refused((code, "", capsys.readouterr().err), told)
 
 
+def test_a_study_starts_from_a_name_or_says_which_there_are(
+    tmp_path: Path, zoo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = ["ablate", "camvid", "--out", str(tmp_path / "study"), "--data-root", str(tmp_path / "data")]
+    capsys.readouterr()
+    code = main([*study, "--init-from", NAME[:-1]])
+    assert_refused((code, "", capsys.readouterr().err), f"did you mean {NAME}? check --init-from")
+    # By its name it is found, and the next thing that is missing is told.
+    code = main([*study, "--init-from", NAME])
+    assert_refused((code, "", capsys.readouterr().err), "nothing of fishyscapes_lostandfound was found")
+
+
 def test_listing_and_showing(zoo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     stand_in.write_card(zoo, NAME, statistics={SIZE: f"{NAME}.statistics.safetensors"}, **RESULTS)
     digest = load_checkpoint(zoo / f"{NAME}.safetensors").sha256
