@@ -15,7 +15,8 @@ from torch.nn import functional
 from gmmseg.errors import InputError
 from gmmseg.mixtures import ClassMixtures, FullClassMixtures
 from gmmseg.online import OnlineEM
-from gmmseg.sampling import IGNORED, labels_at
+from gmmseg.online_full import OnlineFullEM
+from gmmseg.sampling import IGNORED, labels_at, nearest
 from gmmseg.settings import MixtureSettings
 
 
@@ -77,9 +78,14 @@ class GMMClassifier(nn.Module):
         self.class_pixels: Tensor | None
         self.register_buffer("iteration", torch.zeros((), dtype=torch.int64))
         self.iteration: Tensor
-        learns = not trainable and settings.covariance == "diagonal"
-        self.em = OnlineEM(self.mixtures, settings) if learns else None
+        self.em: OnlineEM | None = None
+        if isinstance(self.mixtures, FullClassMixtures):
+            self.em = OnlineFullEM(self.mixtures, settings)
+        elif not trainable:
+            self.em = OnlineEM(self.mixtures, settings)
         self._seen: _Seen | None = None
+        self._corner = (0, 0)
+        """Where the grid of the loss begins in the last training forward."""
 
     @property
     def gives_densities(self) -> bool:
@@ -103,11 +109,27 @@ class GMMClassifier(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Return the logits, (B, C, h, w) float32."""
         embedded = self.embed(features)
-        joint = self.mixtures(embedded)
+        looked_at = embedded
+        if self.training and self.settings.loss_stride > 1:
+            top, left = torch.randint(self.settings.loss_stride, (2,)).tolist()
+            self._corner = (min(top, embedded.shape[2] - 1), min(left, embedded.shape[3] - 1))
+            looked_at = self._thin(embedded).contiguous()
+        joint = self.mixtures(looked_at)
         log_density = self.mixtures.class_log_density(joint)
         if self.training:
             self._seen = _Seen(embedded, joint, log_density)
         return self.normalise(log_density)
+
+    def labels_of_loss(self, labels: Tensor) -> Tensor:
+        """Return the labels (B, ..., H, W) of the pixels whose logits the last training forward gave."""
+        if self._seen is None or self.settings.loss_stride == 1:
+            return labels
+        return self._thin(nearest(labels, (self._seen.features.shape[2], self._seen.features.shape[3])))
+
+    def _thin(self, maps: Tensor) -> Tensor:
+        """Return every `loss_stride`-th row and column of maps (..., h, w)."""
+        stride = self.settings.loss_stride
+        return maps[..., self._corner[0] :: stride, self._corner[1] :: stride]
 
     def normalise(self, log_density: Tensor) -> Tensor:
         """Turn class log densities (B, C, h, w) into the logits of the network: the same, unless settings say more."""
@@ -125,11 +147,6 @@ class GMMClassifier(nn.Module):
         labels: (B, H, W) integers at any size. Raises InputError for labels outside the classes and for features that
         are not finite. Gradients of the last forward stay valid.
         """
-        if self.settings.covariance == "full":
-            raise InputError(
-                "a GMM classifier with full covariances is fitted after training and cannot be trained; train one with "
-                "mixture.covariance=diagonal and run `gmmseg-anomaly fit-mixtures` on its checkpoint."
-            )
         seen, self._seen = self._seen, None
         if seen is None or (self.em is None and self.class_pixels is None):
             return {}

@@ -32,6 +32,11 @@ class _LearnsMixtures(BaseDecodeHead):  # type: ignore[misc]
         losses.update(self.conv_seg.learn(labels, self.ignore_index))
         return losses
 
+    def _stack_batch_gt(self, batch_data_samples: list[Any]) -> Any:
+        """Return the labels of the pixels that have logits; some architectures return edges beside them."""
+        stacked = super()._stack_batch_gt(batch_data_samples)
+        return self.conv_seg.labels_of_loss(stacked) if isinstance(stacked, Tensor) else stacked
+
 
 @cache
 def _gmmseg_class(architecture: type[BaseDecodeHead]) -> type[BaseDecodeHead]:

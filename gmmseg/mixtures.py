@@ -97,7 +97,7 @@ class ClassMixtures(nn.Module):
 
 
 class FullClassMixtures(ClassMixtures):
-    """The same with a whole covariance matrix for each Gaussian; fitted after training, never while it lasts.
+    """The same with a whole covariance matrix for each Gaussian.
 
     `whitening` (C, M, D, D) float32 holds the inverse lower Cholesky factors of the covariances, `log_deviations` the
     logarithms of the roots of their diagonals.
@@ -119,9 +119,16 @@ class FullClassMixtures(ClassMixtures):
     def forward(self, features: Tensor) -> Tensor:
         batch, _, height, width = features.shape
         pixels = features.permute(0, 2, 3, 1).flatten(0, 2)
-        joint = full_log_density(
-            pixels, self.means.flatten(0, 1), self.whitening.flatten(0, 1), self.weights.flatten().log()
-        )
+        with torch.autocast(features.device.type, enabled=False):
+            joint = full_log_density(
+                pixels,
+                # Copies: EM writes into these before the gradient is taken.
+                self.means.flatten(0, 1).clone(),
+                self.whitening.flatten(0, 1).clone(),
+                self.weights.flatten().log(),
+                # While they are trained their floor keeps them far from singular.
+                torch.float32 if self.training else torch.float64,
+            )
         joint = joint.float().reshape(batch, height, width, self.classes, self.components)
         return joint.permute(0, 3, 4, 1, 2).contiguous()
 

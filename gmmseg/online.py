@@ -69,7 +69,7 @@ class OnlineEM:
             self._learn_from_sample(pixels[chosen], labels.flatten()[chosen], correct.flatten()[chosen], iteration)
         else:
             targets = self._learn_from_all(pixels, labels, correct.flatten(), iteration)
-        for buffer in (self.mixtures.means, self.mixtures.log_deviations, self.mixtures.weights, self.mixtures.updates):
+        for buffer in self.mixtures.buffers():
             # All ranks have computed the same; this holds also where their devices round differently.
             dist.broadcast(buffer, 0)
         self.seconds += time.perf_counter() - began
@@ -152,7 +152,7 @@ class OnlineEM:
     def _assign(self, pixels: Tensor, labels: Tensor) -> Tensor:
         """Return responsibilities (N, M) of the components of each pixel's class, and note the log-likelihood."""
         settings, classes = self.settings, self.mixtures.classes
-        joint = own_log_joint(pixels, labels, self.mixtures.snapshot())
+        joint = self._own_log_joint(pixels, labels)
         self.log_likelihood = float(joint.logsumexp(dim=1).mean())
         if settings.assignment == "vanilla":
             assignment = responsibilities(joint)
@@ -174,6 +174,10 @@ class OnlineEM:
             )
             assignment = sinkhorn_plan(density, labels, self.potentials, epsilon=settings.sinkhorn_epsilon)
         return harden(assignment) if settings.hard_assignment else assignment
+
+    def _own_log_joint(self, pixels: Tensor, labels: Tensor) -> Tensor:
+        """Return log pi + log p of the components of each pixel's class, (N, M) float32."""
+        return own_log_joint(pixels, labels, self.mixtures.snapshot())
 
     def _component(self, labels: Tensor, assignment: Tensor) -> Tensor:
         """Return the component of each pixel, (N,) in [0, C M): the most responsible one of its class."""

@@ -28,10 +28,17 @@ def labels_at(labels: Tensor, size: tuple[int, int], classes: int, ignore_index:
     """
     check_labels(labels, classes, ignore_index)
     clean = labels.masked_fill(labels == ignore_index, IGNORED)
-    # What interpolation by `nearest` means; torch rounds the ratio, which at odd sizes can miss by a pixel.
-    rows = torch.arange(size[0], device=labels.device) * labels.shape[1] // size[0]
-    columns = torch.arange(size[1], device=labels.device) * labels.shape[2] // size[1]
-    return clean[:, rows[:, None], columns]
+    return nearest(clean, size)
+
+
+def nearest(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize maps (..., H, W) to `size` (h, w) by the nearest neighbour.
+
+    That is what interpolation by `nearest` means; torch rounds the ratio, which at odd sizes can miss by a pixel.
+    """
+    rows = torch.arange(size[0], device=maps.device) * maps.shape[-2] // size[0]
+    columns = torch.arange(size[1], device=maps.device) * maps.shape[-1] // size[1]
+    return maps[..., rows[:, None], columns]
 
 
 def draw_per_group(groups: Tensor, count: int, keys: Tensor) -> Tensor:

@@ -47,8 +47,15 @@ class MixtureSettings:
     class_density: ClassDensity = "max"
     """The largest component stands for the class (winner-take-all), or the whole sum of Eq. 4."""
     covariance: Covariance = "diagonal"
-    """`full`: a whole covariance matrix for each Gaussian, as `gmmseg-anomaly fit-mixtures` fits them after training;
-    such a network is evaluated, not trained further. Not in the paper's experiments."""
+    """`full`: a whole covariance matrix for each Gaussian, as in Eq. 4; the paper's experiments have diagonal ones "for
+    computational efficiency" (section 4.1). EM then follows running averages over iterations instead of the memory."""
+    covariance_shrinkage: float = 0.3
+    """Share of the mean covariance of all Gaussians in each full one that is trained: rare classes have few pixels."""
+    covariance_floor: float = 0.1
+    """Added to the variances of a full covariance that is trained, in mean variances."""
+    loss_stride: int = 1
+    """Take the cross-entropy on every n-th row and column of the grid, from a place drawn in each iteration. Full
+    covariances take a good part of a training step; EM still draws from all pixels."""
     normalise_classes: bool = False
     """A LayerNorm over the class log densities before the loss; it removes the density, so scores look before it."""
     learned_temperature: float | None = None
@@ -110,13 +117,23 @@ class MixtureSettings:
         hints = get_type_hints(type(self))
         for field in fields(self):
             _check(field.name, getattr(self, field.name), hints[field.name])
-        for name in ("components", "dimensions", "sinkhorn_iterations", "em_every", "em_loops", "memory_size"):
+        for name in (
+            "components",
+            "dimensions",
+            "sinkhorn_iterations",
+            "em_every",
+            "em_loops",
+            "memory_size",
+            "loss_stride",
+        ):
             _require(name, getattr(self, name), getattr(self, name) >= 1, "at least 1")
         for name in ("momentum_means", "momentum_deviations", "momentum_weights"):
             _require(name, getattr(self, name), 0 <= getattr(self, name) <= 1, "between 0 and 1")
         for name in ("sinkhorn_epsilon", "variance_floor"):
             _require(name, getattr(self, name), 0 < getattr(self, name) < math.inf, "above 0 and finite")
-        for name in ("component_loss_weight", "variance_offset", "reseed_after"):
+        shrinkage = self.covariance_shrinkage
+        _require("covariance_shrinkage", shrinkage, 0 <= shrinkage <= 1, "between 0 and 1")
+        for name in ("component_loss_weight", "variance_offset", "reseed_after", "covariance_floor"):
             _require(name, getattr(self, name), 0 <= getattr(self, name) < math.inf, "0 or above, and finite")
         temperature = self.learned_temperature
         _require("learned_temperature", temperature, temperature is None or 0 < temperature < math.inf, "above 0")
@@ -130,11 +147,13 @@ class MixtureSettings:
         device = self.memory_device
         _require("memory_device", device, device is None or bool(_DEVICE.fullmatch(device)), "cpu, cuda or None")
         if self.covariance == "full" and self.objective == "discriminative":
-            raise InputError("full covariances are fitted after training: objective='generative'.")
+            raise InputError("cross-entropy cannot fit full covariances, EM does: objective='generative'.")
         if self.component_loss_weight > 0 and self.objective == "discriminative":
             raise InputError("component_loss_weight needs the components that EM assigns: objective='generative'.")
         if self.component_loss_weight > 0 and self.pixels_per_class_and_image is not None:
             raise InputError("component_loss_weight needs pixels_per_class_and_image=None: all pixels have a target.")
+        if self.loss_stride > 1 and (self.component_loss_weight > 0 or self.only_correct):
+            raise InputError("component_loss_weight and only_correct look at all pixels: loss_stride=1.")
         if self.em_loops > 1 and not self.batch_in_m_step:
             raise InputError("the mixture's em_loops above 1 need batch_in_m_step: the memory alone does not change.")
 

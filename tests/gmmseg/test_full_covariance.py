@@ -13,7 +13,6 @@ from sklearn.mixture import GaussianMixture
 from torch import Tensor
 from torch.distributions import MultivariateNormal
 
-from gmmseg.classifier import GMMClassifier
 from gmmseg.errors import InputError
 from gmmseg.full_covariance import FullMixtures, fit_full_mixtures, full_log_density, whitening_of
 from gmmseg.mixtures import FullClassMixtures
@@ -122,10 +121,15 @@ def test_the_module_gives_the_same_density_and_keeps_it_through_a_state_dict() -
     torch.testing.assert_close(again.deviations, spread.diagonal(dim1=2, dim2=3).sqrt().float())
 
 
-def test_such_a_classifier_is_not_trained() -> None:
-    classifier = GMMClassifier(4, 3, MixtureSettings(components=1, dimensions=4, projection="none", covariance="full"))
-    classifier.train()(torch.randn(1, 4, 2, 2))
-    with pytest.raises(InputError, match="fit-mixtures"):
-        classifier.learn(torch.zeros(1, 2, 2, dtype=torch.int64))
-    with pytest.raises(InputError, match="fitted after training"):
+def test_half_the_precision_gives_the_same_density() -> None:
+    spread = covariances(9, 3, 5) + 0.1 * torch.eye(5, dtype=torch.float64)
+    means, features = torch.randn(3, 5), torch.randn(20, 5)
+    exact = full_log_density(features, means, whitening_of(spread))
+    rounded = full_log_density(features, means, whitening_of(spread), dtype=torch.float32)
+    assert rounded.dtype == torch.float32
+    torch.testing.assert_close(rounded, exact.float(), rtol=1e-4, atol=1e-4)
+
+
+def test_cross_entropy_does_not_fit_whole_covariances() -> None:
+    with pytest.raises(InputError, match="cross-entropy cannot fit full covariances"):
         MixtureSettings(covariance="full", objective="discriminative", pixels_per_class_and_image=None)
