@@ -12,6 +12,9 @@ from gmmseg.density import ClassDensity, class_log_density, component_log_densit
 from gmmseg.estimation import Mixtures
 from gmmseg.full_covariance import FullMixtures, full_log_density, whitening_of
 
+_LARGEST_CONDITION = 50.0
+"""Ratio of the largest to the smallest deviation of a Gaussian up to which float32 keeps its log densities to 1e-3."""
+
 
 class ClassMixtures(nn.Module):
     """C mixtures of M Gaussians with diagonal covariance in D dimensions (Eq. 4).
@@ -108,6 +111,16 @@ class FullClassMixtures(ClassMixtures):
     def __init__(self, classes: int, components: int, dimensions: int, kind: ClassDensity = "max") -> None:
         super().__init__(classes, components, dimensions, kind)
         self.register_buffer("whitening", torch.eye(dimensions).repeat(classes, components, 1, 1))
+        self._flattest: float | None = None
+
+    def _well_conditioned(self) -> bool:
+        """Whether no Gaussian is so flat that float32 would lose its log densities; looked at once after loading.
+
+        Those that are trained are not: the floor of their variances sees to it.
+        """
+        if self._flattest is None:
+            self._flattest = float(torch.linalg.cond(self.whitening).max())
+        return self._flattest <= _LARGEST_CONDITION
 
     @torch.no_grad()
     def replace_full(self, mixtures: FullMixtures) -> None:
@@ -115,6 +128,7 @@ class FullClassMixtures(ClassMixtures):
         deviations = mixtures.covariances.diagonal(dim1=2, dim2=3).sqrt()
         self.replace(Mixtures(mixtures.means, deviations, mixtures.weights))
         self.whitening.copy_(whitening_of(mixtures.covariances))
+        self._flattest = None
 
     def forward(self, features: Tensor) -> Tensor:
         batch, _, height, width = features.shape
@@ -126,13 +140,14 @@ class FullClassMixtures(ClassMixtures):
                 self.means.flatten(0, 1).clone(),
                 self.whitening.flatten(0, 1).clone(),
                 self.weights.flatten().log(),
-                # While they are trained their floor keeps them far from singular.
-                torch.float32 if self.training else torch.float64,
+                torch.float32 if self.training or self._well_conditioned() else torch.float64,
             )
         joint = joint.float().reshape(batch, height, width, self.classes, self.components)
         return joint.permute(0, 3, 4, 1, 2).contiguous()
 
 
 def _look_again(module: ClassMixtures, _: Any) -> None:
-    """Loaded parameters may know other classes."""
+    """Loaded parameters may know other classes, and have other shapes."""
     module._all_known = False
+    if isinstance(module, FullClassMixtures):
+        module._flattest = None

@@ -15,7 +15,7 @@ from gmmseg.checkpoints import load_checkpoint
 from gmmseg.efficientnet_lite import EfficientNetLite, SameConv2d
 from gmmseg.training.bfloat16 import BFloat16OptimWrapper
 from gmmseg.training.run import TrainingRequest, run_training
-from tests.configs.loading import FOLDER, SMALL, heads, load
+from tests.configs.loading import FOLDER, SMALL, differences, heads, load, plain
 from tests.gmmseg.training.trainings import forget_earlier_trainings, losses
 
 FRAMES = 2975
@@ -54,6 +54,20 @@ def test_a_few_steps_on_a_flat_copy(kind: str, tmp_path: Path) -> None:
     assert all(np.isfinite(value) for value in found.values())
     weights = load_checkpoint(out / "weights.pth").weights
     assert {value.dtype for value in weights.values() if value.is_floating_point()} <= {torch.float32, torch.float64}
+
+
+def test_gmmseg_is_the_end_of_its_twins_training() -> None:
+    softmax, gmmseg = load(f"softmax_{SMALL}"), load(f"gmmseg_{SMALL}")
+    found = differences(plain(softmax), plain(gmmseg))
+    kept = {path for path in found if not path.startswith(("custom_imports", "param_scheduler", "train_cfg"))}
+    head = {f"model.decode_head.{key}" for key in ("type", "architecture", "mixture")}
+    assert kept == head | {"optim_wrapper.optimizer.lr"}
+    _, poly = softmax.param_scheduler
+    begin = softmax.train_cfg.max_iters - gmmseg.train_cfg.max_iters
+    share = (poly.end - begin) / (poly.end - poly.begin)
+    assert gmmseg.optim_wrapper.optimizer.lr == pytest.approx(softmax.optim_wrapper.optimizer.lr * share**0.9, rel=0.01)
+    assert gmmseg.param_scheduler[0].end == gmmseg.train_cfg.max_iters
+    assert begin % softmax.default_hooks.checkpoint.interval == 0
 
 
 def test_the_training_is_twenty_passes_over_train_and_ends_at_no_rate() -> None:
