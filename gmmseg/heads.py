@@ -56,6 +56,10 @@ def GMMSegHead(architecture: str, mixture: Mapping[str, Any] | None = None, **se
     kind = MODELS.module_dict.get(architecture) if isinstance(architecture, str) else None
     if not (isinstance(kind, type) and issubclass(kind, BaseDecodeHead)):
         raise InputError(f"there is no decode head {architecture!r} in mmsegmentation; check `architecture`.")
+    chosen = MixtureSettings.from_config(mixture or {})
+    own_losses = ("loss_by_feat", "_stack_batch_gt")
+    if chosen.loss_stride > 1 and any(getattr(kind, name) is not getattr(BaseDecodeHead, name) for name in own_losses):
+        raise InputError(f"{architecture} has losses of its own, which look at all pixels: mixture.loss_stride=1.")
     head = _gmmseg_class(kind)(**settings)
     softmax = getattr(head, "conv_seg", None)
     if not isinstance(softmax, nn.Conv2d) or head.out_channels != head.num_classes:
@@ -66,7 +70,7 @@ def GMMSegHead(architecture: str, mixture: Mapping[str, Any] | None = None, **se
     head.conv_seg = GMMClassifier(
         softmax.in_channels,
         head.num_classes,
-        MixtureSettings.from_config(mixture or {}),
+        chosen,
         dropout=head.dropout_ratio,
         norm_cfg=head.norm_cfg,
     )

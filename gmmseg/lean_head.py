@@ -31,5 +31,8 @@ class LeanSegformerHead(SegformerHead):  # type: ignore[misc]
                     mixed, size=maps[0].shape[2:], mode=self.interpolate_mode, align_corners=self.align_corners
                 )
             fused = mixed if fused is None else fused + mixed
-        classes: Tensor = self.cls_seg(self.fusion_conv.activate(self.fusion_conv.norm(fused)))
+        fusion = self.fusion_conv
+        if fusion.conv.bias is not None:
+            fused = fused + fusion.conv.bias[:, None, None]
+        classes: Tensor = self.cls_seg(fusion.activate(fusion.norm(fused) if fusion.with_norm else fused))
         return classes

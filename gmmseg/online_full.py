@@ -19,8 +19,9 @@ from gmmseg.settings import MixtureSettings
 class OnlineFullEM(OnlineEM):
     """Learns mixtures of Gaussians with whole covariances (Eq. 4 as it stands) from the pixels drawn in each batch.
 
-    Means and covariances are running averages over iterations with the momenta of the settings; the memory stays empty
-    and dead components stay dead. A covariance is regularised when it is used, not where it is kept.
+    Means and covariances are running averages over iterations with the momenta of the settings. Nothing enters the
+    memory, nothing is reseeded, and of the variances only `covariance_floor` counts. A covariance is regularised when
+    it is used, not where it is kept.
     """
 
     mixtures: FullClassMixtures
@@ -50,7 +51,7 @@ class OnlineFullEM(OnlineEM):
             assignment = self._assign(pixels, labels)
             if not self._is_due(iteration):
                 return
-            self._update(pixels.double(), labels, assignment.double())
+            self._update(pixels.double(), labels, assignment.double(), iteration)
 
     def _learn_from_all(self, pixels: Tensor, labels: Tensor, correct: Tensor, iteration: int) -> Tensor:
         raise InputError(
@@ -68,12 +69,13 @@ class OnlineFullEM(OnlineEM):
             ).to(joint.dtype)
         return joint
 
-    def _update(self, pixels: Tensor, labels: Tensor, assignment: Tensor) -> None:
+    def _update(self, pixels: Tensor, labels: Tensor, assignment: Tensor, iteration: int) -> None:
         """Move the mixtures of the classes present towards pixels (N, D) with responsibilities (N, M), all float64."""
         mixtures, settings = self.mixtures, self.settings
         covariances = self._kept_covariances()
         means, weights = mixtures.means.double(), mixtures.weights.double()
-        self.idle += torch.bincount(labels.cpu(), minlength=mixtures.classes).clamp(max=1)[:, None]
+        used = (self._count(self._component(labels, assignment)) > 0).reshape(self.idle.shape).cpu()
+        self.idle = torch.where(used, 0, self.idle + used.any(dim=1, keepdim=True).long())
         for label in torch.unique(labels).tolist():
             own = labels == label
             mass = assignment[own].sum(dim=0)
@@ -81,26 +83,31 @@ class OnlineFullEM(OnlineEM):
             shares = (assignment[own] / mass.clamp(min=1e-3)).T
             steps = mixtures.updates[label].double()
             # The first step replaces, the next ones average.
-            history = torch.ones_like(steps) if settings.momentum_warmup == "none" else steps / (steps + 1)
+            average, warmup = steps / (steps + 1), settings.momentum_warmup
+            history = average if warmup == "all" else torch.ones_like(average)
             blended = momentum_update(means[label], shares @ pixels[own], self._tau(settings.momentum_means, history))
             means[label] = torch.where(learns[:, None], blended, means[label])
             apart = pixels[own] - means[label][:, None]
             spread = (shares[..., None] * apart).transpose(1, 2) @ apart
-            blended = momentum_update(
-                covariances[label], spread, self._tau(settings.momentum_deviations, history)[..., None]
-            )
+            tau = self._tau(settings.momentum_deviations, history if warmup == "none" else average)
+            blended = momentum_update(covariances[label], spread, tau[..., None])
             covariances[label] = torch.where(learns[:, None, None], blended, covariances[label])
             if settings.assignment == "vanilla":
                 tau = self._tau(settings.momentum_weights, history)[:, 0]
                 weights[label] = momentum_update(weights[label], mass / mass.sum(), tau).clamp(min=1e-6)
                 weights[label] /= weights[label].sum()
             mixtures.updates[label] += learns
-            self.idle[label][learns.cpu()] = 0
         self.covariances = covariances
         regularised = regularise(
             covariances, mixtures.updates > 0, settings.covariance_shrinkage, settings.covariance_floor
         )
-        mixtures.replace_full(FullMixtures(means, regularised, weights))
+        try:
+            mixtures.replace_full(FullMixtures(means, regularised, weights))
+        except ValueError as error:
+            raise InputError(
+                f"in training iteration {iteration} the features have no spread that a covariance could describe; "
+                f"lower the learning rate, or check the images."
+            ) from error
 
     def _tau(self, momentum: float, history: Tensor) -> Tensor:
         """Return the momentum of each component of a class, (M, 1)."""
@@ -109,7 +116,7 @@ class OnlineFullEM(OnlineEM):
     def _kept_covariances(self) -> Tensor:
         """Return the running covariances; those of mixtures that were loaded without them are what these describe."""
         if self.covariances is not None:
-            return self.covariances
+            return self.covariances.to(self.mixtures.means.device)
         factors = torch.linalg.inv(self.mixtures.whitening.double())
         described: Tensor = factors @ factors.transpose(2, 3)
         return described

@@ -81,8 +81,8 @@ def spaced_per_component(components: Tensor, count: int | None, counts: Tensor, 
     place = counts[:rank].sum(dim=0)[own] + _places(own)
     last = (counts.sum(dim=0) - 1)[own]
     # The only one of the `count` whose distance, rounded down, may be at this place.
-    nearest = -(-place * (count - 1) // last.clamp(min=1))
-    taken = (nearest < count) & (nearest * last // max(count - 1, 1) == place)
+    closest = -(-place * (count - 1) // last.clamp(min=1))
+    taken = (closest < count) & (closest * last // max(count - 1, 1) == place)
     return order[taken | (last < count)].sort().values
 
 

@@ -129,11 +129,11 @@ class MixtureSettings:
             _require(name, getattr(self, name), getattr(self, name) >= 1, "at least 1")
         for name in ("momentum_means", "momentum_deviations", "momentum_weights"):
             _require(name, getattr(self, name), 0 <= getattr(self, name) <= 1, "between 0 and 1")
-        for name in ("sinkhorn_epsilon", "variance_floor"):
+        for name in ("sinkhorn_epsilon", "variance_floor", "covariance_floor"):
             _require(name, getattr(self, name), 0 < getattr(self, name) < math.inf, "above 0 and finite")
         shrinkage = self.covariance_shrinkage
         _require("covariance_shrinkage", shrinkage, 0 <= shrinkage <= 1, "between 0 and 1")
-        for name in ("component_loss_weight", "variance_offset", "reseed_after", "covariance_floor"):
+        for name in ("component_loss_weight", "variance_offset", "reseed_after"):
             _require(name, getattr(self, name), 0 <= getattr(self, name) < math.inf, "0 or above, and finite")
         temperature = self.learned_temperature
         _require("learned_temperature", temperature, temperature is None or 0 < temperature < math.inf, "above 0")

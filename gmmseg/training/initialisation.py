@@ -50,9 +50,9 @@ def load_what_fits(network: nn.Module, weights: Mapping[str, Tensor], source: st
         weights = {f"backbone.{name}": value for name, value in weights.items()}
     fitting = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}
     for name in own:
-        classifier, mixtures, _ = name.partition("mixtures.means")
+        classifier, mixtures, _ = name.partition("mixtures.")
         if mixtures and name not in fitting:
-            # Counters of mixtures that did not fit would slow down the new ones.
+            # Mixtures fit whole or not at all: counters of others would slow down the new ones.
             fitting = {other: value for other, value in fitting.items() if not _of_mixtures(other, classifier)}
     if not fitting:
         raise InputError(

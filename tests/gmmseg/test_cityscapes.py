@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from gmmseg.cityscapes import LoadSmallFrame, SmallCityscapes
 from gmmseg.errors import InputError
@@ -96,9 +97,24 @@ def test_a_file_is_read_once_and_later_steps_cannot_change_it(tmp_path: Path) ->
     assert (second["img"] == 7).all() and (second["gt_seg_map"] == 1).all()
 
 
+def test_labels_with_a_palette_are_their_indices(tmp_path: Path) -> None:
+    given = frame(tmp_path, np.zeros((2, 4, 3), np.uint8), np.zeros((2, 4), np.uint8))
+    labels = Image.fromarray(np.arange(8, dtype=np.uint8).reshape(2, 4), mode="P")
+    labels.putpalette([value for index in range(256) for value in (index, 255 - index, 0)])
+    labels.save(tmp_path / "labels.png")
+    found = LoadSmallFrame(size=(4, 2)).transform(given)["gt_seg_map"]
+    np.testing.assert_array_equal(found, np.arange(8).reshape(2, 4))
+
+
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     given = frame(tmp_path, np.zeros((2, 4, 3), np.uint8), np.zeros((2, 4, 3), np.uint8))
-    with pytest.raises(InputError, match=r"labels .*labels\.png are a colour image"):
+    with pytest.raises(InputError, match=r"labels .*labels\.png are an image of mode RGB"):
+        LoadSmallFrame(size=(4, 2)).transform(given)
+    Image.fromarray(np.full((2, 4), 300, np.uint16)).save(tmp_path / "labels.png")
+    with pytest.raises(InputError, match=r"labels .*labels\.png are an image of mode I;16"):
+        LoadSmallFrame(size=(4, 2)).transform(given)
+    (tmp_path / "labels.png").unlink()
+    with pytest.raises(InputError, match=r"labels .*labels\.png cannot be read"):
         LoadSmallFrame(size=(4, 2)).transform(given)
     (tmp_path / "image.png").write_bytes(b"no image")
     with pytest.raises(InputError, match=r"image\.png cannot be read"):

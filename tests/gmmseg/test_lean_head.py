@@ -23,9 +23,13 @@ SETTINGS = dict(
 
 @pytest.mark.parametrize("sizes", [[(16, 24), (8, 12), (4, 6), (2, 3)], [(9, 7), (5, 4), (3, 2), (2, 1)]])
 @pytest.mark.parametrize("training", [True, False])
-def test_outputs_and_gradients_are_those_of_mmsegmentation(sizes: list[tuple[int, int]], training: bool) -> None:
+@pytest.mark.parametrize("norm", [dict(type="BN"), None])
+def test_outputs_and_gradients_are_those_of_mmsegmentation(
+    sizes: list[tuple[int, int]], training: bool, norm: dict[str, str] | None
+) -> None:
     torch.manual_seed(0)
-    theirs, ours = SegformerHead(**SETTINGS).train(training), LeanSegformerHead(**SETTINGS).train(training)
+    settings = SETTINGS | dict(norm_cfg=norm)
+    theirs, ours = SegformerHead(**settings).train(training), LeanSegformerHead(**settings).train(training)
     ours.load_state_dict(theirs.state_dict())
     maps = [torch.randn(2, c, *size) for c, size in zip(SETTINGS["in_channels"], sizes, strict=True)]
     weighting = torch.randn(2, 5, *sizes[0])

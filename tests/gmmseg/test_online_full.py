@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
 from torch import Tensor
 from torch.nn import functional
 
 from gmmseg.classifier import GMMClassifier
 from gmmseg.errors import InputError
+from gmmseg.full_covariance import FullMixtures, full_log_density
 from gmmseg.heads import GMMSegHead
 from gmmseg.mixtures import FullClassMixtures
 from gmmseg.online_full import OnlineFullEM, regularise
@@ -26,6 +29,17 @@ WHOLE = {
     "normalisation": "none",
     "covariance_shrinkage": 0.25,
     "covariance_floor": 0.5,
+}
+
+HEAD = {
+    "in_channels": DIMENSIONS,
+    "channels": DIMENSIONS,
+    "num_classes": CLASSES,
+    "num_convs": 0,
+    "concat_input": False,
+    "dropout_ratio": 0.0,
+    "norm_cfg": {"type": "BN"},
+    "align_corners": False,
 }
 
 
@@ -110,11 +124,26 @@ def test_a_resumed_learner_goes_on_with_the_same_bits() -> None:
 
 
 def test_mixtures_that_come_without_running_moments_go_on_from_their_covariances() -> None:
-    first, second = learner(covariance_floor=0.0, covariance_shrinkage=0.0), learner()
+    first, second = learner(covariance_floor=1e-9, covariance_shrinkage=0.0), learner()
     first.step(*batch(0), 0)
     second.mixtures.load_state_dict(first.mixtures.state_dict())
     assert first.covariances is not None
     torch.testing.assert_close(second._kept_covariances(), first.covariances, rtol=1e-3, atol=1e-4)
+
+
+def test_features_without_any_spread_end_in_a_sentence() -> None:
+    features, labels, correct = batch(0)
+    with pytest.raises(InputError, match="iteration 7 the features have no spread"):
+        learner().step(torch.zeros_like(features), labels, correct, 7)
+
+
+def test_only_covariances_warm_up_where_the_settings_say_so() -> None:
+    em = learner(momentum_warmup="deviations", momentum_means=0.75)
+    before = em.mixtures.means.clone()
+    features, labels, _ = batch(0)
+    em.step(*batch(0), 0)
+    means = torch.stack([rows(features)[labels.flatten() == label].mean(dim=0) for label in range(CLASSES)])
+    torch.testing.assert_close(em.mixtures.means[:, 0], 0.75 * before[:, 0] + 0.25 * means, rtol=1e-4, atol=1e-5)
 
 
 def test_all_pixels_are_refused() -> None:
@@ -146,17 +175,7 @@ def test_a_classifier_learns_and_its_gradient_is_that_of_the_densities_it_gave()
 def test_the_loss_looks_at_labels_where_it_looked_at_features(size: tuple[int, int]) -> None:
     """Features that hold their own label as a number: after thinning both, each pixel still agrees."""
     settings = dict(WHOLE, loss_stride=3, dimensions=2)
-    head = GMMSegHead(
-        "FCNHead",
-        settings,
-        in_channels=2,
-        channels=2,
-        num_classes=CLASSES,
-        num_convs=0,
-        concat_input=False,
-        dropout_ratio=0.0,
-        norm_cfg=dict(type="BN"),
-    ).train()
+    head = GMMSegHead("FCNHead", settings, **(HEAD | dict(in_channels=2, channels=2))).train()
     labels = torch.randint(CLASSES, (1, 1, *size), generator=torch.Generator().manual_seed(0))
     features = torch.cat([labels.float(), torch.zeros_like(labels).float()], dim=1)
     shapes = set()
@@ -172,6 +191,39 @@ def test_the_loss_looks_at_labels_where_it_looked_at_features(size: tuple[int, i
     assert len(shapes) > 1
     head.conv_seg.learn(labels[:, 0])
     assert head.conv_seg.mixtures.known.all()
+
+
+def test_the_loss_of_a_head_is_the_cross_entropy_of_the_thinned_pixels() -> None:
+    torch.manual_seed(2)
+    head = GMMSegHead("FCNHead", dict(WHOLE, loss_stride=3), **HEAD).train()
+    labels = torch.randint(CLASSES, (1, 1, 8, 8))
+    sample = SegDataSample(gt_sem_seg=PixelData(data=labels[0]))
+    logits = head.forward([torch.randn(1, DIMENSIONS, 8, 8)])
+    thin = labels[:, 0, head.conv_seg._corner[0] :: 3, head.conv_seg._corner[1] :: 3]
+    assert logits.shape[2:] == thin.shape[1:] != labels.shape[2:]
+    expected = functional.cross_entropy(logits, thin)
+    torch.testing.assert_close(head.loss_by_feat(logits, [sample])["loss_ce"], expected)
+
+
+@pytest.mark.parametrize("architecture", ["EncHead", "DAHead"])
+def test_architectures_with_losses_of_their_own_look_at_all_pixels(architecture: str) -> None:
+    with pytest.raises(InputError, match=r"look at all pixels: mixture\.loss_stride=1"):
+        GMMSegHead(architecture, dict(WHOLE, loss_stride=2), **HEAD)
+
+
+def test_flat_gaussians_are_evaluated_in_double_precision_whatever_was_before() -> None:
+    """A spread of a millionth along one direction, which float32 cannot tell from none."""
+    mixtures = FullClassMixtures(1, 1, 2).eval()
+    features = torch.tensor([[1000.0, 1000.0 + 2e-3]]).reshape(1, 2, 1, 1)
+    mixtures(features)
+    other = FullClassMixtures(1, 1, 2)
+    spread = torch.tensor([[[[1.0, 1.0 - 1e-8], [1.0 - 1e-8, 1.0]]]], dtype=torch.float64)
+    other.replace_full(FullMixtures(torch.zeros(1, 1, 2), spread, torch.ones(1, 1)))
+    mixtures.load_state_dict(other.state_dict())
+    exact = full_log_density(features.reshape(1, 2), mixtures.means[0], mixtures.whitening[0])
+    torch.testing.assert_close(mixtures(features).double().flatten(), exact.flatten(), rtol=0, atol=0.05)
+    rounded = full_log_density(features.reshape(1, 2), mixtures.means[0], mixtures.whitening[0], dtype=torch.float32)
+    assert abs(float(rounded - exact)) > 1
 
 
 def test_labels_of_another_size_are_brought_to_the_grid_first() -> None:

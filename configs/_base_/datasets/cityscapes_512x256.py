@@ -16,7 +16,8 @@ train_pipeline = [
     dict(type="ThinLabels", factor=4),
     dict(type="PackSegInputs"),
 ]
-test_pipeline = [dict(type="LoadSmallFrame", size=frame_size), dict(type="PackSegInputs")]
+# Each validation has workers of its own, which see a frame once.
+test_pipeline = [dict(type="LoadSmallFrame", size=frame_size, keep=False), dict(type="PackSegInputs")]
 train_dataloader = dict(
     batch_size=4,
     num_workers=1,
