@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -47,3 +50,20 @@ def reference_log_density(features: Tensor, label: int, mixtures: ClassMixtures)
 def official(**changes: Any) -> OnlineEM:
     whole = {"preset": "official", "memory_size": 30, "component_loss_weight": 0.0, **changes}
     return learner(**whole)
+
+
+def run_two_processes(program: str, folder: Path) -> tuple[Any, Any]:
+    """Run a program with the arguments RANK FOLDER in two processes; return what each saved as FOLDER/RANK.pth."""
+    processes = [
+        subprocess.Popen([sys.executable, "-c", program, str(rank), str(folder)], stderr=subprocess.PIPE, text=True)
+        for rank in (0, 1)
+    ]
+    try:
+        for process in processes:
+            _, errors = process.communicate(timeout=120)
+            assert process.returncode == 0, errors
+    finally:
+        for process in processes:
+            process.kill()
+    first, second = (torch.load(folder / f"{rank}.pth", weights_only=True) for rank in (0, 1))
+    return first, second

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import torch
 
 from gmmseg.gathering import gather_counts, gather_pixels
+from tests.gmmseg.learners import run_two_processes
 
 PROCESS = """
 import sys, torch
@@ -28,20 +27,7 @@ torch.distributed.destroy_process_group()
 
 
 def test_two_processes_see_the_same_pixels_in_the_order_of_their_ranks(tmp_path: Path) -> None:
-    processes = [
-        subprocess.Popen([sys.executable, "-c", PROCESS, str(rank), str(tmp_path)], stderr=subprocess.PIPE, text=True)
-        for rank in (0, 1)
-    ]
-    try:
-        for process in processes:
-            _, errors = process.communicate(timeout=120)
-            assert process.returncode == 0, errors
-    finally:
-        for process in processes:
-            process.kill()
-    (first, counts), (second, same_counts) = (
-        torch.load(tmp_path / f"{rank}.pth", weights_only=True) for rank in (0, 1)
-    )
+    (first, counts), (second, same_counts) = run_two_processes(PROCESS, tmp_path)
     assert counts.tolist() == same_counts.tolist() == [[[3, 4], [5, 6]], [[13, 14], [15, 16]]]
     labels = [[0, 1, 2, 10, 11, 12, 13, 14], [10, 11, 12, 13], [0, 1], []]
     for one, other, expected in zip(first, second, labels, strict=True):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -24,6 +22,7 @@ from tests.gmmseg.learners import (
     official,
     reference_log_density,
     rows,
+    run_two_processes,
 )
 
 SIZE = 50
@@ -210,18 +209,7 @@ def test_two_processes_learn_what_one_would_with_one_cap(tmp_path: Path) -> None
         # Class 2 is never right and lies in the second process alone.
         batches.append((features, labels, correct & (labels != 2)))
     torch.save(batches, tmp_path / "batches.pth")
-    processes = [
-        subprocess.Popen([sys.executable, "-c", PROCESS, str(rank), str(tmp_path)], stderr=subprocess.PIPE, text=True)
-        for rank in (0, 1)
-    ]
-    try:
-        for process in processes:
-            _, errors = process.communicate(timeout=120)
-            assert process.returncode == 0, errors
-    finally:
-        for process in processes:
-            process.kill()
-    first, second = (torch.load(tmp_path / f"{rank}.pth", weights_only=True) for rank in (0, 1))
+    first, second = run_two_processes(PROCESS, tmp_path)
     for one, other in zip(first, second, strict=True):
         assert all(torch.equal(value, other[name]) for name, value in one.items() if name != "targets")
 
