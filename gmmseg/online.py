@@ -218,19 +218,22 @@ class OnlineEM:
             learns,
             warmup != "none",
         )
-        weights = old.weights
-        if settings.assignment == "vanilla":
-            # A component without pixels learns nothing but this: that its share is zero.
-            among = learns.any(dim=1, keepdim=True).expand_as(learns)
-            blended = self._blend(
-                old.weights[..., None], new.weights[..., None], settings.momentum_weights, among, warmup == "all"
-            )
-            weights = blended[..., 0].clamp(min=1e-6)
-            weights = weights / weights.sum(dim=1, keepdim=True)
+        weights = self._blend_weights(old.weights, new.weights, learns)
         mixtures.updates += learns
         mixtures.replace(Mixtures(means, variances.sqrt(), weights))
         self.idle = torch.where(used.cpu(), 0, self.idle + present.cpu()[:, None].long())
         self._revive(pixels, components, iteration)
+
+    def _blend_weights(self, old: Tensor, new: Tensor, learns: Tensor) -> Tensor:
+        """Return the weights (C, M) of the components: under Sinkhorn the old ones, which are equal."""
+        if self.settings.assignment != "vanilla":
+            return old
+        # A component without pixels learns nothing but this: that its share is zero.
+        among = learns.any(dim=1, keepdim=True).expand_as(learns)
+        warmup = self.settings.momentum_warmup == "all"
+        blended = self._blend(old[..., None], new[..., None], self.settings.momentum_weights, among, warmup)
+        weights = blended[..., 0].clamp(min=1e-6)
+        return weights / weights.sum(dim=1, keepdim=True)
 
     def _blend(self, old: Tensor, new: Tensor, momentum: float, learns: Tensor, warmup: bool) -> Tensor:
         """Apply the momentum update (C, M, …) where a component learns; float64."""

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from gmmseg.errors import InputError
-from gmmseg.estimation import momentum_update
 from gmmseg.full_covariance import FullMixtures, full_log_density
 from gmmseg.gathering import gather_pixels
 from gmmseg.mixtures import FullClassMixtures
@@ -72,31 +71,26 @@ class OnlineFullEM(OnlineEM):
     def _update(self, pixels: Tensor, labels: Tensor, assignment: Tensor, iteration: int) -> None:
         """Move the mixtures of the classes present towards pixels (N, D) with responsibilities (N, M), all float64."""
         mixtures, settings = self.mixtures, self.settings
-        covariances = self._kept_covariances()
-        means, weights = mixtures.means.double(), mixtures.weights.double()
         used = (self._count(self._component(labels, assignment)) > 0).reshape(self.idle.shape).cpu()
         self.idle = torch.where(used, 0, self.idle + used.any(dim=1, keepdim=True).long())
-        for label in torch.unique(labels).tolist():
-            own = labels == label
-            mass = assignment[own].sum(dim=0)
-            learns = mass > 1e-3
-            shares = (assignment[own] / mass.clamp(min=1e-3)).T
-            steps = mixtures.updates[label].double()
-            # The first step replaces, the next ones average.
-            average, warmup = steps / (steps + 1), settings.momentum_warmup
-            history = average if warmup == "all" else torch.ones_like(average)
-            blended = momentum_update(means[label], shares @ pixels[own], self._tau(settings.momentum_means, history))
-            means[label] = torch.where(learns[:, None], blended, means[label])
+        present = [(label, labels == label) for label in torch.unique(labels).tolist()]
+        mass = torch.zeros_like(mixtures.weights, dtype=torch.float64).index_add_(0, labels, assignment)
+        shares = assignment / mass.clamp(min=1e-3)[labels]
+        learns, warmup = mass > 1e-3, settings.momentum_warmup
+        found = torch.zeros_like(mixtures.means, dtype=torch.float64)
+        for label, own in present:
+            found[label] = shares[own].T @ pixels[own]
+        means = self._blend(mixtures.means, found, settings.momentum_means, learns, warmup == "all")
+        before = self._kept_covariances()
+        spreads = torch.zeros_like(before)
+        for label, own in present:
             apart = pixels[own] - means[label][:, None]
-            spread = (shares[..., None] * apart).transpose(1, 2) @ apart
-            tau = self._tau(settings.momentum_deviations, history if warmup == "none" else average)
-            blended = momentum_update(covariances[label], spread, tau[..., None])
-            covariances[label] = torch.where(learns[:, None, None], blended, covariances[label])
-            if settings.assignment == "vanilla":
-                tau = self._tau(settings.momentum_weights, history)[:, 0]
-                weights[label] = momentum_update(weights[label], mass / mass.sum(), tau).clamp(min=1e-6)
-                weights[label] /= weights[label].sum()
-            mixtures.updates[label] += learns
+            spreads[label] = (shares[own].T[..., None] * apart).transpose(1, 2) @ apart
+        covariances = self._blend(
+            before.flatten(2), spreads.flatten(2), settings.momentum_deviations, learns, warmup != "none"
+        ).reshape(before.shape)
+        weights = self._blend_weights(mixtures.weights, mass / mass.sum(dim=1, keepdim=True).clamp(min=1e-3), learns)
+        mixtures.updates += learns
         self.covariances = covariances
         regularised = regularise(
             covariances, mixtures.updates > 0, settings.covariance_shrinkage, settings.covariance_floor
@@ -108,10 +102,6 @@ class OnlineFullEM(OnlineEM):
                 f"in training iteration {iteration} the features have no spread that a covariance could describe; "
                 f"lower the learning rate, or check the images."
             ) from error
-
-    def _tau(self, momentum: float, history: Tensor) -> Tensor:
-        """Return the momentum of each component of a class, (M, 1)."""
-        return history.clamp(max=momentum)[:, None]
 
     def _kept_covariances(self) -> Tensor:
         """Return the running covariances; those of mixtures that were loaded without them are what these describe."""

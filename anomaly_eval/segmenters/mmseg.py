@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+import gmmseg.heads  # isort: skip  (registers them, and lets mmsegmentation import without compiled ops)
 import mmseg.models
 import numpy as np
 import torch
@@ -26,7 +27,6 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 import gmmseg.efficientnet_lite
-import gmmseg.heads
 import gmmseg.lean_head  # noqa: F401
 from anomaly_eval.errors import InputError
 from anomaly_eval.out_of_memory import is_out_of_memory
