@@ -1,30 +1,24 @@
-# Trains on two cores of a CPU in an hour or two.
-_base_ = [
-    "./_base_/models/segformer_efficientnet-lite0.py",
-    "./_base_/datasets/cityscapes_512x256.py",
-    "./_base_/runtime.py",
+# The second part of a training, from the weights of the first, with images changed as other cameras would change them:
+#     gmmseg-anomaly train softmax_efficientnet-lite0_cityscapes-512x256-start --data-root /data --out start
+#     gmmseg-anomaly train softmax_efficientnet-lite0_cityscapes-512x256 --data-root /data --out softmax \
+#         --init-from start/weights.pth
+_base_ = "./softmax_efficientnet-lite0_cityscapes-512x256-start.py"
+crop_size = (256, 384)
+train_pipeline = [
+    dict(type="LoadSmallFrame", size=(512, 256)),
+    dict(type="RandomResize", scale=(512, 256), ratio_range=(0.75, 2.0), keep_ratio=True),
+    dict(type="RandomCrop", crop_size=crop_size, cat_max_ratio=0.75),
+    dict(type="RandomFlip", prob=0.5),
+    dict(type="PhotoMetricDistortion"),
+    dict(type="OtherCamera"),
+    dict(type="Pad", size=crop_size[::-1], pad_val=dict(img=(127, 127, 127), seg=255)),
+    dict(type="ThinLabels", factor=4),
+    dict(type="PackSegInputs"),
 ]
-custom_imports = dict(
-    imports=[
-        "gmmseg.efficientnet_lite",
-        "gmmseg.lean_head",
-        "gmmseg.cityscapes",
-        "gmmseg.transforms",
-        "gmmseg.training.bfloat16",
-    ],
-    allow_failed_imports=False,
-)
-optim_wrapper = dict(
-    type="BFloat16OptimWrapper",
-    optimizer=dict(type="AdamW", lr=3e-4, betas=(0.9, 0.999), weight_decay=0.01),
-    paramwise_cfg=dict(norm_decay_mult=0.0, custom_keys={"head": dict(lr_mult=10.0)}),
-)
-# 20 passes over the 2,973 to 2,975 frames.
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+optim_wrapper = dict(optimizer=dict(lr=1e-4))
 param_scheduler = [
-    dict(type="LinearLR", start_factor=1e-3, by_epoch=False, begin=0, end=300),
-    dict(type="PolyLR", eta_min=0.0, power=0.9, begin=300, end=14900, by_epoch=False),
+    dict(type="LinearLR", start_factor=1e-2, by_epoch=False, begin=0, end=100),
+    dict(type="PolyLR", eta_min=0.0, power=0.9, begin=100, end=2000, by_epoch=False),
 ]
-train_cfg = dict(type="IterBasedTrainLoop", max_iters=14900, val_interval=3725)
-val_cfg = dict(type="ValLoop")
-test_cfg = dict(type="TestLoop")
-default_hooks = dict(logger=dict(interval=50), checkpoint=dict(type="CheckpointHook", by_epoch=False, interval=1000))
+train_cfg = dict(max_iters=2000, val_interval=2000)

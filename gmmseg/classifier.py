@@ -27,6 +27,7 @@ class _Seen:
     features: Tensor
     joint: Tensor
     log_density: Tensor
+    softmax: Tensor | None
 
 
 class GMMClassifier(nn.Module):
@@ -68,6 +69,7 @@ class GMMClassifier(nn.Module):
                 *shape, trainable=trainable, variance_floor=settings.variance_floor if trainable else 1e-12
             )
         )
+        self.softmax = nn.Conv2d(in_channels, classes, 1) if settings.softmax_loss_weight > 0 else None
         self.class_norm = nn.LayerNorm(classes) if settings.normalise_classes else None
         start = settings.learned_temperature
         # A logarithm, so that whatever an optimiser does the temperature is above 0.
@@ -117,14 +119,19 @@ class GMMClassifier(nn.Module):
         joint = self.mixtures(looked_at)
         log_density = self.mixtures.class_log_density(joint)
         if self.training:
-            self._seen = _Seen(embedded, joint, log_density)
+            softmax = None if self.softmax is None else self.softmax(features)
+            self._seen = _Seen(embedded, joint, log_density, softmax)
         return self.normalise(log_density)
 
     def labels_of_loss(self, labels: Tensor) -> Tensor:
         """Return the labels (B, ..., H, W) of the pixels whose logits the last training forward gave."""
         if self._seen is None or self.settings.loss_stride == 1:
             return labels
-        return self._thin(nearest(labels, (self._seen.features.shape[2], self._seen.features.shape[3])))
+        return self._looked_at(nearest(labels, (self._seen.features.shape[2], self._seen.features.shape[3])))
+
+    def _looked_at(self, labels: Tensor) -> Tensor:
+        """Return those of labels (B, h, w) whose pixels the loss looks at."""
+        return labels if self.settings.loss_stride == 1 else self._thin(labels)
 
     def _thin(self, maps: Tensor) -> Tensor:
         """Return every `loss_stride`-th row and column of maps (..., h, w)."""
@@ -135,11 +142,15 @@ class GMMClassifier(nn.Module):
         """Turn class log densities (B, C, h, w) into the logits of the network: the same, unless settings say more."""
         if self.log_temperature is not None:
             log_density = log_density * (-self.log_temperature).exp()
-        if self.class_pixels is not None:
-            # One pixel more, so that a class without any stays finite.
-            shares = (self.class_pixels + 1) / (self.class_pixels + 1).sum()
-            log_density = log_density + shares.log().float()[:, None, None]
+        log_density = self._with_prior(log_density)
         return log_density if self.class_norm is None else _over_channels(self.class_norm, log_density)
+
+    def _with_prior(self, log_density: Tensor) -> Tensor:
+        if self.class_pixels is None:
+            return log_density
+        # One pixel more, so that a class without any stays finite.
+        shares = (self.class_pixels + 1) / (self.class_pixels + 1).sum()
+        return log_density + shares.log().float()[:, None, None]
 
     def learn(self, labels: Tensor, ignore_index: int = 255) -> dict[str, Tensor]:
         """Fit the mixtures to the batch of the last forward; return losses beside the cross-entropy of the logits.
@@ -148,29 +159,40 @@ class GMMClassifier(nn.Module):
         are not finite. Gradients of the last forward stay valid.
         """
         seen, self._seen = self._seen, None
-        if seen is None or (self.em is None and self.class_pixels is None):
+        if seen is None:
             return {}
         size = (seen.features.shape[2], seen.features.shape[3])
         labels = labels_at(labels.long(), size, self.mixtures.classes, ignore_index)
+        # Before the counts of the prior change, as those of the logits.
+        losses = self._further_losses(seen, labels)
         if self.class_pixels is not None:
             found = torch.bincount(labels[labels >= 0], minlength=self.mixtures.classes).double()
             dist.all_reduce(found)
             # Not in place: gradients of the last forward hold the former counts.
             self.class_pixels = self.class_pixels + found
         if self.em is None:
-            return {}
+            return losses
         correct = torch.ones_like(labels, dtype=torch.bool)
         if self.settings.only_correct:
             correct = self.normalise(seen.log_density.detach()).argmax(dim=1) == labels
         targets = self.em.step(seen.features.detach(), labels, correct, int(self.iteration))
         self.iteration += 1
-        weight = self.settings.component_loss_weight
         # The settings see to it that all pixels have a target where the loss has a weight.
-        if weight == 0 or targets is None:
-            return {}
-        # Not the mean of `cross_entropy`, which is NaN where no pixel is labelled.
-        losses = functional.cross_entropy(seen.joint.flatten(1, 2), targets, ignore_index=IGNORED, reduction="sum")
-        return {"loss_component": weight * losses / (targets != IGNORED).sum().clamp(min=1)}
+        if self.settings.component_loss_weight > 0 and targets is not None:
+            loss = _mean_cross_entropy(seen.joint.flatten(1, 2), targets)
+            losses["loss_component"] = self.settings.component_loss_weight * loss
+        return losses
+
+    def _further_losses(self, seen: _Seen, labels: Tensor) -> dict[str, Tensor]:
+        """Return the losses of class log densities at a high temperature, and of the linear classifier."""
+        settings = self.settings
+        losses: dict[str, Tensor] = {}
+        if settings.margin_loss_weight > 0:
+            logits = self._with_prior(seen.log_density / settings.margin_temperature)
+            losses["loss_margin"] = settings.margin_loss_weight * _mean_cross_entropy(logits, self._looked_at(labels))
+        if seen.softmax is not None:
+            losses["loss_softmax"] = settings.softmax_loss_weight * _mean_cross_entropy(seen.softmax.float(), labels)
+        return losses
 
     def report(self) -> dict[str, float]:
         """Return what is worth watching while training; the seconds are counted anew after each report."""
@@ -230,6 +252,12 @@ def _projection(in_channels: int, settings: MixtureSettings, norm_cfg: Mapping[s
         in_channels, settings.dimensions, 1, norm_cfg=dict(norm_cfg or {"type": "BN"}), act_cfg=activation
     )
     return module
+
+
+def _mean_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the mean over the pixels (B, h, w) that have a target; 0, not NaN, where none has."""
+    total = functional.cross_entropy(logits, targets, ignore_index=IGNORED, reduction="sum")
+    return total / (targets != IGNORED).sum().clamp(min=1)
 
 
 def _over_channels(norm: nn.LayerNorm, maps: Tensor) -> Tensor:

@@ -67,6 +67,15 @@ class MixtureSettings:
     It is added after the temperature. The density as a score stays before both."""
     component_loss_weight: float = 0.0
     """Weight of a cross-entropy over all C x M components with the E-step's component as target."""
+    margin_loss_weight: float = 0.0
+    """Weight of a second cross-entropy, of the log densities over `margin_temperature` plus the prior's logarithms."""
+    margin_temperature: float = 20.0
+    """Far above that of the posterior it asks for classes far apart in deviations: what lets a density reject."""
+    softmax_loss_weight: float = 0.0
+    """Weight of the cross-entropy of a linear classifier on the features, in training only. It keeps in them what no
+    Gaussian needs to know a class by, and a density does to know that something is none."""
+    refit_at_end: bool = False
+    """Fit the mixtures anew when training ends: features have moved since running averages saw them, and saw crops."""
 
     assignment: Assignment = "sinkhorn"
     """The E-step: Eqs. 9 and 10, or Eq. 8."""
@@ -129,11 +138,17 @@ class MixtureSettings:
             _require(name, getattr(self, name), getattr(self, name) >= 1, "at least 1")
         for name in ("momentum_means", "momentum_deviations", "momentum_weights"):
             _require(name, getattr(self, name), 0 <= getattr(self, name) <= 1, "between 0 and 1")
-        for name in ("sinkhorn_epsilon", "variance_floor", "covariance_floor"):
+        for name in ("sinkhorn_epsilon", "variance_floor", "covariance_floor", "margin_temperature"):
             _require(name, getattr(self, name), 0 < getattr(self, name) < math.inf, "above 0 and finite")
         shrinkage = self.covariance_shrinkage
         _require("covariance_shrinkage", shrinkage, 0 <= shrinkage <= 1, "between 0 and 1")
-        for name in ("component_loss_weight", "variance_offset", "reseed_after"):
+        for name in (
+            "component_loss_weight",
+            "margin_loss_weight",
+            "softmax_loss_weight",
+            "variance_offset",
+            "reseed_after",
+        ):
             _require(name, getattr(self, name), 0 <= getattr(self, name) < math.inf, "0 or above, and finite")
         temperature = self.learned_temperature
         _require("learned_temperature", temperature, temperature is None or 0 < temperature < math.inf, "above 0")
@@ -148,6 +163,8 @@ class MixtureSettings:
         _require("memory_device", device, device is None or bool(_DEVICE.fullmatch(device)), "cpu, cuda or None")
         if self.covariance == "full" and self.objective == "discriminative":
             raise InputError("cross-entropy cannot fit full covariances, EM does: objective='generative'.")
+        if self.refit_at_end and self.objective == "discriminative":
+            raise InputError("refit_at_end is EM, which does not fit these mixtures: objective='generative'.")
         if self.component_loss_weight > 0 and self.objective == "discriminative":
             raise InputError("component_loss_weight needs the components that EM assigns: objective='generative'.")
         if self.component_loss_weight > 0 and self.pixels_per_class_and_image is not None:

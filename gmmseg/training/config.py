@@ -14,6 +14,7 @@ from mmengine.hub import get_config
 from gmmseg.errors import InputError
 from gmmseg.training.data import decode_heads
 from gmmseg.training.initialisation import without_pretrained
+from gmmseg.training.refitting import refit_dataset
 
 _SHUFFLING = {"InfiniteSampler", "DefaultSampler", "ResumableSampler"}
 
@@ -106,6 +107,9 @@ def arrange(config: Config, *, seed: int, start: int) -> None:
         if loader is not None:
             # An endless pass has no second one to keep workers for, and kept ones delay the end of the process.
             loader.persistent_workers = False
+    if any((head.get("mixture") or {}).get("refit_at_end") for head in decode_heads(config)):
+        refit = dict(type="RefitMixturesHook", dataset=refit_dataset(config), seed=seed)
+        config.custom_hooks = [*(config.get("custom_hooks") or []), refit]
     _arrange_samples(config, seed, start)
     _arrange_hooks(config)
 

@@ -48,6 +48,7 @@ def load_what_fits(network: nn.Module, weights: Mapping[str, Tensor], source: st
     modules = {name.split(".")[0] for name in own}
     if not any(name.split(".")[0] in modules for name in weights):
         weights = {f"backbone.{name}": value for name, value in weights.items()}
+    weights = _with_moved_softmax(weights, own)
     fitting = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}
     for name in own:
         classifier, mixtures, _ = name.partition("mixtures.")
@@ -65,6 +66,16 @@ def load_what_fits(network: nn.Module, weights: Mapping[str, Tensor], source: st
         left_over=tuple(name for name in weights if name not in own),
         other_shape=tuple(name for name in own if name in weights and name not in fitting),
     )
+
+
+def _with_moved_softmax(weights: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return weights with those of a last convolution where a GMM classifier has the one of its softmax loss."""
+    moved = dict(weights)
+    for name in own:
+        former = name.replace(".softmax.", ".")
+        if former != name and name not in weights and former not in own and former in weights:
+            moved[name] = moved.pop(former)
+    return moved
 
 
 def _of_mixtures(name: str, classifier: str) -> bool:

@@ -205,6 +205,31 @@ def test_the_loss_of_a_head_is_the_cross_entropy_of_the_thinned_pixels() -> None
     torch.testing.assert_close(head.loss_by_feat(logits, [sample])["loss_ce"], expected)
 
 
+def test_the_margin_looks_at_the_thinned_pixels_and_the_softmax_loss_at_all() -> None:
+    settings = {
+        **WHOLE,
+        "loss_stride": 2,
+        "margin_loss_weight": 1.0,
+        "margin_temperature": 3.0,
+        "softmax_loss_weight": 1,
+    }
+    torch.manual_seed(0)
+    model = GMMClassifier(DIMENSIONS, CLASSES, MixtureSettings.from_config(settings), dropout=0.0).train()
+    generator = torch.Generator().manual_seed(1)
+    features = torch.randn(2, DIMENSIONS, 7, 9, generator=generator)
+    labels = torch.randint(CLASSES, (2, 7, 9), generator=generator)
+    model(features)
+    model.learn(labels)
+    logits = model(features)
+    softmax = model.softmax(features) if model.softmax is not None else logits
+    losses = model.learn(labels)
+    top, left = model._corner
+    thinned = labels[:, top::2, left::2]
+    assert logits.shape[2:] == thinned.shape[1:]
+    torch.testing.assert_close(losses["loss_margin"], functional.cross_entropy(logits / 3, thinned))
+    torch.testing.assert_close(losses["loss_softmax"], functional.cross_entropy(softmax, labels))
+
+
 @pytest.mark.parametrize("architecture", ["EncHead", "DAHead"])
 def test_architectures_with_losses_of_their_own_look_at_all_pixels(architecture: str) -> None:
     with pytest.raises(InputError, match=r"look at all pixels: mixture\.loss_stride=1"):

@@ -52,6 +52,24 @@ def test_weights_of_a_backbone_alone_are_the_backbone_s() -> None:
     assert torch.equal(network.backbone.weight, other.backbone.weight)
 
 
+def test_a_last_convolution_becomes_that_of_the_softmax_loss() -> None:
+    class Segmenter(nn.Module):
+        def __init__(self, last: nn.Module) -> None:
+            super().__init__()
+            self.backbone, self.last = nn.Linear(2, 4), last
+
+    softmax = Segmenter(nn.Conv2d(8, 3, 1))
+    settings = {"dimensions": 4, "components": 2, "softmax_loss_weight": 1.0}
+    network = Segmenter(GMMClassifier(8, 3, MixtureSettings.from_config(settings)))
+    report = load_what_fits(network, softmax.state_dict(), "softmax.pth")
+    assert {"last.softmax.weight", "last.softmax.bias"} <= set(report.loaded) and not report.left_over
+    assert isinstance(network.last, GMMClassifier) and network.last.softmax is not None
+    assert torch.equal(network.last.softmax.weight, softmax.last.weight)
+    # Those of a GMMSeg network stay where they are.
+    own = network.state_dict()
+    assert load_what_fits(network, own, "gmmseg.pth").loaded == tuple(own)
+
+
 def test_a_mixture_is_loaded_as_a_whole_or_not_at_all() -> None:
     """Counters alone would let random mixtures pass for long known ones."""
     old, new = (
