@@ -13,7 +13,10 @@ from anomaly_eval.options import MAX_SEED, DataRoot, Device, DeviceOption, say
 
 def ablate(
     context: typer.Context,
-    plan: Annotated[str, typer.Argument(help="Name of a shipped plan (camvid, camvid_parts), or a plan file (.yaml).")],
+    plan: Annotated[
+        str,
+        typer.Argument(help="Name of a shipped plan (camvid, camvid_parts, cityscapes_parts), or a plan file (.yaml)."),
+    ],
     out: Annotated[Path, typer.Option(help="Folder of the study; an interrupted one is gone on with.")],
     data_root: DataRoot = None,
     init_from: Annotated[

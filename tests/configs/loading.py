@@ -20,8 +20,14 @@ DEMO = "segformer_r18w16_synthetic_streets"
 """Not of photographs, and so in none of the tables below."""
 SMALL = "efficientnet-lite0_cityscapes-512x256"
 """The networks that ship trained, on a backbone that mmsegmentation does not have."""
-SOFTMAX = sorted({path.stem.removeprefix("softmax_") for path in FOLDER.glob("softmax_*.py")} - {DEMO, SMALL})
-GMMSEG = sorted({path.stem.removeprefix("gmmseg_") for path in FOLDER.glob("gmmseg_*.py")} - {DEMO, SMALL})
+
+
+def _named(kind: str) -> list[str]:
+    names = {path.stem.removeprefix(f"{kind}_") for path in FOLDER.glob(f"{kind}_*.py")} - {DEMO}
+    return sorted(name for name in names if not name.startswith(SMALL))
+
+
+SOFTMAX, GMMSEG = _named("softmax"), _named("gmmseg")
 ALL = [f"{kind}_{name}" for name in SOFTMAX for kind in ("softmax", "gmmseg")]
 
 
