@@ -2,7 +2,7 @@
 
 import sys
 
-from anomaly_eval.cli import main
+from anomaly_eval.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

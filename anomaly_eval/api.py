@@ -12,15 +12,15 @@ import pandas as pd
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from anomaly_eval.distributions import Distribution, read_distributions
-from anomaly_eval.drawing import dataset_figures
 from anomaly_eval.errors import InputError
-from anomaly_eval.evaluation import run_evaluation
-from anomaly_eval.measures import Measures
-from anomaly_eval.network import NetworkRequest
+from anomaly_eval.evaluation.measures import Measures
+from anomaly_eval.evaluation.request import EvaluationRequest
+from anomaly_eval.evaluation.run import run_evaluation
 from anomaly_eval.reports.combining import read_run
-from anomaly_eval.request import EvaluationRequest
-from anomaly_eval.results import Record, Results
+from anomaly_eval.reports.figures.dataset import dataset_figures
+from anomaly_eval.results.curves import Distribution, read_distributions
+from anomaly_eval.results.records import Record, Results
+from anomaly_eval.segmenters.load import NetworkRequest
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from anomaly_eval.cli import main
+from anomaly_eval.cli.main import main
 
 _MEASURES = ["--bootstrap", "200", "--seed", "1", "--per-image", "--components", "obstacle"]
 _KILLS_A_RUN, _MOST_IMAGES, _SECONDS_MORE = 8, 8, 1.0
@@ -121,7 +121,7 @@ def benchmark(given: argparse.Namespace, folder: Path) -> None:
     def words(out: Path) -> list[str]:
         return ["eval", "--ckpt", given.ckpt, *sets, "--device", "cpu", "--out", str(out), *_MEASURES, *_PICTURES]
 
-    import anomaly_eval.evaluation
+    import anomaly_eval.evaluation.run
     import anomaly_eval.segmenters.mmseg  # noqa: F401
 
     start = time.monotonic()

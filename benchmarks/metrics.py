@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from anomaly_eval.processor import keep_freed_memory, prefer_fast_sort
+from anomaly_eval.runtime.machine import keep_freed_memory, prefer_fast_sort
 
 prefer_fast_sort()
 keep_freed_memory()

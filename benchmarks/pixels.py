@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from anomaly_eval.processor import keep_freed_memory, prefer_fast_sort
+from anomaly_eval.runtime.machine import keep_freed_memory, prefer_fast_sort
 
 prefer_fast_sort()
 keep_freed_memory()
@@ -27,9 +27,9 @@ from rich.table import Table  # noqa: E402
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve  # noqa: E402
 
 from anomaly_eval.metrics.ranking import RankingState  # noqa: E402
-from anomaly_eval.prediction import Prediction  # noqa: E402
-from anomaly_eval.resizing import CoarseMaps  # noqa: E402
 from anomaly_eval.scores import MSP, Energy, Entropy, MaxLogit, score_maps  # noqa: E402
+from anomaly_eval.segmenters.base import Prediction  # noqa: E402
+from anomaly_eval.segmenters.coarse_maps import CoarseMaps  # noqa: E402
 
 
 def obvious_scores(logits: torch.Tensor, size: tuple[int, int]) -> dict[str, torch.Tensor]:

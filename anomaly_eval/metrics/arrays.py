@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly_eval.labels import ANOMALY, INLIER, VOID
+from anomaly_eval.metrics.labels import ANOMALY, INLIER, VOID
 
 ArrayLike: TypeAlias = Any
 """A numpy array or a torch tensor on any device; torch itself is not imported."""

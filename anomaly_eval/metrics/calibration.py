@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from anomaly_eval.labels import VOID
+from anomaly_eval.metrics.labels import VOID
 from anomaly_eval.metrics.reliability import (
     STEPS,
     BinSums,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly_eval.labels import VOID
+from anomaly_eval.metrics.labels import VOID
 
 MOST_CLASSES = 254
 """A pair of label and prediction, void included, has to fit 16 bits."""

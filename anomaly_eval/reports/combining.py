@@ -10,13 +10,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from anomaly_eval.card_text import first_problem
 from anomaly_eval.errors import InputError
 from anomaly_eval.metrics.components import TRACKS
-from anomaly_eval.outputs import RESULTS_FILE
-from anomaly_eval.regular_files import read_regular
 from anomaly_eval.reports.methods import of_run
-from anomaly_eval.results import FORMAT_VERSION, UNKNOWN_CLASS_MAPS, Conventions, Record, Results
+from anomaly_eval.results.records import FORMAT_VERSION, UNKNOWN_CLASS_MAPS, Conventions, Record, Results
+from anomaly_eval.runtime.output_folder import RESULTS_FILE
+from anomaly_eval.runtime.safe_read import read_regular
+from anomaly_eval.runtime.strict_yaml import first_problem
 
 _LARGEST = 1 << 28
 _KINDS = ("rows", "intervals", "differences", "per_image", "components", "closed_set", "closed_set_classes")

@@ -10,7 +10,7 @@ from enum import Enum
 from anomaly_eval.reports.methods import dataset_title, method_name
 from anomaly_eval.reports.notes import DAGGER, Note, deviations, fit_marks, notes_of, nothing_published, warnings_of
 from anomaly_eval.reports.published import SOURCE, PublishedRow, Rates
-from anomaly_eval.results import Origin, Results
+from anomaly_eval.results.records import Origin, Results
 
 METRICS = ("AUROC ↑", "AP ↑", "FPR95 ↓")
 COLUMNS = ("auroc", "ap", "fpr95")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from PIL.PngImagePlugin import PngInfo
 
-from anomaly_eval.labels import ANOMALY, VOID
+from anomaly_eval.metrics.labels import ANOMALY, VOID
 
 COLOUR_MAP = "inferno"
 

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly_eval.errors import InputError
-from anomaly_eval.labels import VOID
-from anomaly_eval.outputs import write_atomically
-from anomaly_eval.reports.file_names import file_names
+from anomaly_eval.metrics.labels import VOID
 from anomaly_eval.reports.heatmap_figure import HeatmapContent, Scale, draw_heatmap
 from anomaly_eval.reports.percentiles import percentiles
-from anomaly_eval.reports.temporary import TemporaryStore
+from anomaly_eval.runtime.file_names import file_names
+from anomaly_eval.runtime.output_folder import write_atomically
+from anomaly_eval.runtime.temporary import TemporaryStore
 
 LIMITS = (1.0, 99.0)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from anomaly_eval.results import DatasetRecord
+from anomaly_eval.results.records import DatasetRecord
 
 METHOD_NAMES = {
     "msp": "MSP",

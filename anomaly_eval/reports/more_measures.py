@@ -16,7 +16,7 @@ from anomaly_eval.reports.comparison import (
 )
 from anomaly_eval.reports.methods import dataset_title
 from anomaly_eval.reports.notes import Note, deviation_notes, model_note, model_notes
-from anomaly_eval.results import Origin, Results
+from anomaly_eval.results.records import Origin, Results
 
 MEAN_METRICS = tuple(f"mean {metric}" for metric in METRICS)
 COMPONENT_METRICS = ("sIoU ↑", "PPV ↑", "F1 ↑")

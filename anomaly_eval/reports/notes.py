@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from anomaly_eval.cards import Task
+from anomaly_eval.datasets.cards import Task
 from anomaly_eval.reports.methods import dataset_title, method_name
 from anomaly_eval.reports.origins import origin_at_resolution, origin_text
 from anomaly_eval.reports.published import CLOSED_SET_SOURCE, SOURCE
-from anomaly_eval.results import ClosedSetRow, DatasetRecord, FitRecord, ModelRecord, Origin, Results
+from anomaly_eval.results.records import ClosedSetRow, DatasetRecord, FitRecord, ModelRecord, Origin, Results
 
 DAGGER = "†"
 _MOST_SIZES = 3

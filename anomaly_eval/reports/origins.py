@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import PurePath
 
 from anomaly_eval.reports.methods import method_name
-from anomaly_eval.results import MapFolderRecord, MapsRecord, ModelRecord, Origin
+from anomaly_eval.results.records import MapFolderRecord, MapsRecord, ModelRecord, Origin
 
 _HASH_DIGITS = 12
 

@@ -6,7 +6,7 @@ import csv
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from anomaly_eval.shipped import shipped_folder
+from anomaly_eval.runtime.shipped import shipped_folder
 
 SOURCE = "GMMSeg, NeurIPS 2022, Table 2"
 # Prefix of the columns of a dataset in the file, and the dataset's canonical name.

@@ -14,7 +14,7 @@ from anomaly_eval.reports.markdown import markdown_table
 from anomaly_eval.reports.more_measures import compare_components, compare_per_image
 from anomaly_eval.reports.published import read_published, read_published_closed_set
 from anomaly_eval.reports.terminal import print_comparison
-from anomaly_eval.results import (
+from anomaly_eval.results.records import (
     ClosedSetClassRow,
     ClosedSetRow,
     ComponentRow,

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from anomaly_eval.prediction import Prediction
-from anomaly_eval.resizing import CoarseMaps
+from anomaly_eval.segmenters.base import Prediction
+from anomaly_eval.segmenters.coarse_maps import CoarseMaps
 
 
 class ClassStatistics:

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anomaly_eval.errors import InputError
-from anomaly_eval.labels import VOID
-from anomaly_eval.prediction import Prediction
-from anomaly_eval.resizing import CoarseMaps
+from anomaly_eval.metrics.labels import VOID
 from anomaly_eval.scores.base import ClassStatistics, FittedScore, Moments
+from anomaly_eval.segmenters.base import Prediction
+from anomaly_eval.segmenters.coarse_maps import CoarseMaps
 
 
 def class_distances(features: Tensor, means: Tensor, whitening: Tensor) -> Tensor:

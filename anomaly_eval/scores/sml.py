@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anomaly_eval.errors import InputError
-from anomaly_eval.prediction import Prediction
 from anomaly_eval.scores.base import ClassStatistics, FittedScore, Moments
 from anomaly_eval.scores.boundaries import smooth, suppress_boundaries
+from anomaly_eval.segmenters.base import Prediction
 
 
 def standardised_max_logit(max_logit: Tensor, predicted: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:

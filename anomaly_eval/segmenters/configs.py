@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from anomaly_eval.errors import InputError
-from anomaly_eval.shipped import config_source
+from anomaly_eval.runtime.shipped import config_source
 from gmmseg.checkpoints import Checkpoint
 
 _FOR_TRAINING = frozenset({"init_cfg", "pretrained", "loss_decode", "auxiliary_head", "sampler"})

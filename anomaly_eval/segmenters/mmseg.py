@@ -28,12 +28,12 @@ from torch import Tensor, nn
 
 import gmmseg.efficientnet_lite
 import gmmseg.lean_head  # noqa: F401
+from anomaly_eval.datasets.test_settings import TestProtocol
 from anomaly_eval.errors import InputError
-from anomaly_eval.out_of_memory import is_out_of_memory
-from anomaly_eval.prediction import Prediction
-from anomaly_eval.protocol import TestProtocol
-from anomaly_eval.resizing import CoarseMaps
-from anomaly_eval.results import FitRecord, ModelRecord
+from anomaly_eval.results.records import FitRecord, ModelRecord
+from anomaly_eval.runtime.machine import is_out_of_memory
+from anomaly_eval.segmenters.base import Prediction
+from anomaly_eval.segmenters.coarse_maps import CoarseMaps
 from anomaly_eval.segmenters.configs import ModelConfig, find_config
 from anomaly_eval.segmenters.growth import TooLargeError, no_larger_than
 from anomaly_eval.segmenters.input_size import InputSize

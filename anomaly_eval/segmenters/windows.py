@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from anomaly_eval.resizing import CoarseMaps, pixel_centres, sample, source_positions
+from anomaly_eval.segmenters.coarse_maps import CoarseMaps, pixel_centres, sample, source_positions
 
 
 def window_corners(size: tuple[int, int], crop: tuple[int, int], stride: tuple[int, int]) -> list[tuple[int, int]]:

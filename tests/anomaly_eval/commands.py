@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from anomaly_eval.results import Results
+from anomaly_eval.results.records import Results
 
 SIZE = (96, 64)
 TRAINING_CARD = """

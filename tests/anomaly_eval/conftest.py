@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from anomaly_eval.cli import main
+from anomaly_eval.cli.main import main
 from tests.anomaly_eval.commands import SIZE, TRAINING_CARD, write_pair
 
 

@@ -13,7 +13,7 @@ import mmengine.config.utils
 from mmengine.config import Config
 from mmengine.hub import get_config
 
-from anomaly_eval.shipped import shipped_folder
+from anomaly_eval.runtime.shipped import shipped_folder
 
 FOLDER = shipped_folder("configs")
 DEMO = "segformer_r18w16_synthetic_streets"

@@ -15,7 +15,7 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS, MODELS
 from PIL import Image
 
-from anomaly_eval.cards import load_card
+from anomaly_eval.datasets.cards import load_card
 from gmmseg.checkpoints import load_checkpoint
 from gmmseg.errors import InputError
 from gmmseg.transforms import ReplaceLabels

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from anomaly_eval.cards import load_card
+from anomaly_eval.datasets.cards import load_card
 from gmmseg.checkpoints import load_checkpoint
 from gmmseg.efficientnet_lite import EfficientNetLite, SameConv2d
 from gmmseg.training.bfloat16 import BFloat16OptimWrapper

@@ -7,9 +7,9 @@ import mmseg.models  # noqa: F401
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 
-from anomaly_eval.cards import load_card
-from anomaly_eval.demo.plan import BACKBONE, NETWORK, TWINS
-from anomaly_eval.scenes.writing import CLASSES_NAME
+from anomaly_eval.datasets.cards import load_card
+from anomaly_eval.studies.demo.plan import BACKBONE, NETWORK, TWINS
+from anomaly_eval.synthetic_streets.writing import CLASSES_NAME
 from gmmseg.checkpoints import load_checkpoint
 from gmmseg.training.initialisation import load_what_fits
 from tests.configs.loading import DEMO, FOLDER, heads, load

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from anomaly_eval.reports.methods import method_name
 from anomaly_eval.reports.origins import origin_details, origin_lead, origin_name
 from anomaly_eval.reports.page.markup import definitions, escape
-from anomaly_eval.results import ModelRecord, Origin, Results
+from anomaly_eval.results.records import ModelRecord, Origin, Results
 
 _CONVENTIONS = {
     "positives": "Positives",

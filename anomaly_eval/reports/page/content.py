@@ -19,7 +19,7 @@ from anomaly_eval.reports.methods import dataset_title, method_name
 from anomaly_eval.reports.page.levels import MOST_LEVELS, Levels
 from anomaly_eval.reports.page.store import KeptSample, PageStore
 from anomaly_eval.reports.page.thumbnails import png, shrink_label, shrink_scores, thumbnail_size
-from anomaly_eval.results import DatasetRecord
+from anomaly_eval.results.records import DatasetRecord
 
 AllLevels = Mapping[tuple[str, str], Levels]
 Curves = Mapping[tuple[str, str], Curve]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly_eval.labels import VOID
+from anomaly_eval.metrics.labels import VOID
 from anomaly_eval.metrics.rates import least_count
 from anomaly_eval.reports.page.cells import Borders, CellCounts, Counts
 

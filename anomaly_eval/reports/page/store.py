@@ -17,7 +17,7 @@ from anomaly_eval.metrics.runs import Run, Scores
 from anomaly_eval.reports.page.cells import Borders, CellCounts, count_cells, fit_borders
 from anomaly_eval.reports.page.levels import Levels, pooled_levels
 from anomaly_eval.reports.page.thumbnails import jpeg, shrink_label, shrink_scores, thumbnail_size
-from anomaly_eval.reports.temporary import TemporaryStore
+from anomaly_eval.runtime.temporary import TemporaryStore
 
 LONGEST_MAP, LONGEST_IMAGE = 480, 640
 

@@ -10,7 +10,7 @@ from anomaly_eval.reports.methods import dataset_title, method_name
 from anomaly_eval.reports.more_measures import compare_components, compare_per_image
 from anomaly_eval.reports.page.table_markup import Column, PageTable, TableCell, count_cell, rate_cell
 from anomaly_eval.reports.published import read_published, read_published_closed_set
-from anomaly_eval.results import Results
+from anomaly_eval.results.records import Results
 
 _METRIC_NAMES = {"auroc": "AUROC", "ap": "AP", "fpr95": "FPR95"}
 _RISES, _FALLS = "↑", "↓"

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from anomaly_eval.labels import ANOMALY, INLIER, VOID
+from anomaly_eval.metrics.labels import ANOMALY, INLIER, VOID
 
 _JPEG_QUALITY = 82
 

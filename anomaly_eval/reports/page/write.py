@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from anomaly_eval.outputs import write_atomically
 from anomaly_eval.reports.page.about import about_markup, lead_markup, page_title, warnings_markup
 from anomaly_eval.reports.page.content import (
     AllLevels,
@@ -23,7 +22,8 @@ from anomaly_eval.reports.page.store import LONGEST_MAP, PageStore
 from anomaly_eval.reports.page.table_markup import PageTable, table_markup
 from anomaly_eval.reports.page.tables import page_tables
 from anomaly_eval.reports.page.thumbnails import thumbnail_size
-from anomaly_eval.results import DatasetRecord, Results
+from anomaly_eval.results.records import DatasetRecord, Results
+from anomaly_eval.runtime.output_folder import write_atomically
 
 PAGE_FILE = "index.html"
 SIZE_LIMIT = 52_000_000

@@ -15,9 +15,9 @@ import torch
 import gmmseg  # noqa: F401  (mmseg needs its stub of mmcv's operations)
 from anomaly_eval.adapters.mmengine import AnomalyRankingMetric
 from anomaly_eval.errors import InputError
-from anomaly_eval.labels import ANOMALY, INLIER, VOID
 from anomaly_eval.metrics.binned import BinnedRankingState
 from anomaly_eval.metrics.bins import ScoreBins
+from anomaly_eval.metrics.labels import ANOMALY, INLIER, VOID
 from anomaly_eval.metrics.ranking import RankingState
 from anomaly_eval.scores import MSP, Energy
 from anomaly_eval.scores.base import ClassStatistics

@@ -11,9 +11,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomaly_eval.cards import load_card
-from anomaly_eval.samples import scan_samples
-from anomaly_eval.shipped import shipped_folder
+from anomaly_eval.datasets.cards import load_card
+from anomaly_eval.datasets.samples import scan_samples
+from anomaly_eval.runtime.shipped import shipped_folder
 from tests.anomaly_eval.fuzzing.readers import ODD_TEXT, damaged, examples, only_input_errors, rearranged
 
 SHIPPED = [path.read_bytes() for path in sorted(shipped_folder("datasets").glob("*.yaml"))]

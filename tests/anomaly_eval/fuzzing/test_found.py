@@ -13,14 +13,15 @@ import torch
 import yaml
 from PIL import Image
 
-from anomaly_eval.cards import load_card
-from anomaly_eval.distributions import CURVES_FILE, HISTOGRAMS_FILE, read_distributions
+from anomaly_eval.datasets.cards import load_card
+from anomaly_eval.datasets.images import read_mask
+from anomaly_eval.datasets.samples import scan_samples
 from anomaly_eval.errors import InputError
-from anomaly_eval.images import read_mask
-from anomaly_eval.journal.fingerprint import differences
-from anomaly_eval.maps.index import read_index
+from anomaly_eval.evaluation.journal.fingerprint import differences
 from anomaly_eval.reports.combining import read_run
-from anomaly_eval.samples import scan_samples
+from anomaly_eval.results.curves import CURVES_FILE, HISTOGRAMS_FILE, read_distributions
+from anomaly_eval.score_maps.index import read_index
+from tests.anomaly_eval.evaluation.journal.test_fingerprint import BEFORE
 from tests.anomaly_eval.fuzzing.png_files import png_of
 from tests.anomaly_eval.fuzzing.readers import only_input_errors
 from tests.anomaly_eval.fuzzing.test_checkpoints import SMALL, bytes_of, classes_and_config, good, load, segment
@@ -29,7 +30,6 @@ from tests.anomaly_eval.fuzzing.test_results import TREE as RESULTS
 from tests.anomaly_eval.fuzzing.test_score_maps import INDEX
 from tests.anomaly_eval.fuzzing.test_statistics import METADATA, TENSORS, use, written_as
 from tests.anomaly_eval.hostile.bench import ANOMALY_CARD
-from tests.anomaly_eval.journal.test_fingerprint import BEFORE
 
 
 @pytest.mark.parametrize(

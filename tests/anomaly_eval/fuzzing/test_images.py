@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from anomaly_eval.cards import UNKNOWN
-from anomaly_eval.samples import Sample
+from anomaly_eval.datasets.cards import UNKNOWN
+from anomaly_eval.datasets.samples import Sample
 from tests.anomaly_eval.fuzzing.png_files import chunk
 from tests.anomaly_eval.fuzzing.readers import damaged, examples, only_input_errors
 

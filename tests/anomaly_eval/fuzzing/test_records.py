@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
-from anomaly_eval.journal.fingerprint import differences
-from anomaly_eval.journal.folder import JournalFolder
-from anomaly_eval.journal.record import RecordOf, UnusableRecordError, decode_record, encode_record
+from anomaly_eval.evaluation.journal.fingerprint import differences
+from anomaly_eval.evaluation.journal.folder import JournalFolder
+from anomaly_eval.evaluation.journal.record import RecordOf, UnusableRecordError, decode_record, encode_record
+from tests.anomaly_eval.evaluation.journal.test_fingerprint import BEFORE
 from tests.anomaly_eval.fuzzing.readers import ODD_TEXT, damaged, examples, only_input_errors, rearranged
-from tests.anomaly_eval.journal.test_fingerprint import BEFORE
 
 OF = RecordOf(run="r" * 64, dataset="own", id="0", image_sha256="a" * 64, label_sha256="b" * 64)
 ARRAYS = {

@@ -11,11 +11,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomaly_eval.distributions import Distribution, distributions_csv, read_distributions
 from anomaly_eval.metrics.curves import Curve
 from anomaly_eval.metrics.histograms import ScoreHistogram
-from anomaly_eval.reporting import ReportRequest, run_report
-from anomaly_eval.results import (
+from anomaly_eval.reports.report import ReportRequest, run_report
+from anomaly_eval.results.curves import Distribution, distributions_csv, read_distributions
+from anomaly_eval.results.records import (
     ClosedSetClassRow,
     ClosedSetRow,
     ComponentRow,

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from anomaly_eval.maps.files import read_score_map
-from anomaly_eval.maps.index import MapsIndex, SavedMap, read_index
-from anomaly_eval.maps.tiff import encode_tiff
+from anomaly_eval.score_maps.files import read_score_map
+from anomaly_eval.score_maps.index import MapsIndex, SavedMap, read_index
+from anomaly_eval.score_maps.tiff import encode_tiff
 from tests.anomaly_eval.fuzzing.readers import ODD_TEXT, ODD_VALUES, damaged, examples, only_input_errors, rearranged
 from tests.anomaly_eval.fuzzing.test_statistics import FIT, MODEL
 

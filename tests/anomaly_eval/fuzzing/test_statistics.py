@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save
 
-from anomaly_eval.prediction import Prediction
-from anomaly_eval.resizing import CoarseMaps
-from anomaly_eval.results import FitRecord, ModelRecord
+from anomaly_eval.results.records import FitRecord, ModelRecord
 from anomaly_eval.scores import FittedScore, score_maps
 from anomaly_eval.scores.mahalanobis import Mahalanobis
 from anomaly_eval.scores.sml import SML
-from anomaly_eval.statistics_files import load_statistics, save_statistics, tensors_sha256
+from anomaly_eval.scores.statistics_file import load_statistics, save_statistics, tensors_sha256
+from anomaly_eval.segmenters.base import Prediction
+from anomaly_eval.segmenters.coarse_maps import CoarseMaps
 from tests.anomaly_eval.fuzzing.readers import ODD_TEXT, ODD_VALUES, damaged, examples, only_input_errors, rearranged
 
 MODEL = ModelRecord(

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from anomaly_eval.images import read_image
+from anomaly_eval.datasets.images import read_image
 from tests.anomaly_eval.commands import SIZE
 from tests.anomaly_eval.fuzzing.png_files import chunk, png_of
 from tests.anomaly_eval.hostile.bench import Bench, Row

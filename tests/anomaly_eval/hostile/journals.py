@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from anomaly_eval.cli import main
+from anomaly_eval.cli.main import main
 from tests.anomaly_eval.hostile.bench import Bench, Row
 
 RECORD, RUN, STATISTICS = "records/own/0.safetensors", "run.json", "statistics.safetensors"

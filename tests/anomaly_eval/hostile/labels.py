@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from anomaly_eval.images import read_mask
+from anomaly_eval.datasets.images import read_mask
 from tests.anomaly_eval.commands import SIZE
 from tests.anomaly_eval.fuzzing.png_files import png_of
 from tests.anomaly_eval.hostile.bench import Bench, Row

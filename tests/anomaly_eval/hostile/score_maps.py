@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anomaly_eval.cli import main
+from anomaly_eval.cli.main import main
 from tests.anomaly_eval.commands import SIZE, read
 from tests.anomaly_eval.hostile.bench import Bench, Row
 from tests.anomaly_eval.hostile.checkpoints import Trap

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from anomaly_eval.cli import main
+from anomaly_eval.cli.main import main
 from tests.anomaly_eval.commands import assert_refused
 from tests.anomaly_eval.hostile import (
     cards,

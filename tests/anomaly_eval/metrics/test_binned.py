@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anomaly_eval.labels import ANOMALY, INLIER, VOID
 from anomaly_eval.metrics import binned as binned_module
 from anomaly_eval.metrics import counts as counts_module
 from anomaly_eval.metrics.binned import (
@@ -26,6 +25,7 @@ from anomaly_eval.metrics.binned import (
 )
 from anomaly_eval.metrics.bins import ScoreBins
 from anomaly_eval.metrics.counts import sort_anomalies, threshold_counts
+from anomaly_eval.metrics.labels import ANOMALY, INLIER, VOID
 from anomaly_eval.metrics.ranking import RankingState
 from anomaly_eval.metrics.rates import (
     CONVENTIONS,

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anomaly_eval.labels import ANOMALY, INLIER, VOID
 from anomaly_eval.metrics.bins import ScoreBins
 from anomaly_eval.metrics.bootstrap import (
     METRICS,
@@ -20,6 +19,7 @@ from anomaly_eval.metrics.bootstrap import (
     percentile_interval,
     resampled_metrics,
 )
+from anomaly_eval.metrics.labels import ANOMALY, INLIER, VOID
 from anomaly_eval.metrics.ranking import RankingState
 from anomaly_eval.metrics.rates import auroc, fpr_at_tpr, tpr_at_fpr
 

@@ -15,8 +15,8 @@ from hypothesis.extra.numpy import arrays
 from sklearn.metrics import brier_score_loss, log_loss
 from torch.nn import functional
 
-from anomaly_eval.labels import VOID
 from anomaly_eval.metrics.calibration import CalibrationMetrics, CalibrationState, calibration_metrics
+from anomaly_eval.metrics.labels import VOID
 from anomaly_eval.metrics.reliability import (
     STEPS,
     ReliabilityBins,

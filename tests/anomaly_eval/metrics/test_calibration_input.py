@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from anomaly_eval.labels import VOID
 from anomaly_eval.metrics.calibration import CalibrationState, calibration_metrics
+from anomaly_eval.metrics.labels import VOID
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf, 1e39])

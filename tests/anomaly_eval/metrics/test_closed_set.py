@@ -14,8 +14,8 @@ from hypothesis.extra.numpy import arrays
 from mmseg.evaluation import IoUMetric
 from sklearn import metrics as sklearn_metrics
 
-from anomaly_eval.labels import VOID
 from anomaly_eval.metrics.closed_set import MOST_CLASSES, ClosedSetMetrics, ClosedSetState, confusion_matrix
+from anomaly_eval.metrics.labels import VOID
 
 
 def compute(predicted, label, n_classes) -> ClosedSetMetrics:

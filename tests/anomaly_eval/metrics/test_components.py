@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from anomaly_eval.images import read_mask
-from anomaly_eval.labels import ANOMALY, INLIER, VOID
+from anomaly_eval.datasets.images import read_mask
 from anomaly_eval.metrics.components import (
     ANOMALY_TRACK,
     OBSTACLE_TRACK,
@@ -27,6 +26,7 @@ from anomaly_eval.metrics.components import (
     component_overlaps,
     match_counts,
 )
+from anomaly_eval.metrics.labels import ANOMALY, INLIER, VOID
 from tests.shared_data import shared_data
 
 SMALL_TRACK = Track("small", least_predicted=3, least_component=2)

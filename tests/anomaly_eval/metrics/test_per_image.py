@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
-from anomaly_eval.labels import ANOMALY, INLIER, VOID
+from anomaly_eval.metrics.labels import ANOMALY, INLIER, VOID
 from anomaly_eval.metrics.per_image import PerImageMetrics, PerImageState
 from anomaly_eval.metrics.ranking import RankingState
 

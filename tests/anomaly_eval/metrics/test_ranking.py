@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
-from anomaly_eval.labels import ANOMALY, INLIER, VOID
 from anomaly_eval.metrics.counts import sort_anomalies, threshold_counts
+from anomaly_eval.metrics.labels import ANOMALY, INLIER, VOID
 from anomaly_eval.metrics.ranking import RankingMetrics, RankingState
 from anomaly_eval.metrics.rates import fpr_at_tpr
 from anomaly_eval.metrics.runs import Run

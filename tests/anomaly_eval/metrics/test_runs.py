@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
-from anomaly_eval.labels import ANOMALY, INLIER, VOID
 from anomaly_eval.metrics import ranking
+from anomaly_eval.metrics.labels import ANOMALY, INLIER, VOID
 from anomaly_eval.metrics.ranking import RankingState
 from anomaly_eval.metrics.rates import auroc
 from anomaly_eval.metrics.runs import Run, ScorePool, merged_chunks, sort_in_place

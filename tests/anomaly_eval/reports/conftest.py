@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from anomaly_eval.results import (
+from anomaly_eval.results.records import (
     Conventions,
     DatasetRecord,
     FitRecord,

@@ -19,7 +19,7 @@ from anomaly_eval.reports.tables import (
     results_markdown,
     write_tables,
 )
-from anomaly_eval.results import ClosedSetClassRow, ClosedSetRow, DatasetRecord, Results
+from anomaly_eval.results.records import ClosedSetClassRow, ClosedSetRow, DatasetRecord, Results
 
 NAN = float("nan")
 

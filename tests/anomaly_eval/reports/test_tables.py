@@ -21,7 +21,7 @@ from anomaly_eval.reports.latex import escape
 from anomaly_eval.reports.methods import METHOD_NAMES, method_name
 from anomaly_eval.reports.published import read_published
 from anomaly_eval.reports.tables import print_results, results_csv, results_latex, results_markdown
-from anomaly_eval.results import DatasetRecord, Results, Row
+from anomaly_eval.results.records import DatasetRecord, Results, Row
 from anomaly_eval.scores import SCORES
 
 Cells = dict[str, list[str]]

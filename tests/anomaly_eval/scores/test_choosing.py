@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from anomaly_eval.errors import InputError
-from anomaly_eval.prediction import Prediction
-from anomaly_eval.resizing import CoarseMaps
 from anomaly_eval.scores import SCORES, choose_scores, score_maps
+from anomaly_eval.segmenters.base import Prediction
+from anomaly_eval.segmenters.coarse_maps import CoarseMaps
 
 EVERYTHING = frozenset({"logits", "features", "log_density", "log_density_logsumexp"})
 

@@ -11,9 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.covariance import EmpiricalCovariance
 
-from anomaly_eval.labels import VOID
-from anomaly_eval.prediction import Prediction
-from anomaly_eval.resizing import CoarseMaps
+from anomaly_eval.metrics.labels import VOID
 from anomaly_eval.scores import score_maps
 from anomaly_eval.scores.mahalanobis import (
     Mahalanobis,
@@ -24,6 +22,8 @@ from anomaly_eval.scores.mahalanobis import (
     tied_statistics,
     whitening_of,
 )
+from anomaly_eval.segmenters.base import Prediction
+from anomaly_eval.segmenters.coarse_maps import CoarseMaps
 
 CLASSES, DIMENSIONS, GRID, SIZE = 4, 6, (5, 7), (40, 56)
 NAMES = ["road", "car", "sky", "train"]

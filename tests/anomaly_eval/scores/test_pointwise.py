@@ -8,8 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.distributions import Categorical
 
-from anomaly_eval.prediction import Prediction
-from anomaly_eval.resizing import CoarseMaps
 from anomaly_eval.scores import choose_scores, score_maps
 from anomaly_eval.scores.base import ClassStatistics
 from anomaly_eval.scores.density import negative_max_log_density
@@ -17,6 +15,8 @@ from anomaly_eval.scores.energy import energy
 from anomaly_eval.scores.entropy import entropy
 from anomaly_eval.scores.max_logit import max_logit
 from anomaly_eval.scores.msp import msp
+from anomaly_eval.segmenters.base import Prediction
+from anomaly_eval.segmenters.coarse_maps import CoarseMaps
 
 
 @st.composite

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from anomaly_eval.prediction import Prediction
-from anomaly_eval.resizing import CoarseMaps
 from anomaly_eval.scores import score_maps
 from anomaly_eval.scores.boundaries import class_boundaries, smooth, suppress_boundaries, widen
 from anomaly_eval.scores.sml import SML
+from anomaly_eval.segmenters.base import Prediction
+from anomaly_eval.segmenters.coarse_maps import CoarseMaps
 
 SQUARE = np.ones((3, 3), bool)
 CROSS = ndimage.generate_binary_structure(2, 1)

@@ -11,10 +11,10 @@ from scipy.ndimage import gaussian_filter, zoom
 
 from anomaly_eval.adapters.mmengine import AnomalyRankingMetric
 from anomaly_eval.errors import InputError
-from anomaly_eval.prediction import Prediction
-from anomaly_eval.resizing import CoarseMaps
 from anomaly_eval.scores import SCORES, choose_scores, score_maps
 from anomaly_eval.scores.smoothed import gaussian, smooth_score
+from anomaly_eval.segmenters.base import Prediction
+from anomaly_eval.segmenters.coarse_maps import CoarseMaps
 
 SMOOTHED = [name for name in SCORES if name.endswith("_smoothed")]
 

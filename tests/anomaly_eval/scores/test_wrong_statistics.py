@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from anomaly_eval.errors import InputError
-from anomaly_eval.prediction import Prediction
-from anomaly_eval.resizing import CoarseMaps
 from anomaly_eval.scores import FittedScore, score_maps
 from anomaly_eval.scores.mahalanobis import Mahalanobis
 from anomaly_eval.scores.sml import SML
+from anomaly_eval.segmenters.base import Prediction
+from anomaly_eval.segmenters.coarse_maps import CoarseMaps
 
 KINDS: list[type[FittedScore]] = [SML, Mahalanobis]
 GOOD: dict[str, dict[str, Tensor]] = {

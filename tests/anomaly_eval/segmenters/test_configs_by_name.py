@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from anomaly_eval.errors import InputError
+from anomaly_eval.runtime.shipped import config_source
 from anomaly_eval.segmenters.configs import _config_from_file
-from anomaly_eval.shipped import config_source
 
 
 def test_a_shipped_name() -> None:

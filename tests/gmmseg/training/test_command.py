@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from anomaly_eval.cli import main
+from anomaly_eval.cli.main import main
 from tests.anomaly_eval.commands import assert_refused
 from tests.gmmseg.training.trainings import forget_earlier_trainings, losses, write_training
 

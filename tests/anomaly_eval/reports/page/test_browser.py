@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anomaly_eval.reports.page import PageStore, write_page
-from anomaly_eval.results import Results
+from anomaly_eval.results.records import Results
 from tests.anomaly_eval.reports.conftest import ROAD_ANOMALY, row
 from tests.anomaly_eval.reports.page.chromium import BROWSER, Chromium
 from tests.anomaly_eval.reports.page.made import Made, exact, fill, make

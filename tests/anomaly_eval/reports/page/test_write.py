@@ -18,7 +18,14 @@ from PIL import Image
 from anomaly_eval.errors import InputError
 from anomaly_eval.reports.methods import method_name
 from anomaly_eval.reports.page import PageStore, write, write_page
-from anomaly_eval.results import ClosedSetClassRow, ClosedSetRow, ComponentRow, DifferenceRow, IntervalRow, Results
+from anomaly_eval.results.records import (
+    ClosedSetClassRow,
+    ClosedSetRow,
+    ComponentRow,
+    DifferenceRow,
+    IntervalRow,
+    Results,
+)
 from tests.anomaly_eval.reports.conftest import ROAD_ANOMALY, row
 from tests.anomaly_eval.reports.page.made import Made, exact, fill, make
 

@@ -1,0 +1,1 @@
+"""The command `gmmseg-anomaly`: words to calls, one file a group of commands."""

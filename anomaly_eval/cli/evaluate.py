@@ -1,0 +1,188 @@
+"""The command `eval`: from a checkpoint, or from score maps on disk, to tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from anomaly_eval.cli.options import (
+    CHECKPOINT,
+    MAX_SEED,
+    Components,
+    Config,
+    DataRoot,
+    Device,
+    DeviceOption,
+    Fpr95,
+    Launcher,
+    LauncherOption,
+    NoJournal,
+    Protocol,
+    Resize,
+    ScorePrecision,
+    WindowBatch,
+    say,
+)
+from anomaly_eval.errors import InputError
+
+SAVE_SCORES = "--save-scores"
+
+
+def evaluate(
+    context: typer.Context,
+    dataset: Annotated[
+        list[str], typer.Option(help="One or more datasets: names, NAME:VARIANT, or card files (.yaml).")
+    ],
+    ckpt: Annotated[Path | None, typer.Option(help=f"{CHECKPOINT}; this, or --score-maps.")] = None,
+    score_maps: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Instead: folders of finished score maps, as --save-scores writes them or one file for each image."
+        ),
+    ] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Option(help="A method's name for each folder of --score-maps. Default: as saved, or the folder's."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("out"),
+    data_root: DataRoot = None,
+    config: Config = None,
+    scores: Annotated[
+        list[str] | None, typer.Option(help="Scores. Default: all that the network allows, but for smoothed ones.")
+    ] = None,
+    fit_dataset: Annotated[
+        str | None, typer.Option(help="Fit sml and mahalanobis on this closed-set dataset first.")
+    ] = None,
+    stats: Annotated[Path | None, typer.Option(help="Statistics written by `gmmseg-anomaly fit`.")] = None,
+    sml_without: Annotated[
+        list[str] | None,
+        typer.Option(help="Switch off steps of SML: standardisation, suppression, smoothing."),
+    ] = None,
+    protocol: Annotated[
+        Protocol | None,
+        typer.Option(
+            help="Test settings for closed-set datasets: of the dataset's card, or the network's own. Default: card."
+        ),
+    ] = None,
+    resize: Resize = None,
+    device: DeviceOption = Device.auto,
+    window_batch: WindowBatch = 4,
+    save_scores: Annotated[
+        ScorePrecision | None,
+        typer.Option(help="Also write all score maps as TIFF: float32, without loss, or rounded to float16."),
+    ] = None,
+    heatmaps: Annotated[
+        str, typer.Option(help="How many images of each dataset get heatmaps: a number, or all.")
+    ] = "0",
+    figures: Annotated[
+        bool, typer.Option("--figures", help="Also draw curves and histograms, as PDF and PNG.")
+    ] = False,
+    page: Annotated[
+        bool, typer.Option("--page", help="Also write index.html: tables, curves and all images, to browse.")
+    ] = False,
+    fpr95: Annotated[
+        Fpr95, typer.Option(help="How FPR95 is read off: as Fishyscapes, RbA, ood_metrics or torch-uncertainty do.")
+    ] = Fpr95.first_geq,
+    bootstrap: Annotated[
+        int, typer.Option(min=0, max=100_000, help="Resamples of the images for 95 % intervals, such as 1000.")
+    ] = 0,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=MAX_SEED, help="Seed of the resamples of --bootstrap. Default: 0.")
+    ] = None,
+    per_image: Annotated[
+        bool,
+        typer.Option("--per-image", help="Also means over images, which are other numbers than those of the pool."),
+    ] = False,
+    components: Annotated[
+        Components | None,
+        typer.Option(help="Also the component metrics of SegmentMeIfYouCan: of the card's track, or of the one named."),
+    ] = None,
+    component_threshold: Annotated[
+        float | None,
+        typer.Option(help="Score from which pixels count as anomalies in components. Default: that of the best F1."),
+    ] = None,
+    with_published: Annotated[
+        bool, typer.Option("--with-published", help="Add the published rows to the tables.")
+    ] = False,
+    no_journal: NoJournal = False,
+    launcher: LauncherOption = Launcher.none,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace earlier results in --out, and an interrupted run of others.")
+    ] = False,
+) -> None:
+    """Evaluate a checkpoint, or score maps: methods x anomaly datasets, and classes of closed-set ones, to tables."""
+    from anomaly_eval.evaluation.measures import Measures
+    from anomaly_eval.evaluation.processes.team import as_one_of
+    from anomaly_eval.evaluation.request import EvaluationRequest
+    from anomaly_eval.evaluation.run import contribute, run_evaluation
+    from anomaly_eval.reports.tables import print_results
+    from anomaly_eval.score_maps.disk import MapsRequest
+    from anomaly_eval.score_maps.refusals import refuse_network_options
+    from anomaly_eval.segmenters.load import NetworkRequest
+
+    if seed is not None and not bootstrap:
+        raise InputError("--seed is that of the resamples; add --bootstrap, or leave it out.")
+    if ckpt is None and score_maps:
+        how = {"--config": config, "--resize": resize, "--device": device is not Device.auto}
+        how |= {"--window-batch": window_batch != 4, "--launcher": launcher is not Launcher.none}
+        refuse_network_options(how)
+    if names and not score_maps:
+        raise InputError("--names is what the methods of --score-maps are called; add --score-maps, or leave it out.")
+    request = EvaluationRequest(
+        network=None if ckpt is None else NetworkRequest(ckpt, config, device.value, resize, window_batch),
+        maps=None if not score_maps else MapsRequest(score_maps, names or ()),
+        datasets=dataset,
+        out=out,
+        data_root=data_root,
+        scores=scores,
+        fit_dataset=fit_dataset,
+        statistics=stats,
+        sml_without=sml_without or (),
+        save_scores=None if save_scores is None else save_scores.value,
+        heatmaps=_heatmap_count(heatmaps),
+        figures=figures,
+        page=page,
+        protocol=None if protocol is None else protocol.value,
+        measures=Measures(
+            fpr_convention=fpr95.value,
+            resamples=bootstrap,
+            seed=seed or 0,
+            per_image=per_image,
+            components=None if components is None else components.value,
+            component_threshold=component_threshold,
+        ),
+        with_published=with_published,
+        journal=not no_journal,
+        overwrite=overwrite,
+        command=context.obj,
+    )
+    console = Console(stderr=True)
+    results = as_one_of(
+        launcher.value, lambda team: run_evaluation(request, console, team), lambda team: contribute(request, team)
+    )
+    if results is None:
+        return
+    print_results(Console(), results, with_published)
+    say(f"Results: {out}")
+
+
+def name_default_precision(arguments: Sequence[str]) -> list[str]:
+    """Write `--save-scores` without a value as `--save-scores float32`: the parser takes options with or without."""
+    words = list(arguments)
+    for place in range(len(words) - 1, -1, -1):
+        alone = place == len(words) - 1 or words[place + 1].startswith("-")
+        if words[place] == SAVE_SCORES and alone:
+            words.insert(place + 1, ScorePrecision.float32.value)
+    return words
+
+
+def _heatmap_count(text: str) -> int | None:
+    if text == "all":
+        return None
+    if not text.isdecimal():
+        raise InputError(f"--heatmaps {text!r} is not understood; give a number or all.")
+    return int(text)

@@ -1,0 +1,334 @@
+"""The command `gmmseg-anomaly`: words to calls, nothing else. Heavy imports wait until a command needs them."""
+
+from __future__ import annotations
+
+import io
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from anomaly_eval.cli.ablate import ablate
+from anomaly_eval.cli.datasets import datasets_app
+from anomaly_eval.cli.evaluate import evaluate, name_default_precision
+from anomaly_eval.cli.networks import networks_app
+from anomaly_eval.cli.options import (
+    MAX_SEED,
+    Checkpoint,
+    Config,
+    CovarianceName,
+    DataRoot,
+    Device,
+    DeviceOption,
+    FeaturesName,
+    Launcher,
+    LauncherOption,
+    NoJournal,
+    Resize,
+    WindowBatch,
+    say,
+)
+from anomaly_eval.cli.reports import calibrate, grid, report
+from anomaly_eval.errors import InputError
+from anomaly_eval.evaluation.processes.launching import refuse_several_processes
+from anomaly_eval.runtime.machine import is_out_of_memory, keep_freed_memory, prefer_fast_sort
+from anomaly_eval.runtime.shipped import config_source
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Anomaly segmentation: exact AUROC, AP and FPR95 of any mmsegmentation checkpoint, with named conventions.",
+)
+
+LIST_OPTIONS = frozenset({"--dataset", "--scores", "--sml-without", "--cfg-options"})
+MORE_LIST_OPTIONS = {
+    "ablate": frozenset({"--only"}),
+    "eval": frozenset({"--score-maps", "--names"}),
+    "calibrate": frozenset({"--ckpt", "--config", "--names"}),
+    "grid": frozenset({"--ckpt", "--config", "--names", "--images", "--stats"}),
+    "report": frozenset({"--names"}),
+}
+"""Options that take several values in one command and a single one in others."""
+
+
+app.command(name="eval")(evaluate)
+
+
+@app.command()
+def fit(
+    ckpt: Checkpoint,
+    dataset: Annotated[str, typer.Option(help="A closed-set dataset, as the network was trained on.")],
+    out: Annotated[Path, typer.Option(help="The statistics file to write (.safetensors).")],
+    data_root: DataRoot = None,
+    config: Config = None,
+    scores: Annotated[list[str] | None, typer.Option(help="Scores to fit. Default: sml and mahalanobis.")] = None,
+    resize: Resize = None,
+    device: DeviceOption = Device.auto,
+    window_batch: WindowBatch = 4,
+    no_journal: NoJournal = False,
+    launcher: LauncherOption = Launcher.none,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an existing file, and an interrupted run of others.")
+    ] = False,
+) -> None:
+    """Learn the statistics of SML and Mahalanobis on in-distribution images."""
+    from anomaly_eval.evaluation.fit import FitRequest, contribute_to_fit, run_fit
+    from anomaly_eval.evaluation.processes.team import as_one_of
+    from anomaly_eval.segmenters.load import NetworkRequest
+
+    request = FitRequest(
+        network=NetworkRequest(ckpt, config, device.value, resize, window_batch),
+        dataset=dataset,
+        out=out,
+        data_root=data_root,
+        scores=scores,
+        journal=not no_journal,
+        overwrite=overwrite,
+    )
+    console = Console(stderr=True)
+    records = as_one_of(
+        launcher.value, lambda team: run_fit(request, console, team), lambda team: contribute_to_fit(request, team)
+    )
+    if records is None:
+        return
+    for name, record in records.items():
+        say("; ".join([f"{name}: {record.n_images} images of {record.dataset}", *record.notes]))
+    say(f"Statistics: {out}")
+
+
+@app.command(name="fit-mixtures")
+def fit_mixtures(
+    ckpt: Checkpoint,
+    dataset: Annotated[str, typer.Option(help="The closed-set dataset that the network was trained on.")],
+    out: Annotated[Path, typer.Option(help="The checkpoint to write (.pth); `eval` runs it.")],
+    data_root: DataRoot = None,
+    config: Config = None,
+    components: Annotated[int, typer.Option(min=1, help="Gaussians of each class.")] = 5,
+    covariance: Annotated[
+        CovarianceName,
+        typer.Option(help="Of each Gaussian: its diagonal, as in the paper's experiments, or the whole."),
+    ] = CovarianceName.diagonal,
+    shrinkage: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the mean covariance in each full one.")
+    ] = 0.0,
+    features: Annotated[
+        FeaturesName | None,
+        typer.Option(
+            help="What to fit: the input of the last layer or, of a GMM classifier, its projection or its embedding. "
+            "Default: the last that there is."
+        ),
+    ] = None,
+    calibrated: Annotated[
+        bool,
+        typer.Option(
+            "--calibrated", help="Logits are densities over a fitted temperature, plus the log shares of the classes."
+        ),
+    ] = False,
+    pixels_per_image: Annotated[int, typer.Option(min=1, help="Pixels drawn from each class and image.")] = 100,
+    pixels_per_class: Annotated[int, typer.Option(min=1, help="Pixels kept of each class.")] = 5_000,
+    variance_floor: Annotated[float, typer.Option(min=1e-12, max=1e6, help="Smallest variance of a feature.")] = 1e-6,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of the pixels and of the first means.")] = 0,
+    resize: Resize = None,
+    device: DeviceOption = Device.auto,
+    window_batch: WindowBatch = 4,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+) -> None:
+    """Fit Gaussian mixtures to the features of a trained network, and write it with them as its classifier."""
+    from anomaly_eval.segmenters.load import NetworkRequest
+    from anomaly_eval.studies.mixtures.run import MixtureRequest, run_fit_mixtures
+
+    request = MixtureRequest(
+        network=NetworkRequest(ckpt, config, device.value, resize, window_batch),
+        dataset=dataset,
+        out=out,
+        data_root=data_root,
+        components=components,
+        covariance=covariance.value,
+        shrinkage=shrinkage,
+        features=None if features is None else features.value,
+        calibrated=calibrated,
+        pixels_per_image=pixels_per_image,
+        pixels_per_class=pixels_per_class,
+        variance_floor=variance_floor,
+        seed=seed,
+        overwrite=overwrite,
+    )
+    report = run_fit_mixtures(request, Console(stderr=True))
+    whole = report.expected_images in (None, report.images)
+    images = str(report.images) if whole else f"only {report.images} of {report.expected_images}"
+    say(
+        f"{report.pixels} pixels of {images} images, {report.steps} steps of EM, mean log-likelihood "
+        f"{report.log_likelihood:.3f}"
+    )
+    if report.input_size != "native":
+        say(f"input: {report.input_size}; give the same --resize to what runs the checkpoint")
+    if report.absent:
+        say(f"no pixel of these classes, which the network will never predict: {', '.join(report.absent)}")
+    say(f"Checkpoint: {out}")
+
+
+@app.command()
+def train(
+    config: Annotated[
+        str, typer.Argument(help="Name of a shipped config, a .py file (it is executed), or mmseg::NAME.")
+    ],
+    out: Annotated[Path | None, typer.Option(help="Work dir. Default: work_dirs/ and the config's name.")] = None,
+    data_root: Annotated[
+        Path | None, typer.Option(help="Folder with the datasets, in the place of data/ in the config.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on exactly where --out was interrupted.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier training in --out.")] = False,
+    init_from: Annotated[
+        Path | None,
+        typer.Option(help="Start from the weights of a checkpoint, or of a shipped network, that fit the network."),
+    ] = None,
+    cfg_options: Annotated[
+        list[str] | None, typer.Option(help="Settings of the config to replace: dotted.name=value, one or more.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=MAX_SEED, help="Seed of everything random. Default: the config's, else 0.")
+    ] = None,
+    launcher: LauncherOption = Launcher.none,
+) -> None:
+    """Train a network on mmengine's Runner; the weights it writes at the end are for `eval`."""
+    from anomaly_eval.segmenters.zoo import checkpoint_file
+    from gmmseg.training.interrupting import Interrupted
+    from gmmseg.training.run import TrainingRequest, run_training
+
+    request = TrainingRequest(
+        config=config_source(config),
+        out=out,
+        data_root=data_root,
+        resume=resume,
+        overwrite=overwrite,
+        init_from=None if init_from is None else checkpoint_file(init_from, "--init-from"),
+        options=cfg_options or (),
+        seed=seed,
+        launcher=launcher.value,
+    )
+    try:
+        run_training(request, say)
+    except Interrupted as stop:
+        Console(stderr=True).print(str(stop), highlight=False, soft_wrap=True, markup=False)
+        raise typer.Exit(stop.code) from stop
+
+
+@app.command()
+def demo(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option(help="A new folder for data, networks, tables, pictures and a summary page.")] = (
+        Path("demo")
+    ),
+    minutes: Annotated[float, typer.Option(help="About how long, on two cores; more trains better networks.")] = 8,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="In about a minute, with networks that have learnt little.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of the scenes and of both trainings.")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier demo in --out.")] = False,
+) -> None:
+    """From nothing to tables: draw streets, train a softmax network and its GMMSeg twin, and evaluate both."""
+    from anomaly_eval.studies.demo.findings import in_words
+    from anomaly_eval.studies.demo.page import terminal_table
+    from anomaly_eval.studies.demo.run import DemoRequest, run_demo
+
+    request = DemoRequest(out, minutes, quick, seed, overwrite, context.obj)
+    findings = run_demo(request, Console(stderr=True))
+    Console().print(terminal_table(findings))
+    for sentence in in_words(findings):
+        say(sentence)
+    say(f"Time: {findings.times}")
+    say(f"Summary: {out / 'index.html'}")
+
+
+app.command()(ablate)
+app.command()(calibrate)
+app.command()(report)
+app.command()(grid)
+app.add_typer(datasets_app, name="datasets")
+app.add_typer(networks_app, name="networks")
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
+) -> None:
+    """Evaluate anomaly segmentation."""
+    if version:
+        from importlib.metadata import version as installed
+
+        Console().print(installed("gmmseg-anomaly"), highlight=False)
+        raise typer.Exit
+    if context.invoked_subcommand is not None:
+        refuse_several_processes(context.invoked_subcommand)
+
+
+def spread_lists(arguments: Sequence[str]) -> list[str]:
+    """Write `--dataset a b` as `--dataset a --dataset b`: the parser takes one value after each option."""
+    options = LIST_OPTIONS | MORE_LIST_OPTIONS.get(arguments[0], frozenset()) if arguments else LIST_OPTIONS
+    spread: list[str] = []
+    current: str | None = None
+    for argument in arguments:
+        if argument.startswith("-"):
+            current = argument if argument in options else None
+        elif current is not None and spread[-1] != current:
+            spread.append(current)
+        spread.append(argument)
+    return spread
+
+
+def _survive_surroundings() -> None:
+    """Print what a terminal's encoding lacks as `?`, and leave nothing half-written when a scheduler ends the run."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+
+
+_TOO_LITTLE_MEMORY = "the memory does not suffice; give a smaller --resize, fewer --scores or another --device."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 2 for bad input, which is told in one sentence."""
+    prefer_fast_sort()
+    keep_freed_memory()
+    _survive_surroundings()
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    broken = next((word for word in words if not _is_text(word)), None)
+    if broken is not None:
+        return _refused(f"the argument {broken!a} is not UTF-8; rename it.")
+    try:
+        app(spread_lists(name_default_precision(words)), prog_name="gmmseg-anomaly", obj=["gmmseg-anomaly", *words])
+    except (InputError, OSError, UnicodeError) as error:
+        # What no reader of ours turned into a sentence is still bad input or a full machine, not a bug to trace.
+        return _refused(str(error))
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(bool(stop.code))
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        return _refused(_TOO_LITTLE_MEMORY)
+    return 0
+
+
+def _is_text(word: str) -> bool:
+    """Whether an argument can be written into results; names of files need not be text."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _refused(reason: str) -> int:
+    """Tell the reason, and return the exit code."""
+    Console(stderr=True).print(f"[bold red]error:[/] {escape(reason)}", highlight=False, soft_wrap=True)
+    return 2

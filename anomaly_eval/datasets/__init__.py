@@ -1,0 +1,1 @@
+"""Data sets: cards, layouts, samples and their images."""

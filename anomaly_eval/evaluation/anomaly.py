@@ -1,0 +1,273 @@
+"""One dataset x score maps, of a network or of files, to rows of results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from anomaly_eval.datasets.samples import Sample, SampleSet
+from anomaly_eval.errors import InputError
+from anomaly_eval.evaluation.image_loop import Compute, Passes
+from anomaly_eval.evaluation.journal.record import Arrays
+from anomaly_eval.evaluation.measures import MEMORY_BUDGET, Measures, MethodState, bootstrap_rows, per_image_rows
+from anomaly_eval.metrics.components import ComponentState
+from anomaly_eval.metrics.curves import thinned_curve
+from anomaly_eval.metrics.errors import NothingToMeasureError
+from anomaly_eval.metrics.labels import ANOMALY, VOID
+from anomaly_eval.metrics.ranking import RankingMetrics, ranking_metrics
+from anomaly_eval.metrics.rates import best_f1
+from anomaly_eval.results.curves import Distribution
+from anomaly_eval.results.records import ComponentRow, DatasetRecord, DifferenceRow, IntervalRow, PerImageRow, Row
+from anomaly_eval.runtime.clock import Clock
+from anomaly_eval.score_maps.source import ScoreSource
+
+DEFAULT_MEASURES = Measures()
+_CURVE_POINTS = 500
+_Rows = TypeVar("_Rows")
+
+Observer = Callable[[SampleSet, Sample, NDArray[np.uint8], NDArray[np.uint8], Mapping[str, NDArray[np.float32]]], None]
+"""Called with dataset, sample, image, label and the score maps (height, width) by the name of the method."""
+
+
+def every(*observers: Observer | None) -> Observer | None:
+    """Return an observer that calls all that there are, in their order; None where there are none."""
+    known = [observer for observer in observers if observer is not None]
+
+    def call(
+        samples: SampleSet,
+        sample: Sample,
+        image: NDArray[np.uint8],
+        label: NDArray[np.uint8],
+        maps: Mapping[str, NDArray[np.float32]],
+    ) -> None:
+        for observer in known:
+            observer(samples, sample, image, label, maps)
+
+    return call if known else None
+
+
+@dataclass
+class _Tally:
+    """What is counted beside the metrics."""
+
+    without_anomaly: int = 0
+    void_pixels: int = 0
+    sizes: set[tuple[int, int]] = field(default_factory=set)
+
+    def add(self, label: NDArray[np.uint8]) -> None:
+        self.without_anomaly += int(not (label == ANOMALY).any())
+        self.void_pixels += int(np.count_nonzero(label == VOID))
+        self.sizes.add((label.shape[1], label.shape[0]))
+
+
+@dataclass(frozen=True)
+class AnomalyFindings:
+    """Rows of each method on one dataset, and the images behind them; what was not asked for is empty."""
+
+    rows: list[Row]
+    distributions: list[Distribution]
+    record: DatasetRecord
+    intervals: list[IntervalRow]
+    differences: list[DifferenceRow]
+    per_image: list[PerImageRow]
+    components: list[ComponentRow]
+    warnings: list[str]
+    """What was asked for and cannot be computed on this dataset, each with the reason."""
+
+
+def evaluate_dataset(
+    source: ScoreSource,
+    samples: SampleSet,
+    console: Console,
+    clock: Clock,
+    observer: Observer | None = None,
+    measures: Measures = DEFAULT_MEASURES,
+    passes: Passes | None = None,
+) -> AnomalyFindings:
+    """Evaluate all methods in one pass over the images of one dataset.
+
+    Component metrics at the thresholds of the best pixel F1 take a second pass, as these are known only then. `passes`
+    says how images are worked through, by default one after the other and keeping nothing. Raises InputError for a
+    dataset without anomaly labels or without any anomaly pixel, an unusable image or label, and NaN in logits or
+    scores; the message names the file.
+    """
+    check_rankable(samples)
+    passes = passes or Passes(console, clock)
+    compute = score_computation(source, samples, clock)
+    track = measures.track_for(samples)
+    limit = MEMORY_BUDGET // max(1, len(source.methods))
+    states = {method: MethodState(measures, limit) for method in source.methods}
+    given = measures.component_threshold
+    components: dict[str, ComponentState] = {}
+    if track is not None and given is not None:
+        components = {name: ComponentState(track, given) for name in states}
+    tally = _Tally()
+
+    def take(sample: Sample, image: NDArray[np.uint8], label: NDArray[np.uint8], maps: Arrays) -> None:
+        with clock.section("metrics"):
+            tally.add(label)
+            for name, values in maps.items():
+                _update(states[name].update, values, label, name, sample)
+                if name in components:
+                    _update(components[name].update, values, label, name, sample)
+        if observer is not None:
+            with clock.section("output"):
+                observer(samples, sample, image, label, {name: _single(values) for name, values in maps.items()})
+
+    def take_components(sample: Sample, _: NDArray[np.uint8], label: NDArray[np.uint8], maps: Arrays) -> None:
+        with clock.section("metrics"):
+            for name, values in maps.items():
+                _update(components[name].update, values, label, name, sample)
+
+    passes.first(samples, samples.spec, compute, take)
+    with clock.section("metrics"):
+        metrics, thresholds, distributions = _compute(states, samples, measures)
+    if track is not None and given is None:
+        components |= {name: ComponentState(track, threshold) for name, threshold in thresholds.items()}
+        passes.again(samples, f"{samples.spec}, components", compute, take_components)
+    warnings: list[str] = []
+    with clock.section("metrics"), console.status("bootstrap") if measures.resamples else nullcontext():
+        resampled = _if_possible(
+            "intervals", lambda: bootstrap_rows(samples, states, metrics, measures, warnings), warnings
+        )
+    with clock.section("input"):
+        record = dataset_record(samples, tally.sizes, tally.void_pixels, tally.without_anomaly)
+    per_image = _if_possible(
+        "means over images", lambda: per_image_rows(samples, states, measures.fpr_convention), warnings
+    )
+    component_rows = _if_possible(
+        "component metrics",
+        lambda: [_component_row(samples, name, state, given is None) for name, state in components.items()],
+        warnings,
+    )
+    return AnomalyFindings(
+        rows=[_row(samples, name, found) for name, found in metrics.items()],
+        distributions=distributions,
+        record=record,
+        intervals=resampled[0] if resampled else [],
+        differences=resampled[1] if resampled else [],
+        per_image=per_image or [],
+        components=component_rows or [],
+        warnings=[f"{samples.spec}: {warning}" for warning in warnings],
+    )
+
+
+def _if_possible(what: str, measure: Callable[[], _Rows], warnings: list[str]) -> _Rows | None:
+    """Measure what was asked for beside the metrics of the pool; a dataset that does not allow it is warned about."""
+    try:
+        return measure()
+    except NothingToMeasureError as error:
+        # The metrics of the pool took a pass over all images and are not to be lost.
+        warnings.append(f"no {what}, as {error}")
+        return None
+
+
+def score_computation(source: ScoreSource, samples: SampleSet, clock: Clock) -> Compute:
+    """Return what computes the score maps of an image of a dataset, by method."""
+    return lambda sample, image, label: source.maps(samples, sample, image, clock)
+
+
+def check_rankable(samples: SampleSet) -> None:
+    """Raise InputError for a dataset whose labels are classes rather than anomalies."""
+    if samples.card.task != "anomaly":
+        raise InputError(
+            f"{samples.spec} is a closed-set dataset without anomalies, so nothing can be ranked on it; evaluate its "
+            f"classes, or use it with --fit-dataset."
+        )
+
+
+def _single(values: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Round what only maps of files exceed to float32, which pictures can show; what is too large becomes infinite."""
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32, copy=False)
+
+
+def _update(
+    update: Callable[[NDArray[np.floating], NDArray[np.uint8], str], None],
+    values: NDArray[np.floating],
+    label: NDArray[np.uint8],
+    name: str,
+    sample: Sample,
+) -> None:
+    try:
+        update(values, label, sample.id)
+    except ValueError as error:
+        raise InputError(f"the score {name} of {sample.image} cannot be ranked: {error}.") from error
+
+
+def _compute(
+    states: Mapping[str, MethodState], samples: SampleSet, measures: Measures
+) -> tuple[dict[str, RankingMetrics], dict[str, float], list[Distribution]]:
+    """Compute the metrics of all scores, the threshold of the best F1 where it is needed, and what figures show."""
+    metrics, thresholds, distributions = {}, {}, []
+    for name, state in states.items():
+        state.finish()
+        try:
+            counts = state.ranking.counts()
+        except ValueError as error:
+            raise InputError(
+                f"{samples.spec}: {error}; check its labels in {samples.samples[0].label.parent}."
+            ) from error
+        distributions.append(
+            Distribution(samples.spec, name, thinned_curve(counts, _CURVE_POINTS), state.ranking.histogram())
+        )
+        state.release_pixels()
+        metrics[name] = ranking_metrics(counts, measures.fpr_convention)
+        if measures.components is not None and measures.component_threshold is None:
+            thresholds[name] = best_f1(counts).threshold
+    return metrics, thresholds, distributions
+
+
+def dataset_record(
+    samples: SampleSet, sizes: set[tuple[int, int]], void_pixels: int, without_anomaly: int | None = None
+) -> DatasetRecord:
+    """Say which images of which sizes, (width, height), were evaluated; hashes all files of the set."""
+    return DatasetRecord(
+        task=samples.card.task,
+        name=samples.spec,
+        title=samples.title,
+        layout=samples.layout,
+        n_images=len(samples.samples),
+        expected_images=samples.expected_images,
+        n_images_without_anomaly=without_anomaly,
+        n_void_pixels=void_pixels,
+        image_sizes=sorted(sizes),
+        expected_size=samples.card.size,
+        card_sha256=samples.card.sha256,
+        files_sha256=samples.files_sha256(),
+    )
+
+
+def _row(samples: SampleSet, method: str, metrics: RankingMetrics) -> Row:
+    return Row(
+        dataset=samples.spec,
+        method=method,
+        auroc=100 * metrics.auroc,
+        ap=100 * metrics.average_precision,
+        fpr95=100 * metrics.fpr95,
+        n_images=len(samples.samples),
+        n_anomaly_pixels=metrics.n_anomalies,
+        n_inlier_pixels=metrics.n_inliers,
+    )
+
+
+def _component_row(samples: SampleSet, method: str, state: ComponentState, from_best_f1: bool) -> ComponentRow:
+    found = state.compute()
+    return ComponentRow(
+        dataset=samples.spec,
+        method=method,
+        track=state.track.name,
+        threshold=state.threshold,
+        threshold_from="best_f1" if from_best_f1 else "given",
+        mean_siou=100 * found.mean_siou,
+        mean_ppv=100 * found.mean_ppv,
+        mean_f1=100 * found.mean_f1,
+        n_components=found.n_components,
+        n_predicted=found.n_predicted,
+    )

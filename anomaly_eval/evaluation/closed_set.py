@@ -1,0 +1,166 @@
+"""One closed-set dataset x segmenter to mean IoU, accuracy and the same for each class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from torch import Tensor
+
+from anomaly_eval.datasets.samples import Sample, SampleSet
+from anomaly_eval.datasets.test_settings import ProtocolChoice
+from anomaly_eval.errors import InputError
+from anomaly_eval.evaluation.anomaly import dataset_record
+from anomaly_eval.evaluation.image_loop import Compute, Passes
+from anomaly_eval.evaluation.journal.record import Arrays
+from anomaly_eval.metrics.closed_set import ClosedSetMetrics, ClosedSetState, confusion_matrix
+from anomaly_eval.metrics.labels import VOID
+from anomaly_eval.results.records import ClosedSetClassRow, ClosedSetRow, DatasetRecord
+from anomaly_eval.runtime.clock import Clock
+from anomaly_eval.segmenters.base import Segmenter, predict
+from anomaly_eval.segmenters.coarse_maps import CoarseMaps
+
+_COUNTS = "counts"
+
+
+@dataclass(frozen=True)
+class ClosedSetFindings:
+    """What was found on one dataset: its row, a row for each class in the order of the ids, and the images behind."""
+
+    row: ClosedSetRow
+    classes: list[ClosedSetClassRow]
+    record: DatasetRecord
+
+
+def evaluate_closed_set(
+    segmenter: Segmenter,
+    samples: SampleSet,
+    console: Console,
+    clock: Clock,
+    choice: ProtocolChoice = "card",
+    passes: Passes | None = None,
+) -> ClosedSetFindings:
+    """Evaluate one closed-set dataset in one pass, in memory that does not grow with its images.
+
+    `choice` names whose test settings count; a card without a protocol leaves them to the network. `passes` says how
+    images are worked through, by default one after the other and keeping nothing. Raises InputError
+    for a dataset of another task, for other classes than the network's, for an unusable image or label, for labels
+    that are all void, and for NaN in logits; the message names the file.
+    """
+    classes = check_same_classes(samples, segmenter.classes)
+    passes = passes or Passes(console, clock)
+    state, sizes, void_pixels = ClosedSetState(len(classes)), set(), 0
+
+    def take(sample: Sample, image: NDArray[np.uint8], label: NDArray[np.uint8], arrays: Arrays) -> None:
+        nonlocal void_pixels
+        with clock.section("metrics"):
+            of_image = ClosedSetState(len(classes))
+            of_image.counts = arrays[_COUNTS]
+            state.merge(of_image)
+            void_pixels += int(np.count_nonzero(label == VOID))
+            sizes.add((label.shape[1], label.shape[0]))
+
+    passes.first(samples, samples.spec, count_computation(segmenter, samples, choice, clock), take)
+    try:
+        metrics = state.compute()
+    except ValueError as error:
+        folder = samples.samples[0].label.parent
+        raise InputError(f"{samples.spec}: {error}; check its labels in {folder}.") from error
+    described = _under_protocol(segmenter, samples, choice).describe()
+    whose = "network" if choice == "network" or samples.card.protocol is None else "card"
+    # What the whole run resizes images to goes before the protocol, which then is not quite the card's.
+    model = segmenter.describe()
+    asked = "at the network's own size" if model.own_resize else "with --resize"
+    changed = "" if model.resize == "native" else f", {asked}"
+    used = f"{whose}{changed}: {described.inference}; {described.resize}"
+    with clock.section("input"):
+        record = dataset_record(samples, sizes, void_pixels)
+    return ClosedSetFindings(_row(samples, metrics, used), _class_rows(samples, classes, metrics), record)
+
+
+def count_computation(segmenter: Segmenter, samples: SampleSet, choice: ProtocolChoice, clock: Clock) -> Compute:
+    """Return what computes the confusion counts of an image, (classes, classes) int64; see `evaluate_closed_set`."""
+    tested = _under_protocol(segmenter, samples, choice)
+
+    def compute(sample: Sample, image: NDArray[np.uint8], label: NDArray[np.uint8]) -> Arrays:
+        with clock.section("forward"), torch.inference_mode():
+            prediction = predict(tested, image, sample.image)
+        with clock.section("metrics"):
+            predicted = predicted_classes(prediction.logits)
+            return {_COUNTS: confusion_matrix(predicted, label, len(segmenter.classes))}
+
+    return compute
+
+
+def check_same_classes(samples: SampleSet, of_network: Sequence[str]) -> tuple[str, ...]:
+    """Return the class names of a dataset if they are those of the network, in the same order.
+
+    Raises InputError for a dataset of another task, and for another number or order, naming the first difference.
+    Case, spaces and underscores make none; numbers that stand in for names that a checkpoint lacks are not compared.
+    """
+    classes = samples.card.classes
+    if samples.card.task != "closed_set" or classes is None:
+        raise InputError(
+            f"{samples.spec} is an anomaly dataset without class labels, so neither IoU nor accuracy can be measured "
+            f"on it; choose a closed-set dataset, e.g. cityscapes."
+        )
+    named = tuple(of_network) != tuple(f"class {index}" for index in range(len(of_network)))
+    differing = [
+        f"class {index} is {ours!r} in the dataset and {theirs!r} in the network"
+        for index, (ours, theirs) in enumerate(zip(classes, of_network, strict=False))
+        if named and _plain(ours) != _plain(theirs)
+    ]
+    remedy = "evaluate on the classes that the network was trained on"
+    if len(classes) != len(of_network):
+        first = f" ({differing[0]})" if differing else ""
+        raise InputError(f"{samples.spec} has {len(classes)} classes, the network {len(of_network)}{first}; {remedy}.")
+    if differing:
+        raise InputError(f"{samples.spec} has other classes than the network: {differing[0]}; {remedy}.")
+    return classes
+
+
+def _under_protocol(segmenter: Segmenter, samples: SampleSet, choice: ProtocolChoice) -> Segmenter:
+    return segmenter.under(samples.card.protocol if choice == "card" else None)
+
+
+def predicted_classes(logits: CoarseMaps) -> NDArray[np.uint8]:
+    """Return the class with the largest logit at each pixel of the image, (height, width); the first of equal ones."""
+    # Not argmax, which takes three times as long along the first dimension.
+    bands: list[Tensor] = [values.max(dim=0).indices.to(torch.uint8) for _, values in logits.bands()]
+    return torch.cat(bands).cpu().numpy()
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.casefold().replace("_", " ").split())
+
+
+def _row(samples: SampleSet, metrics: ClosedSetMetrics, protocol: str) -> ClosedSetRow:
+    return ClosedSetRow(
+        dataset=samples.spec,
+        miou=100 * metrics.mean_iou,
+        macc=100 * metrics.mean_accuracy,
+        aacc=100 * metrics.pixel_accuracy,
+        n_images=len(samples.samples),
+        n_pixels=metrics.n_pixels,
+        n_classes=int(np.count_nonzero(~np.isnan(metrics.iou))),
+        protocol=protocol,
+    )
+
+
+def _class_rows(samples: SampleSet, classes: Sequence[str], metrics: ClosedSetMetrics) -> list[ClosedSetClassRow]:
+    return [
+        ClosedSetClassRow(
+            dataset=samples.spec,
+            class_id=index,
+            name=name,
+            iou=100 * float(metrics.iou[index]),
+            acc=100 * float(metrics.accuracy[index]),
+            n_label_pixels=int(metrics.label_pixels[index]),
+            n_predicted_pixels=int(metrics.predicted_pixels[index]),
+        )
+        for index, name in enumerate(classes)
+    ]

@@ -1,0 +1,102 @@
+"""The images of a dataset, one after the other: passes that go on from what is kept of them, and predictions alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+
+from anomaly_eval.datasets.prefetch import ahead, read_ahead, read_pair
+from anomaly_eval.datasets.samples import Sample, SampleSet
+from anomaly_eval.evaluation.journal.record import Arrays
+from anomaly_eval.evaluation.journal.records import Records, Seen
+from anomaly_eval.evaluation.processes.team import Team
+from anomaly_eval.evaluation.sharing import collect, contribute
+from anomaly_eval.runtime.background import Beside
+from anomaly_eval.runtime.clock import Clock
+from anomaly_eval.runtime.progress import progress_bar
+from anomaly_eval.segmenters.base import Prediction, Segmenter, predict
+
+Compute = Callable[[Sample, NDArray[np.uint8], NDArray[np.uint8]], Arrays]
+"""Called with sample, image (height, width, 3) and label (height, width); returns what the image adds."""
+Take = Callable[[Sample, NDArray[np.uint8], NDArray[np.uint8], Arrays], None]
+"""Called with the same and what the image adds, image by image, in their order, from another thread."""
+
+
+@dataclass(frozen=True)
+class Passes:
+    """How images are worked through: what is shown, what is kept, and who helps.
+
+    records: None where nothing is kept of finished images. team: the processes that share the images of a first pass,
+    None for this one alone; they need records.
+    """
+
+    console: Console
+    clock: Clock
+    records: Records | None = None
+    team: Team | None = None
+
+    def first(self, samples: SampleSet, title: str, compute: Compute, take: Take) -> None:
+        """Give `take` what each image adds while that of the next one is computed, or read from its record.
+
+        Raises InputError for an unusable image or label, and what `compute` and `take` raise.
+        """
+        if self.team is None:
+            self.again(samples, title, compute, take)
+        elif self.records is not None:
+            records, whole = self.records, _of_seen(compute)
+
+            def take_seen(seen: Seen, arrays: Arrays) -> None:
+                take(seen.sample, seen.image, seen.label, arrays)
+
+            collect(samples, whole, take_seen, self.console, self.clock, title, records, self.team)
+
+    def again(self, samples: SampleSet, title: str, compute: Compute, take: Take) -> None:
+        """Do the same in this process alone, as in a second pass, for which all records are there."""
+        with progress_bar(self.console, title, len(samples.samples)) as advance:
+
+            def take_next(sample: Sample, image: NDArray[np.uint8], label: NDArray[np.uint8], arrays: Arrays) -> None:
+                take(sample, image, label, arrays)
+                advance()
+
+            with Beside(take_next) as taking:
+                if self.records is None:
+                    for pair in ahead(samples.samples, read_pair, self.clock):
+                        taking(*pair, compute(*pair))
+                    return
+                records = self.records
+                for seen in ahead(samples.samples, lambda sample: records.look(samples, sample), self.clock):
+                    arrays = seen.arrays
+                    if arrays is None:
+                        arrays = compute(seen.sample, seen.image, seen.label)
+                        records.keep(seen, arrays)
+                    taking(seen.sample, seen.image, seen.label, arrays)
+                records.flush()
+
+    def contribute(self, samples: SampleSet, compute: Compute) -> None:
+        """Write records of a share of the images, for the first process to take; raises as `first` does."""
+        if self.records is not None and self.team is not None:
+            contribute(samples, _of_seen(compute), self.clock, self.records, self.team)
+
+
+def _of_seen(compute: Compute) -> Callable[[Seen], Arrays]:
+    return lambda seen: compute(seen.sample, seen.image, seen.label)
+
+
+def predictions(
+    segmenter: Segmenter, samples: SampleSet, console: Console, clock: Clock, title: str
+) -> Iterator[tuple[NDArray[np.uint8], Prediction]]:
+    """Yield (label, prediction) of each image, with a progress bar of this title.
+
+    Raises InputError for an unusable image or label and for NaN in a prediction; the message names the file.
+    """
+    with progress_bar(console, title, len(samples.samples)) as advance:
+        for sample, image, label in read_ahead(samples, clock):
+            with clock.section("forward"), torch.inference_mode():
+                prediction = predict(segmenter, image, sample.image)
+            yield label, prediction
+            advance()

@@ -1,0 +1,148 @@
+"""What one evaluation needs before its first image: datasets, and a network with fitted scores, or score maps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from anomaly_eval.datasets.samples import SampleSet, find_dataset
+from anomaly_eval.errors import InputError
+from anomaly_eval.evaluation.closed_set import check_same_classes
+from anomaly_eval.evaluation.fit import fit_scores, fits_of_network
+from anomaly_eval.evaluation.journal.fingerprint import fingerprint_of
+from anomaly_eval.evaluation.journal.run import RunJournal
+from anomaly_eval.evaluation.request import (
+    FITTING,
+    EvaluationRequest,
+    check_options,
+    check_tasks,
+    configured,
+    shipped_statistics,
+)
+from anomaly_eval.results.records import FitRecord
+from anomaly_eval.runtime.clock import Clock
+from anomaly_eval.score_maps.disk import MapsOnDisk
+from anomaly_eval.score_maps.source import NetworkScores, ScoreSource
+from anomaly_eval.scores import FittedScore, Score, choose_scores
+from anomaly_eval.scores.statistics_file import as_shipped, load_statistics
+from anomaly_eval.segmenters.base import Segmenter
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The datasets to evaluate, and the one to fit scores on."""
+
+    datasets: Sequence[SampleSet]
+    fit_set: SampleSet | None
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What is evaluated: score maps, the network behind them if there is one, and what its scores were fitted on."""
+
+    source: ScoreSource
+    segmenter: Segmenter | None
+    fits: Mapping[str, FitRecord]
+    warnings: Sequence[str]
+
+
+def find_inputs(request: EvaluationRequest) -> Inputs:
+    """Check the options and find the datasets; raises InputError for what could not be evaluated."""
+    check_options(request)
+    datasets = _find_all(request.datasets, request.data_root)
+    check_tasks(request, {samples.card.task for samples in datasets})
+    for samples in datasets:
+        if samples.card.task == "anomaly":
+            request.measures.track_for(samples)
+    fit_set = find_dataset(request.fit_dataset, request.data_root) if request.fit_dataset else None
+    return Inputs(datasets, fit_set)
+
+
+def of_network(
+    request: EvaluationRequest, inputs: Inputs, console: Console, clock: Clock, journal: RunJournal
+) -> Evaluated:
+    """Load the network, begin the journal, and fit the scores or take up what they learnt before."""
+    if request.network is None:
+        raise ValueError("there is neither a network nor a folder of score maps")
+    with clock.section("load"):
+        segmenter = request.network.load()
+    closed_sets = [samples for samples in inputs.datasets if samples.card.task == "closed_set"]
+    for samples in closed_sets:
+        check_same_classes(samples, segmenter.classes)
+    shipped = shipped_statistics(request)
+    statistics = request.statistics or shipped
+    scores = _scores(request, segmenter) if len(closed_sets) < len(inputs.datasets) else []
+    if journal.wanted:
+        fingerprint = fingerprint_of(
+            request.network,
+            segmenter,
+            scores,
+            datasets=inputs.datasets,
+            fit_set=inputs.fit_set,
+            statistics=statistics,
+            protocol=request.protocol or "card",
+        )
+        journal.begin(fingerprint, request.overwrite, inputs.datasets, inputs.fit_set)
+    fits = _fit(scores, segmenter, inputs.fit_set, statistics, console, clock, journal)
+    fits = as_shipped(fits) if shipped is not None else fits
+    fits |= fits_of_network(segmenter, scores)
+    scores, warnings = _drop_unfitted(scores)
+    _check_kept(request.scores or (), scores, statistics)
+    return Evaluated(NetworkScores(segmenter, scores), segmenter, fits, warnings)
+
+
+def of_maps(maps: MapsOnDisk) -> Evaluated:
+    """Take score maps from files as they are."""
+    return Evaluated(maps, None, maps.fits, maps.warnings)
+
+
+def _find_all(references: Sequence[str], data_root: Path | None) -> list[SampleSet]:
+    """Find the datasets; one that is named twice is evaluated once."""
+    found: dict[str, SampleSet] = {}
+    for reference in references:
+        samples = find_dataset(reference, data_root)
+        if found.setdefault(samples.spec, samples).card.sha256 != samples.card.sha256:
+            raise InputError(f"two different dataset cards are called {samples.spec}; rename one of them in its card.")
+    return list(found.values())
+
+
+def _scores(request: EvaluationRequest, segmenter: Segmenter) -> list[Score]:
+    return [configured(score, request.sml_without) for score in choose_scores(request.scores, segmenter.provides)]
+
+
+def _fit(
+    scores: Sequence[Score],
+    segmenter: Segmenter,
+    fit_set: SampleSet | None,
+    statistics: Path | None,
+    console: Console,
+    clock: Clock,
+    journal: RunJournal,
+) -> dict[str, FitRecord]:
+    """Give the scores that learn their statistics, from a file or by fitting; a file comes first."""
+    unfitted = [score for score in scores if isinstance(score, FittedScore) and not score.fitted]
+    records: dict[str, FitRecord] = {}
+    if statistics is not None:
+        records |= load_statistics(statistics, segmenter.describe(), unfitted)
+        unfitted = [score for score in unfitted if not score.fitted]
+    if fit_set is not None and unfitted:
+        records |= fit_scores(segmenter, fit_set, unfitted, console, clock, journal.fit)
+    return records
+
+
+def _drop_unfitted(scores: Sequence[Score]) -> tuple[list[Score], list[str]]:
+    """Leave out scores without statistics, with a warning."""
+    missing = [score.name for score in scores if isinstance(score, FittedScore) and not score.fitted]
+    kept = [score for score in scores if score.name not in missing]
+    return kept, [f"left out for want of statistics: {', '.join(missing)} ({FITTING})"] if missing else []
+
+
+def _check_kept(names: Sequence[str], scores: Sequence[Score], statistics: Path | None) -> None:
+    """Refuse to go on where a score that was asked for by name is not in the file of statistics."""
+    kept = {type(score).name for score in scores}
+    lost = [name for name in names if name not in kept]
+    if lost:
+        raise InputError(f"{statistics} holds no statistics of {lost[0]}; fit it, or leave it out of --scores.")

@@ -1,0 +1,209 @@
+"""The folder of a journal: what lies where, and how it is locked, begun, and deleted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from anomaly_eval.datasets.samples import SampleSet
+from anomaly_eval.errors import InputError
+from anomaly_eval.evaluation.journal.fingerprint import Fingerprint, differences
+from anomaly_eval.evaluation.journal.record_folder import RecordFolder
+from anomaly_eval.runtime.locks import BusyError, try_lock
+from anomaly_eval.runtime.output_folder import (
+    ERRORS_OF_WRITING,
+    cannot_write,
+    missing_parents,
+    remove_empty,
+    restore_replaced,
+    write_atomically,
+)
+from anomaly_eval.runtime.safe_read import read_regular
+
+_LOCK, _RUN, _TOKEN, _PUBLICATION = "lock", "run.json", "token", "publication"
+_STATISTICS, _SUMS = "statistics.safetensors", "sums.safetensors"
+_MOST_BYTES = 1 << 30
+_TRIES = 5
+
+
+class UnwritableError(Exception):
+    """The journal cannot be written; the message says why."""
+
+
+class JournalFolder:
+    """The hidden folder beside an output folder; nothing is read or written until it is asked for."""
+
+    def __init__(self, out: Path, datasets: Sequence[SampleSet] = (), fit_set: SampleSet | None = None) -> None:
+        """Take the output folder or file, the datasets whose images get records, and the one that is fitted on."""
+        self.out = out
+        self.target = Path(os.path.realpath(out))
+        self.path = self.target.parent / f".{self.target.name}.journal"
+        self.records = RecordFolder(self.path / "records", datasets)
+        # Those of a dataset that is both fitted on and evaluated are not the same.
+        self.fit_records = RecordFolder(self.path / "fit", [fit_set] if fit_set is not None else [])
+        self._deleted = False
+
+    @property
+    def statistics(self) -> Path:
+        """Where the statistics of fitted scores lie."""
+        return self.path / _STATISTICS
+
+    @property
+    def sums(self) -> Path:
+        """Where the sums of a fit lie while it goes on."""
+        return self.path / _SUMS
+
+    @property
+    def token(self) -> Path:
+        """Where the first of several processes puts what the others must see."""
+        return self.path / _TOKEN
+
+    @property
+    def holds_work(self) -> bool:
+        """Whether any image has a record, or scores were fitted, wholly or in part."""
+        fitted = self.statistics.exists() or self.sums.exists()
+        return fitted or not (self.records.empty and self.fit_records.empty)
+
+    def note_publication(self, partial: Path) -> None:
+        """Note which folder is about to be renamed to the output folder."""
+        with suppress(OSError):
+            (self.path / _PUBLICATION).write_text(partial.name, encoding="utf-8")
+
+    def sweep(self) -> None:
+        """Delete the journal of a run that was killed after its results had their name; raises as `locked` does."""
+        note = self.path / _PUBLICATION
+        if not self.path.is_dir() or (self.holds_work and not note.is_file()):
+            return
+        # What holds no work goes with the lock.
+        with self.locked():
+            if self._published():
+                self.delete()
+            note.unlink(missing_ok=True)
+
+    def _published(self) -> bool:
+        """Whether the folder that was about to be renamed has been."""
+        try:
+            partial = (self.path / _PUBLICATION).read_text(encoding="utf-8")
+        except OSError:
+            return False
+        return bool(partial) and self.target.exists() and not (self.target.parent / partial).exists()
+
+    def sweep_copied(self) -> None:
+        """Delete the journal of a fit that was killed after its file had its name; raises as `locked` does."""
+        copied = False
+        with suppress(OSError):
+            copied = self.statistics.read_bytes() == self.target.read_bytes()
+        if self.path.is_dir() and (copied or not self.holds_work):
+            # What holds no work goes with the lock.
+            with self.locked():
+                if copied:
+                    self.delete()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other runs away from the output folder; a folder without any work in it is removed in the end.
+
+        Raises InputError where another run is at work, and where the folder cannot be made.
+        """
+        made = missing_parents(self.path)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            held = self._lock()
+            self._deleted = False
+        except OSError as error:
+            remove_empty([self.path, *made])
+            raise cannot_write(self.out, error) from error
+        try:
+            restore_replaced(self.target)
+            yield
+        except BaseException:
+            # The journal of results that have their name goes with the next run; others are not published.
+            with suppress(OSError):
+                if not self._published():
+                    (self.path / _PUBLICATION).unlink(missing_ok=True)
+            raise
+        finally:
+            # Once, as another run may have made a journal since.
+            if not self._deleted and not self.holds_work:
+                self.delete()
+                remove_empty(made)
+            if held is not None:
+                os.close(held)
+
+    def begin(self, fingerprint: Fingerprint, overwrite: bool) -> bool:
+        """Make the journal that of a run, and return whether it goes on from earlier records.
+
+        A journal of another run is cleared where `overwrite` says so, a damaged one in any case. Raises InputError,
+        which names what differs, for one of another run otherwise and where the disk takes nothing more, and
+        UnwritableError where only the journal cannot be written.
+        """
+        before = self.fingerprint()
+        if before == fingerprint:
+            return self.holds_work
+        if before is not None and not overwrite:
+            changed = differences(before, fingerprint)
+            more = f", and {len(changed) - 3} more" if len(changed) > 3 else ""
+            raise InputError(
+                f"an interrupted run for {self.out} is not this one: {'; '.join(changed[:3])}{more}; undo "
+                f"that to go on, add --overwrite to start anew, or choose another --out."
+            )
+        try:
+            self._clear()
+            write_atomically(self.path / _RUN, (fingerprint.model_dump_json(indent=1) + "\n").encode())
+        except (OSError, InputError) as error:
+            cause = error if isinstance(error, OSError) else error.__cause__
+            # Then there is no place for the results either.
+            if isinstance(cause, OSError) and cause.errno in ERRORS_OF_WRITING:
+                raise cannot_write(self.out, cause) from error
+            raise UnwritableError(str(error)) from error
+        return False
+
+    def fingerprint(self) -> Fingerprint | None:
+        """Return whose records these are; None where there are none, or nobody can tell."""
+        try:
+            return Fingerprint.model_validate_json(read_regular(self.path / _RUN, _MOST_BYTES))
+        except (OSError, ValidationError):
+            return None
+
+    def delete(self) -> None:
+        """Delete all that we wrote; a file of somebody else stays, and the folder with it."""
+        with suppress(OSError):
+            self._clear()
+            (self.path / _LOCK).unlink(missing_ok=True)
+        remove_empty([self.path])
+        self._deleted = True
+
+    def drop_sums(self) -> None:
+        """Delete the sums of a fit that is over; what cannot be deleted stays."""
+        with suppress(OSError):
+            self.sums.unlink(missing_ok=True)
+
+    def _clear(self) -> None:
+        """Delete the records before what says whose they are."""
+        self.records.drop()
+        self.fit_records.drop()
+        for name in (_STATISTICS, _SUMS, _RUN, _TOKEN, _PUBLICATION):
+            (self.path / name).unlink(missing_ok=True)
+            # What `write_atomically` was killed at.
+            for partial in self.path.glob(f".{name}.partial-*"):
+                partial.unlink(missing_ok=True)
+
+    def _lock(self) -> int | None:
+        """Take the lock of the folder, which a run that ends at this moment may delete."""
+        for last in [False] * _TRIES + [True]:
+            self.path.mkdir(exist_ok=True)
+            (self.path / _LOCK).touch()
+            try:
+                return try_lock(self.path / _LOCK)
+            except FileNotFoundError:
+                continue
+            except BusyError as error:
+                if last:
+                    raise InputError(
+                        f"another run is writing {self.out} at this moment; wait for its end, or choose another --out."
+                    ) from error
+        raise InputError(f"{self.path} is deleted as often as it is made; choose another --out.")

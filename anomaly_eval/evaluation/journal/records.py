@@ -1,0 +1,122 @@
+"""The records of one run: found again when it goes on, and written in the background while it runs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly_eval.datasets.prefetch import read_pair
+from anomaly_eval.datasets.samples import Sample, SampleSet
+from anomaly_eval.errors import InputError
+from anomaly_eval.evaluation.journal.record import Arrays, RecordOf, UnusableRecordError, encode_record, read_record
+from anomaly_eval.evaluation.journal.record_folder import RecordFolder
+from anomaly_eval.runtime.background import Beside
+from anomaly_eval.runtime.output_folder import cannot_write
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An image and its label as they were read, what a record of them says it is of, and that record's arrays."""
+
+    sample: Sample
+    image: NDArray[np.uint8]
+    label: NDArray[np.uint8]
+    of: RecordOf
+    arrays: Arrays | None
+    """None where there is no sound record."""
+
+
+class Records:
+    """Reads and writes the records of one run. Use it as a context manager."""
+
+    def __init__(
+        self, folder: RecordFolder, run: str, warn: Callable[[str], None], *, writer: int = 0, needed: bool = False
+    ) -> None:
+        """Take the folder, the hash of the run's fingerprint, and what to tell warnings.
+
+        writer: a number of its own for each process that writes. needed: whether a record that cannot be written ends
+        the run; otherwise that is warned of once, and no more are written.
+        """
+        self.folder, self._run, self._warn = folder, run, warn
+        self._writer, self._needed, self.writing = writer, needed, True
+        self._beside = Beside(self._write)
+
+    def look(self, samples: SampleSet, sample: Sample) -> Seen:
+        """Read an image, its label and its record; a record of no use is warned of, and then as if it were not there.
+
+        Raises InputError where image or label cannot be read.
+        """
+        _, image, label = read_pair(sample)
+        files = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (sample.image, sample.label)]
+        of = RecordOf(run=self._run, dataset=samples.spec, id=sample.id, image_sha256=files[0], label_sha256=files[1])
+        path = self.folder.file(samples.spec, sample.id)
+        return Seen(sample, image, label, of, self._arrays(path, of))
+
+    def keep(self, seen: Seen, arrays: Arrays) -> None:
+        """Begin to write what an image adds; it takes its name when it is whole.
+
+        Raises InputError for an earlier record that could not be written, where records are needed.
+        """
+        if self.writing:
+            self._beside(self.folder.file(seen.of.dataset, seen.of.id), seen.of, arrays)
+
+    def drop(self, samples: SampleSet, sample: Sample) -> None:
+        """Delete the record of an image that is no longer needed, if it can be."""
+        with suppress(OSError):
+            self.folder.file(samples.spec, sample.id).unlink(missing_ok=True)
+
+    def flush(self) -> None:
+        """Return when all records are written; raises InputError as `keep` does."""
+        self._beside.wait()
+
+    def stop(self, reason: str) -> None:
+        """Write no more records, and say why."""
+        if self.writing:
+            self.writing = False
+            self._warn(
+                f"the journal {self.folder.path.parent} cannot be written ({reason}): the run goes on without, and "
+                f"what it finds from here on is lost if it is interrupted."
+            )
+
+    def __enter__(self) -> Records:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Write what waits, and end the thread that writes."""
+        if error is None:
+            self._beside.__exit__(None, None, None)
+            return
+        # The error that ends the run is the one to tell.
+        with suppress(InputError):
+            self._beside.__exit__(None, None, None)
+
+    def _arrays(self, path: Path, of: RecordOf) -> Arrays | None:
+        try:
+            return read_record(path, of)
+        except UnusableRecordError as error:
+            self._warn(f"the record of {of.id} ({of.dataset}) {error}; the image is looked at again.")
+            return None
+
+    def _write(self, path: Path, of: RecordOf, arrays: Arrays) -> None:
+        partial = path.with_name(f"{path.name}.partial-{self._writer}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Not fsync: the checksum finds what a power failure tears.
+            partial.write_bytes(encode_record(of, arrays))
+            partial.replace(path)
+        except OSError as error:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
+            if self._needed:
+                raise cannot_write(self.folder.path.parent, error) from error
+            self.stop(error.strerror or str(error))

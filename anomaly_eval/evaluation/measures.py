@@ -1,0 +1,192 @@
+"""What an evaluation measures of each method on an anomaly dataset: the pooled metrics, and more on request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import combinations
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly_eval.datasets.samples import SampleSet
+from anomaly_eval.errors import InputError
+from anomaly_eval.metrics.bins import ScoreBins
+from anomaly_eval.metrics.bootstrap import (
+    METRICS,
+    ImageHistograms,
+    Metric,
+    draw_weights,
+    percentile_interval,
+    resampled_metrics,
+)
+from anomaly_eval.metrics.components import TRACKS, Track
+from anomaly_eval.metrics.errors import NothingToMeasureError
+from anomaly_eval.metrics.labels import VOID
+from anomaly_eval.metrics.per_image import PerImageState
+from anomaly_eval.metrics.ranking import RankingMetrics, RankingState
+from anomaly_eval.metrics.rates import Convention, fpr_at_tpr
+from anomaly_eval.results.records import DifferenceRow, IntervalRow, PerImageRow
+
+ComponentChoice = Literal["card", "anomaly", "obstacle"]
+"""Which track's component sizes count: that of each dataset's card, or one for all."""
+
+MEMORY_BUDGET = 1 << 28
+"""Bytes of inlier scores that all methods together keep in memory before they turn to the disk."""
+_BOOTSTRAP_BITS = 14
+_IMAGES_FITTED = 4
+_VISIBLE = 1e-3
+"""By how much bins may move a metric before it is said."""
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What is wanted beside AUROC and AP, and how FPR95 is read off.
+
+    resamples: how often images are drawn for intervals, 0 being never; seed: of these draws. per_image: also means over
+    images. components: also component metrics, at `component_threshold` or, None, that of the best pixel F1.
+    """
+
+    fpr_convention: Convention = "first_geq"
+    resamples: int = 0
+    seed: int = 0
+    per_image: bool = False
+    components: ComponentChoice | None = None
+    component_threshold: float | None = None
+
+    def track_for(self, samples: SampleSet) -> Track | None:
+        """Return the component sizes for a dataset; raises InputError where its card should tell and does not."""
+        if self.components is None:
+            return None
+        name = samples.card.track if self.components == "card" else self.components
+        if name is None:
+            raise InputError(
+                f"the card of {samples.spec} names no track for component metrics; "
+                f"choose --components anomaly (large ones) or obstacle (small ones)."
+            )
+        return TRACKS[name]
+
+
+class MethodState:
+    """All states of one method on one dataset."""
+
+    def __init__(self, measures: Measures, memory_limit: int) -> None:
+        """Take what is wanted, and how many bytes of inlier scores may stay in memory."""
+        self.ranking = RankingState(memory_limit)
+        self.per_image = PerImageState() if measures.per_image else None
+        self.histograms: ImageHistograms | None = None
+        self._resampled = measures.resamples > 0
+        self._waiting: list[tuple[NDArray[np.floating], NDArray[np.uint8], str]] = []
+
+    def update(self, scores: NDArray[np.floating], label: NDArray[np.uint8], image_id: str) -> None:
+        """Add an image; raises ValueError for scores that cannot be ranked."""
+        self.ranking.update(scores, label, image_id)
+        if self.per_image is not None:
+            self.per_image.update(scores, label, image_id)
+        if self.histograms is not None:
+            self.histograms.update(scores, label, image_id)
+        elif self._resampled:
+            self._waiting.append((scores, label, image_id))
+            if len(self._waiting) == _IMAGES_FITTED:
+                self.finish()
+
+    def finish(self) -> None:
+        """Fit the bins of the bootstrap to the first images, if there were too few so far."""
+        if self._waiting:
+            known = [scores[label != VOID] for scores, label, _ in self._waiting]
+            sample = np.concatenate(known)[::_IMAGES_FITTED]
+            bins = ScoreBins.fitted(sample, _BOOTSTRAP_BITS) if len(sample) else ScoreBins.uniform(_BOOTSTRAP_BITS)
+            self.histograms = ImageHistograms(bins)
+            for image in self._waiting:
+                self.histograms.update(*image)
+            self._waiting = []
+
+    def release_pixels(self) -> None:
+        """Let go of what only the metrics of the pool need."""
+        self.ranking = RankingState()
+
+
+def per_image_rows(samples: SampleSet, states: Mapping[str, MethodState], convention: Convention) -> list[PerImageRow]:
+    """Return the means over images of each method, where they were asked for.
+
+    Raises NothingToMeasureError where no image has both anomalies and inliers.
+    """
+    rows = []
+    for method, state in states.items():
+        if state.per_image is not None:
+            found = state.per_image.compute(convention)
+            rows.append(
+                PerImageRow(
+                    dataset=samples.spec,
+                    method=method,
+                    per_image_auroc=100 * found.per_image_auroc,
+                    per_image_ap=100 * found.per_image_average_precision,
+                    per_image_fpr95=100 * found.per_image_fpr95,
+                    n_images=found.n_images,
+                    n_left_out=found.n_left_out,
+                )
+            )
+    return rows
+
+
+def bootstrap_rows(
+    samples: SampleSet,
+    states: Mapping[str, MethodState],
+    exact: Mapping[str, RankingMetrics],
+    measures: Measures,
+    warnings: list[str],
+) -> tuple[list[IntervalRow], list[DifferenceRow]]:
+    """Return the intervals of all metrics of each method, and of the differences of each pair on the same resamples.
+
+    Resamples are moved by what the bins change in the metrics of all images, so that they lie around the exact ones.
+    Where that is a visible amount, a warning is added. Raises NothingToMeasureError where there are fewer than two
+    images, or no resample with both anomalies and inliers.
+    """
+    histograms = {method: state.histograms for method, state in states.items() if state.histograms is not None}
+    if not histograms:
+        return [], []
+    metrics: dict[str, Metric] = {**METRICS, "fpr95": partial(fpr_at_tpr, convention=measures.fpr_convention)}
+    n_images = len(next(iter(histograms.values())).ids)
+    if n_images < 2:
+        raise NothingToMeasureError("one image alone says nothing about others")
+    weights = draw_weights(n_images, measures.resamples, measures.seed)
+    values, rates = {}, {}
+    for method, state in histograms.items():
+        binned = resampled_metrics(state, np.ones((1, n_images), np.int64), metrics)
+        rates[method] = exact[method].as_dict()
+        drawn = resampled_metrics(state, weights, metrics)
+        moved = {name: rate - float(binned[name][0]) for name, rate in rates[method].items()}
+        values[method] = {name: np.clip(drawn[name] + shift, 0, 1) for name, shift in moved.items()}
+        worst = max(moved, key=lambda name: abs(moved[name]))
+        if abs(moved[worst]) > _VISIBLE:
+            warnings.append(
+                f"the intervals of {method} are coarse, as its first {_IMAGES_FITTED} images are unlike the others: "
+                f"bins fitted to them move {worst} by {100 * abs(moved[worst]):.2f} points"
+            )
+    return (
+        [
+            IntervalRow(dataset=samples.spec, method=method, metric=name, **_percent(values[method][name]))
+            for method in values
+            for name in metrics
+        ],
+        [
+            DifferenceRow(
+                dataset=samples.spec,
+                method=one,
+                other=other,
+                metric=name,
+                difference=100 * (rates[one][name] - rates[other][name]),
+                **_percent(values[one][name] - values[other][name]),
+            )
+            for one, other in combinations(values, 2)
+            for name in metrics
+        ],
+    )
+
+
+def _percent(values: NDArray[np.float64]) -> dict[str, Any]:
+    """Return the fields of an interval of the values of resamples."""
+    found = percentile_interval(values)
+    return {"low": 100 * found.low, "high": 100 * found.high, "n_resamples": found.n_resamples}

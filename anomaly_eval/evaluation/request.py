@@ -1,0 +1,151 @@
+"""All that one run of `gmmseg-anomaly eval` depends on, and which options contradict each other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from anomaly_eval.datasets.cards import Task
+from anomaly_eval.datasets.test_settings import ProtocolChoice
+from anomaly_eval.errors import InputError
+from anomaly_eval.evaluation.anomaly import DEFAULT_MEASURES
+from anomaly_eval.evaluation.measures import Measures
+from anomaly_eval.score_maps.disk import MapsRequest
+from anomaly_eval.score_maps.index import Precision
+from anomaly_eval.score_maps.refusals import refuse_network_options
+from anomaly_eval.scores import FittedScore, Score, choose_scores
+from anomaly_eval.scores.sml import SML
+from anomaly_eval.segmenters.base import Prediction
+from anomaly_eval.segmenters.load import NetworkRequest
+
+
+@dataclass(frozen=True)
+class EvaluationRequest:
+    """All that one evaluation depends on."""
+
+    network: NetworkRequest | None
+    """None where there are `maps` instead."""
+    datasets: Sequence[str]
+    out: Path
+    maps: MapsRequest | None = None
+    """Finished score maps to evaluate in the place of a network's."""
+    data_root: Path | None = None
+    scores: Sequence[str] | None = None
+    fit_dataset: str | None = None
+    statistics: Path | None = None
+    sml_without: Sequence[str] = ()
+    save_scores: Precision | None = None
+    """What score maps are rounded to when they are written; None writes none."""
+    heatmaps: int | None = 0
+    """How many images of each dataset get heatmaps; None is all."""
+    figures: bool = False
+    """Whether curves and histograms are drawn."""
+    page: bool = False
+    """Whether a page to browse is written."""
+    protocol: ProtocolChoice | None = None
+    """Whose test settings closed-set datasets are evaluated with; None is the card's."""
+    measures: Measures = DEFAULT_MEASURES
+    with_published: bool = False
+    journal: bool = True
+    """Whether finished images are kept until the end, so that an interrupted run goes on from them."""
+    overwrite: bool = False
+    command: Sequence[str] = ()
+
+
+FITTING = "give --fit-dataset NAME, or --stats FILE as written by `gmmseg-anomaly fit`"
+
+
+def check_options(request: EvaluationRequest) -> None:
+    """Refuse options that contradict each other or the scores asked for, before anything is loaded."""
+    _check_source(request)
+    if request.measures.component_threshold is not None and request.measures.components is None:
+        raise InputError("--component-threshold is about component metrics; add --components, or leave it out.")
+    if request.measures.component_threshold is not None and math.isnan(request.measures.component_threshold):
+        raise InputError("--component-threshold must be a number.")
+    if request.statistics is not None and request.fit_dataset is not None:
+        raise InputError("--stats and --fit-dataset exclude each other; give one of them.")
+    everything = frozenset(field.name for field in fields(Prediction))
+    scores = [configured(score, request.sml_without) for score in choose_scores(request.scores, everything)]
+    if request.sml_without and not any(isinstance(score, SML) for score in scores):
+        raise InputError("--sml-without changes sml, which is not among --scores; add it or leave the option out.")
+    unfitted = [score.name for score in scores if isinstance(score, FittedScore) and not score.fitted]
+    given = request.statistics or request.fit_dataset
+    if request.scores is not None and unfitted and given is None and shipped_statistics(request) is None:
+        raise InputError(f"the score {unfitted[0]} needs statistics of the training data: {FITTING}.")
+
+
+def shipped_statistics(request: EvaluationRequest) -> Path | None:
+    """Return the statistics that ship with the network, unless the user gives others."""
+    if request.network is None or request.statistics is not None or request.fit_dataset is not None:
+        return None
+    return request.network.statistics
+
+
+def _check_source(request: EvaluationRequest) -> None:
+    """Refuse a run without anything to evaluate, with two things, and with score maps and options of a network."""
+    if (request.network is None) == (request.maps is None):
+        both = "--ckpt and --score-maps exclude each other" if request.maps else "there is nothing to evaluate"
+        raise InputError(f"{both}; give --ckpt FILE for a network, or --score-maps FOLDER for finished score maps.")
+    if request.maps is None:
+        return
+    refuse_network_options(
+        {
+            "--scores": request.scores,
+            "--fit-dataset": request.fit_dataset,
+            "--stats": request.statistics,
+            "--sml-without": request.sml_without,
+            "--protocol": request.protocol,
+            "--save-scores": request.save_scores,
+        }
+    )
+    out = request.out.resolve()
+    for folder in request.maps.folders:
+        if request.overwrite and folder.resolve().is_relative_to(out):
+            raise InputError(f"--overwrite would delete the score maps in {folder}; choose another --out than {out}.")
+
+
+def check_tasks(request: EvaluationRequest, tasks: set[Task]) -> None:
+    """Refuse options for a kind of dataset that is not among the datasets."""
+    of_anomalies = {
+        "--scores": request.scores is not None,
+        "--fit-dataset": request.fit_dataset is not None,
+        "--stats": request.statistics is not None,
+        "--sml-without": bool(request.sml_without),
+        "--save-scores": request.save_scores is not None,
+        "--heatmaps": request.heatmaps != 0,
+        "--figures": request.figures,
+        "--bootstrap": request.measures.resamples > 0,
+        "--per-image": request.measures.per_image,
+        "--components": request.measures.components is not None,
+        "--fpr95": request.measures.fpr_convention != "first_geq",
+    }
+    given = [name for name, is_given in of_anomalies.items() if is_given]
+    if given and "anomaly" not in tasks:
+        raise InputError(
+            f"{given[0]} is about anomalies, but --dataset names only closed-set datasets, on which nothing can be "
+            f"ranked; leave it out, or add an anomaly dataset."
+        )
+    if request.maps is not None and "closed_set" in tasks:
+        raise InputError(
+            "--score-maps are about anomalies, and closed-set datasets need a network's classes; give --ckpt for them."
+        )
+    if request.protocol is not None and "closed_set" not in tasks:
+        raise InputError(
+            "--protocol is about closed-set datasets, and none is among --dataset; leave it out, or add one."
+        )
+
+
+def configured(score: Score, sml_without: Sequence[str]) -> Score:
+    """Return a score with the steps of --sml-without switched off; raises InputError for an unknown step."""
+    if not isinstance(score, SML):
+        return score
+    steps = {"standardisation", "suppression", "smoothing"}
+    if unknown := set(sml_without) - steps:
+        raise InputError(f"SML has no step {sorted(unknown)[0]!r}; --sml-without takes {', '.join(sorted(steps))}.")
+    return SML(
+        standardise="standardisation" not in sml_without,
+        suppress="suppression" not in sml_without,
+        smoothing="smoothing" not in sml_without,
+    )

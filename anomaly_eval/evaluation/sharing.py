@@ -1,0 +1,119 @@
+"""One pass over the images of a dataset by several processes: each takes the next image, the first collects all."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+
+from rich.console import Console
+
+from anomaly_eval.datasets.prefetch import ahead
+from anomaly_eval.datasets.samples import Sample, SampleSet
+from anomaly_eval.evaluation.journal.record import Arrays
+from anomaly_eval.evaluation.journal.records import Records, Seen
+from anomaly_eval.evaluation.processes.team import Team
+from anomaly_eval.runtime.clock import Clock
+from anomaly_eval.runtime.progress import progress_bar
+
+_POLL, _LATE = 0.02, 10.0
+
+
+def contribute(
+    samples: SampleSet,
+    compute: Callable[[Seen], Arrays],
+    clock: Clock,
+    records: Records,
+    team: Team,
+    between: Callable[[], None] = lambda: None,
+) -> None:
+    """Write records of the images that nobody else takes, until there are no more; calls `between` after each.
+
+    Raises InputError for an unusable image, for a record that cannot be written, and where another process failed.
+    """
+    # A dataset may be fitted on and evaluated in one run.
+    claims = team.claims(f"{records.folder.path.name}/{samples.spec}", len(samples.samples))
+    mine = (samples.samples[number] for number in claims)
+    for seen in ahead(mine, lambda sample: records.look(samples, sample), clock):
+        if seen.arrays is None:
+            records.keep(seen, compute(seen))
+        team.check()
+        between()
+    records.flush()
+
+
+def collect(
+    samples: SampleSet,
+    compute: Callable[[Seen], Arrays],
+    take: Callable[[Seen, Arrays], None],
+    console: Console,
+    clock: Clock,
+    title: str,
+    records: Records,
+    team: Team,
+) -> None:
+    """Contribute, and beside it give `take` the arrays of all images in order, whoever computed them.
+
+    All arrays come from records, so that memory does not grow with the lead of one process. Raises as `contribute`.
+    """
+    pass_ = _Pass(samples, compute, take, records, team)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        collecting = pool.submit(pass_.take_all, console, title)
+
+        def look_at_collecting() -> None:
+            if collecting.done():
+                collecting.result()
+
+        try:
+            contribute(samples, pass_.computed, clock, records, team, look_at_collecting)
+            pass_.contributed.set()
+            while not wait([collecting], timeout=_POLL).done:
+                team.check()
+            collecting.result()
+        except BaseException:
+            pass_.stopped.set()
+            raise
+
+
+class _Pass:
+    """What the thread that computes and the thread that collects share."""
+
+    def __init__(
+        self,
+        samples: SampleSet,
+        compute: Callable[[Seen], Arrays],
+        take: Callable[[Seen, Arrays], None],
+        records: Records,
+        team: Team,
+    ) -> None:
+        self._samples, self._compute, self._take, self._records, self._team = samples, compute, take, records, team
+        self._network = threading.Lock()
+        self.contributed, self.stopped = threading.Event(), threading.Event()
+
+    def computed(self, seen: Seen) -> Arrays:
+        """Compute the arrays of an image; a network does one thing at a time."""
+        with self._network:
+            return self._compute(seen)
+
+    def take_all(self, console: Console, title: str) -> None:
+        """Take all images in order, as their records come."""
+        with progress_bar(console, title, len(self._samples.samples)) as advance:
+            for seen in ahead(self._samples.samples, self._when_there, Clock()):
+                # Damaged, or written where this process cannot see it.
+                arrays = self.computed(seen) if seen.arrays is None else seen.arrays
+                self._take(seen, arrays)
+                advance()
+
+    def _when_there(self, sample: Sample) -> Seen:
+        path, deadline = self._records.folder.file(self._samples.spec, sample.id), None
+        while not path.exists():
+            self._team.check()
+            if self.stopped.is_set():
+                raise InterruptedError("the run ends")
+            if self.contributed.is_set() and self._team.others_ended:
+                deadline = deadline or time.monotonic() + _LATE
+                if time.monotonic() > deadline:
+                    break
+            time.sleep(_POLL)
+        return self._records.look(self._samples, sample)

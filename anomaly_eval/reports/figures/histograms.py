@@ -1,0 +1,79 @@
+"""How scores of inliers and of anomalies are distributed, a method a panel."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+from numpy.typing import NDArray
+
+from anomaly_eval.metrics.histograms import ScoreHistogram
+from anomaly_eval.reports.figures.style import (
+    BLUE,
+    ONE_COLUMN,
+    TWO_COLUMNS,
+    VERMILLION,
+    new_figure,
+    paper_style,
+    percent,
+)
+
+_MOST_COLUMNS = 3
+_HEIGHT = 1.7
+
+
+@paper_style()
+def draw_histograms(histograms: Mapping[str, ScoreHistogram], width: float | None = None) -> Figure:
+    """Return a panel for each method, by the name that readers see; both kinds of pixels sum to 100 %.
+
+    width: in inches; by default one column for a single method, both for several. Raises ValueError where there is no
+    histogram.
+    """
+    if not histograms:
+        raise ValueError("there is no histogram to draw")
+    columns = min(len(histograms), _MOST_COLUMNS)
+    rows = math.ceil(len(histograms) / columns)
+    figure = new_figure(width or (ONE_COLUMN if columns == 1 else TWO_COLUMNS), _HEIGHT * rows + 0.2)
+    panels = figure.subplots(rows, columns, squeeze=False)
+    for axes, (name, histogram) in zip(panels.flat, histograms.items(), strict=False):
+        _add_shares(axes, histogram.inliers, histogram.edges, "inliers", color=BLUE, linestyle="solid", hatch="")
+        _add_shares(
+            axes, histogram.anomalies, histogram.edges, "anomalies", color=VERMILLION, linestyle="dashed", hatch="/////"
+        )
+        axes.set(title=name, xlabel="anomaly score", xlim=(histogram.edges[0], histogram.edges[-1]))
+        axes.set_ylim(bottom=0)
+        axes.yaxis.set_major_formatter(FuncFormatter(percent))
+    for axes in panels[:, 0]:
+        axes.set_ylabel("share of pixels")
+    for axes in panels.flat[len(histograms) :]:
+        axes.set_axis_off()
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return figure
+
+
+def _add_shares(
+    axes: Axes,
+    counts: NDArray[np.int64],
+    edges: NDArray[np.float64],
+    label: str,
+    color: str,
+    linestyle: str,
+    hatch: str,
+) -> None:
+    """Fill a pale staircase; hatches survive grey print."""
+    axes.stairs(
+        counts / max(1, int(counts.sum())),
+        edges,
+        fill=True,
+        # Only the area is transparent: the outline stays whole.
+        facecolor=(color, 0.2),
+        edgecolor=color,
+        linestyle=linestyle,
+        hatch=hatch,
+        linewidth=0.8,
+        label=label,
+    )

@@ -1,0 +1,301 @@
+"""What an evaluation found and where it came from, as typed models: the content of `results.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from anomaly_eval.datasets.cards import Task
+from anomaly_eval.metrics.rates import Convention
+
+
+class Record(BaseModel):
+    """Base of all records: immutable, no unknown fields, infinities and NaN survive JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+
+class Row(Record):
+    """One line of `results.csv`. Rates are percentages at full precision."""
+
+    dataset: str
+    method: str
+    auroc: float
+    ap: float
+    fpr95: float
+    n_images: int
+    n_anomaly_pixels: int
+    n_inlier_pixels: int
+
+
+class IntervalRow(Record):
+    """One line of `intervals.csv`: the middle 95 % of a metric over resamples of the images, in percent."""
+
+    dataset: str
+    method: str
+    metric: str
+    """A column of `results.csv`: auroc, ap or fpr95."""
+    low: float
+    high: float
+    n_resamples: int
+    """Resamples with both anomalies and inliers."""
+
+
+class DifferenceRow(Record):
+    """One line of `differences.csv`: the middle 95 % of a metric of `method` minus that of `other`, in points."""
+
+    dataset: str
+    method: str
+    other: str
+    metric: str
+    difference: float
+    """Of all images."""
+    low: float
+    high: float
+    n_resamples: int
+
+
+class PerImageRow(Record):
+    """One line of `per_image.csv`: means over the images with both anomalies and inliers, in percent."""
+
+    dataset: str
+    method: str
+    per_image_auroc: float
+    per_image_ap: float
+    per_image_fpr95: float
+    n_images: int
+    n_left_out: int
+    """Images without an anomaly or without an inlier."""
+
+
+class ComponentRow(Record):
+    """One line of `components.csv`: the component metrics of SegmentMeIfYouCan, in percent."""
+
+    dataset: str
+    method: str
+    track: str
+    threshold: float
+    threshold_from: str
+    """`best_f1` of the pixels of the same dataset, or `given`."""
+    mean_siou: float
+    mean_ppv: float
+    """NaN where no component was predicted."""
+    mean_f1: float
+    n_components: int
+    n_predicted: int
+
+
+class ClosedSetRow(Record):
+    """One line of `closed_set.csv`. Rates are percentages at full precision."""
+
+    dataset: str
+    miou: float
+    macc: float
+    aacc: float
+    n_images: int
+    n_pixels: int
+    """Pixels that were counted, void left out."""
+    n_classes: int
+    """Classes that `miou` is the mean of: those that occur in a label or a prediction."""
+    protocol: str
+    """Whose test settings were used, and which they are."""
+
+
+class ClosedSetClassRow(Record):
+    """One line of `closed_set_classes.csv`. Rates are percentages at full precision, NaN where there is none."""
+
+    dataset: str
+    class_id: int
+    name: str
+    iou: float
+    acc: float
+    n_label_pixels: int
+    n_predicted_pixels: int
+
+
+class DatasetRecord(Record):
+    """Which images stood behind the rows of one dataset."""
+
+    task: Task = "anomaly"
+    name: str
+    """Canonical name, with the variant where it is not the card's default: `fishyscapes_static:v2`."""
+    title: str
+    """What tables call the set, with the variant or version: `Fishyscapes Static (v2)`."""
+    layout: str
+    n_images: int
+    expected_images: int | None
+    n_images_without_anomaly: int | None
+    """None in a closed-set dataset."""
+    n_void_pixels: int
+    image_sizes: list[tuple[int, int]]
+    """Distinct (width, height) in pixels."""
+    expected_size: tuple[int, int] | None = None
+    """(width, height) in pixels that the card gives for every image; None if they vary or are not known."""
+    card_sha256: str
+    files_sha256: str
+    """Hash over the sorted (id, image bytes, label bytes) of all samples."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether exactly as many images were evaluated as the card expects."""
+        return self.expected_images is None or self.n_images == self.expected_images
+
+    @property
+    def expected_sizes_only(self) -> bool:
+        """Whether all images had the size that the card gives, if it gives one."""
+        return self.expected_size is None or self.image_sizes == [self.expected_size]
+
+
+FPR95_CONVENTIONS: Mapping[Convention, str] = {
+    "first_geq": "first_geq: false-positive rate at the first threshold with a true-positive rate >= 0.95",
+    "first_gt": "first_gt: false-positive rate at the first threshold with a true-positive rate > 0.95 (as in RbA)",
+    "interpolated": (
+        "interpolated: false-positive rate interpolated linearly at a true-positive rate of 0.95 (as in ood_metrics)"
+    ),
+    "nearest": (
+        "nearest: false-positive rate at the threshold with the true-positive rate nearest to 0.95 "
+        "(as in torch-uncertainty)"
+    ),
+}
+
+
+UNKNOWN_CLASS_MAPS = "not known: score maps of the labels' sizes were read from files"
+"""What is said of class maps where finished score maps came from elsewhere."""
+
+
+class Conventions(Record):
+    """The choices that every number depends on, in words."""
+
+    positives: str = "anomaly pixels; a higher score means more anomalous; void pixels are dropped"
+    pooling: str = "all pixels of the set are pooled; images without an anomaly pixel stay in the pool"
+    auroc: str = "ties count one half"
+    ap: str = "step-wise sum over distinct thresholds (no interpolation)"
+    fpr95: str = FPR95_CONVENTIONS["first_geq"]
+    class_maps: str = "resized bilinearly to the label, then reduced over classes"
+    closed_set: str = (
+        "confusion counts of all pixels of the set are pooled, void pixels are dropped; no test-time augmentation"
+    )
+    closed_set_maps: str = (
+        "as in mmsegmentation, logits are resized bilinearly to the network's input, then to the label, and the class "
+        "with the largest is predicted"
+    )
+    closed_set_means: str = (
+        "as in mmsegmentation, mIoU is the mean over classes that occur in a label or a prediction, mAcc over those "
+        "that occur in a label; aAcc is the share of all pixels"
+    )
+
+
+class Timing(Record):
+    """Wall time in seconds, split by what it was spent on, and the peak resident memory of the process.
+
+    Reading, the network, and metrics work beside each other, so that the parts may add up to more than the total.
+    """
+
+    load: float
+    input: float
+    forward: float
+    scores: float
+    metrics: float
+    output: float
+    fit: float
+    total: float
+    peak_memory_mb: float
+
+
+class FitRecord(Record):
+    """What the fitted scores learned from."""
+
+    dataset: str
+    n_images: int
+    expected_images: int | None
+    files_sha256: str
+    notes: list[str]
+    """What a reader must know, e.g. classes that had no pixel."""
+
+
+class ModelRecord(Record):
+    """Which network, with which weights, at which resolution."""
+
+    checkpoint: str
+    checkpoint_sha256: str
+    config: str
+    """Where the config came from: the checkpoint's own meta, a file, or a name."""
+    config_sha256: str
+    classes: list[str]
+    inference: str
+    """`whole` or `slide`, with crop and stride."""
+    resize: str
+    """`native`, or what the images were resized to before the network."""
+    own_resize: bool = False
+    """Whether that is the size that the network brought with it, as nobody asked for another."""
+    device: str
+
+    @property
+    def resolution(self) -> str:
+        """`resize`, and where it comes from, in words."""
+        return f"{self.resize} (the network's own)" if self.own_resize else self.resize
+
+
+class MapFolderRecord(Record):
+    """A folder that score maps were read from."""
+
+    folder: str
+    methods: list[str]
+    n_files: int
+    suffixes: list[str]
+    """Of the files: `.tif`, `.npy` and others."""
+    precision: str
+    """The number type of the files; for maps that `eval --save-scores` wrote, what their values were rounded to."""
+    maps_sha256: str
+    """Hash over the sorted (dataset, id, hash of the file) of all maps."""
+    model: ModelRecord | None = None
+    """The network behind the maps, where `eval --save-scores` wrote them; else nobody knows."""
+
+
+class MapsRecord(Record):
+    """Score maps from files, in the place of a network."""
+
+    folders: list[MapFolderRecord]
+
+
+Origin: TypeAlias = ModelRecord | MapsRecord
+"""What the numbers are of: a network, or score maps."""
+
+
+class Provenance(Record):
+    """How to get the same numbers again."""
+
+    command: str
+    started: str
+    versions: dict[str, str]
+    platform: str
+    model: Origin
+    fits: dict[str, FitRecord]
+    """By the name of the score that was fitted."""
+    bootstrap: str | None = None
+    """Resamples, seed and method of the intervals; None where there are none."""
+    threads: int | None = None
+    """Of the network on a CPU; with another number the last bits of its output may differ."""
+
+
+FORMAT_VERSION = 2
+
+
+class Results(Record):
+    """All that one run of `eval` found."""
+
+    format_version: int = FORMAT_VERSION
+    rows: list[Row]
+    intervals: list[IntervalRow] = Field(default_factory=list)
+    differences: list[DifferenceRow] = Field(default_factory=list)
+    per_image: list[PerImageRow] = Field(default_factory=list)
+    components: list[ComponentRow] = Field(default_factory=list)
+    closed_set: list[ClosedSetRow] = Field(default_factory=list)
+    closed_set_classes: list[ClosedSetClassRow] = Field(default_factory=list)
+    datasets: list[DatasetRecord]
+    conventions: Conventions
+    provenance: Provenance
+    timing: Timing
+    warnings: list[str]

@@ -1,0 +1,108 @@
+"""The file that keeps what scores learnt: safetensors, bound to the network and the resolution it was learnt with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from anomaly_eval.errors import InputError
+from anomaly_eval.results.records import FitRecord, ModelRecord
+from anomaly_eval.runtime.output_folder import write_atomically
+from anomaly_eval.scores import FittedScore
+from gmmseg.safetensors_files import safetensors_bytes
+
+_FORMAT = "gmmseg-anomaly statistics 1"
+
+
+def save_statistics(
+    path: Path, model: ModelRecord, scores: Sequence[FittedScore], records: Mapping[str, FitRecord]
+) -> None:
+    """Write the statistics of fitted scores and the fingerprint of the network as one safetensors file."""
+    tensors = {f"{type(score).name}.{name}": value for score in scores for name, value in score.state().items()}
+    metadata = {
+        "format": _FORMAT,
+        "model": model.model_dump_json(),
+        "fits": json.dumps({type(score).name: records[score.name].model_dump() for score in scores}),
+        "tensors_sha256": tensors_sha256(tensors),
+    }
+    write_atomically(path, safetensors_bytes(tensors, metadata))
+
+
+def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
+    """Return the hash over the names, types, shapes and bytes of tensors on the CPU."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        value = tensors[name]
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def load_statistics(path: Path, model: ModelRecord, scores: Sequence[FittedScore]) -> dict[str, FitRecord]:
+    """Load statistics into the scores that the file has; return what they were learnt from, by score name.
+
+    Raises InputError for a file that is none of ours, for one of which a single bit changed, and for statistics of
+    another network or resolution.
+    """
+    try:
+        if not path.is_file():
+            raise InputError(f"there is no statistics file {path}; make one with `gmmseg-anomaly fit`.")
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if metadata.get("format") != _FORMAT:
+            raise ValueError("another format")
+        # Files of former versions have no hash.
+        if metadata.get("tensors_sha256", "") not in ("", tensors_sha256(tensors)):
+            raise ValueError("other tensors than were written")
+        fitted_model = ModelRecord.model_validate_json(metadata["model"])
+        fits: dict[str, Any] = json.loads(metadata["fits"])
+        records = {name: FitRecord.model_validate(record) for name, record in fits.items()}
+    except InputError:
+        raise
+    except Exception as error:  # a damaged file leads its readers to errors of many kinds
+        raise InputError(f"{path} is no statistics file of `gmmseg-anomaly fit`, or is damaged; fit again.") from error
+    _check_same_model(path, fitted_model, model)
+    loaded = {}
+    for score in scores:
+        prefix = f"{type(score).name}."
+        state = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+        if state and type(score).name in records:
+            try:
+                score.load_state(state)
+            except (KeyError, ValueError, RuntimeError) as error:
+                raise InputError(f"the statistics of {score.name} in {path} are damaged; fit again.") from error
+            loaded[score.name] = records[type(score).name]
+    return loaded
+
+
+def as_shipped(records: Mapping[str, FitRecord]) -> dict[str, FitRecord]:
+    """Note of statistics that they came with the network."""
+    note = "these statistics ship with the network"
+    return {name: record.model_copy(update={"notes": [*record.notes, note]}) for name, record in records.items()}
+
+
+def _check_same_model(path: Path, fitted: ModelRecord, model: ModelRecord) -> None:
+    for field, meaning in (
+        ("checkpoint_sha256", "checkpoint"),
+        ("config_sha256", "config"),
+        ("resize", "--resize"),
+        ("inference", "inference mode"),
+    ):
+        if getattr(fitted, field) != getattr(model, field):
+            raise InputError(
+                f"the statistics in {path} were fitted with another {meaning} ({_short(getattr(fitted, field))}, now "
+                f"{_short(getattr(model, field))}); fit again with this one."
+            )
+
+
+def _short(value: str) -> str:
+    shown = value[:12] if len(value) == 64 else value[:100]
+    return shown if shown.isprintable() else repr(shown)

@@ -1,0 +1,82 @@
+"""What a study leaves behind: what was asked, what each step took, and one line for each number of the table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from anomaly_eval.results.records import Record
+from anomaly_eval.studies.ablation.hardware import Hardware
+
+
+class StudyRecord(Record):
+    """The content of `plan.json`: what the steps of a folder depend on."""
+
+    format_version: int = 1
+    plan: dict[str, Any]
+    seed: int
+    iterations: int
+    init_from_sha256: str | None
+    """Of the checkpoint that all trainings start from, None where they start as their configs say."""
+    configs_sha256: dict[str, str] = Field(default_factory=dict)
+    """Of the config of each trained network with all options in it; of those that the chosen rows need."""
+
+
+class StepRecord(Record):
+    """One finished step: its wall time, on what it ran, and whether a training went on from an earlier start."""
+
+    kind: str
+    network: str
+    seconds: float
+    """Of the last start alone, where `resumed`."""
+    resumed: bool
+    hardware: Hardware
+
+
+class StepsRecord(Record):
+    """The content of `steps.json`."""
+
+    steps: list[StepRecord]
+
+
+class AblationRow(Record):
+    """One line of `ablation.csv`: a score of a row on a dataset, in percent at full precision."""
+
+    section: str
+    row: str
+    network: str
+    score: str
+    dataset: str
+    auroc: float
+    auroc_low: float | None
+    auroc_high: float | None
+    ap: float
+    ap_low: float | None
+    ap_high: float | None
+    fpr95: float
+    fpr95_low: float | None
+    fpr95_high: float | None
+    """The middle 95 % over resamples of the images; None where there were none."""
+    n_images: int
+    closed_set: str | None
+    """The dataset of the two that follow; they are the network's, whatever the score."""
+    miou: float | None
+    ece: float | None
+
+
+class AblationRecord(Record):
+    """The content of `ablation.json`."""
+
+    format_version: int = 1
+    command: str
+    study: StudyRecord
+    rows: list[AblationRow]
+    steps: list[StepRecord]
+    """Of all finished steps in the folder."""
+    trainings_at_once: int
+    cores_of_each_training: int
+    hardware: Hardware
+    """Of the run that wrote this record; each step has its own."""
+    versions: dict[str, str]
+    warnings: list[str]

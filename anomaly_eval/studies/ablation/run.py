@@ -1,0 +1,192 @@
+"""One run of `gmmseg-anomaly ablate`: from a plan to the table of a study, whatever of it is done already."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from rich.console import Console
+
+from anomaly_eval.datasets.samples import resolve_data_root
+from anomaly_eval.errors import InputError
+from anomaly_eval.reports.comparison import ComparisonTable
+from anomaly_eval.reports.csv_files import csv_of
+from anomaly_eval.reports.latex import latex_table
+from anomaly_eval.reports.markdown import markdown_table
+from anomaly_eval.results.provenance import versions
+from anomaly_eval.runtime.machine import usable_cores
+from anomaly_eval.runtime.output_folder import write_atomically
+from anomaly_eval.studies.ablation.collecting import ablation_rows, read_findings
+from anomaly_eval.studies.ablation.data import check_classes, count_classes
+from anomaly_eval.studies.ablation.doing import Workshop
+from anomaly_eval.studies.ablation.folder import RECORD, TABLES, StudyFolder, study_folder
+from anomaly_eval.studies.ablation.hardware import this_hardware
+from anomaly_eval.studies.ablation.networks import check_refits, check_scores, set_up_network
+from anomaly_eval.studies.ablation.plan import AblationPlan, PlannedRow
+from anomaly_eval.studies.ablation.plan_file import load_plan
+from anomaly_eval.studies.ablation.records import AblationRecord, AblationRow, StepRecord, StudyRecord
+from anomaly_eval.studies.ablation.steps import Step, chosen_rows, pending, steps_of
+from anomaly_eval.studies.ablation.tables import ablation_table, warnings_of_all
+from anomaly_eval.studies.trainings import Training, train_all
+from gmmseg.checkpoints import sha256_of_file
+
+if TYPE_CHECKING:
+    from anomaly_eval.segmenters.mmseg import DeviceName
+
+_AT_ONCE_ON_CPU = 2
+
+
+@dataclass(frozen=True)
+class AblationRequest:
+    """All that one run depends on."""
+
+    plan: str
+    """Name of a shipped plan, or a file."""
+    out: Path
+    data_root: Path | None = None
+    init_from: Path | None = None
+    """What all trainings start from."""
+    seed: int = 0
+    iterations: int | None = None
+    """None is the plan's."""
+    only: Sequence[str] = ()
+    """Names of rows; empty is all."""
+    device: DeviceName = "auto"
+    overwrite: bool = False
+    command: Sequence[str] = ()
+
+
+def run_ablation(request: AblationRequest, console: Console) -> ComparisonTable:
+    """Do all steps of the chosen rows that are not done yet, write the tables, and return the table.
+
+    All that can be told before the first training is. Raises InputError for a plan that is wrong, a network that
+    cannot be built, a score or a refit that it cannot give, data that is not there or has other classes, a folder of
+    something else or of another study, and where a step fails; finished steps stay.
+    """
+    plan = load_plan(request.plan)
+    chosen = chosen_rows(plan, request.only)
+    iterations = request.iterations or plan.iterations
+    uses_gpu = _uses_gpu(request.device)
+    data_root = resolve_data_root(request.data_root)
+    classes = count_classes(plan, data_root)
+    steps = steps_of(plan, chosen)
+    trained = [step.network for step in steps if step.kind == "train"]
+    with console.status("building each network once"):
+        setups = {name: set_up_network(name, plan, iterations) for name in trained}
+    check_scores(plan, [row.network for row in chosen], setups)
+    check_refits(plan, steps, setups)
+    check_classes(plan, chosen, steps, setups, classes)
+    if request.init_from is not None and not request.init_from.is_file():
+        raise InputError(f"there is no checkpoint file {request.init_from}; check --init-from.")
+    study = StudyRecord(
+        plan=plan.model_dump(mode="json"),
+        seed=request.seed,
+        iterations=iterations,
+        init_from_sha256=None if request.init_from is None else sha256_of_file(request.init_from),
+        configs_sha256={name: setup.config_sha256 for name, setup in setups.items()},
+    )
+    with study_folder(request.out, study, request.overwrite) as folder:
+        workshop = Workshop(
+            plan, setups, request.out, data_root, request.init_from, request.seed, request.device, request.command
+        )
+        at_once = 1 if uses_gpu else _AT_ONCE_ON_CPU
+        _do_all(_Progress(folder, console, uses_gpu), steps, workshop, at_once, iterations)
+        return _write(folder, plan, study, chosen, request, at_once, uses_gpu)
+
+
+class _Progress:
+    """Says and notes what is done."""
+
+    def __init__(self, folder: StudyFolder, console: Console, uses_gpu: bool) -> None:
+        self.folder, self.console = folder, console
+        self._hardware = this_hardware(uses_gpu)
+
+    def say(self, text: str) -> None:
+        """Print one line."""
+        self.console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+    def done(self, step: Step, seconds: float, resumed: bool = False) -> None:
+        """Keep the time of a step."""
+        self.folder.note(
+            StepRecord(kind=step.kind, network=step.network, seconds=seconds, resumed=resumed, hardware=self._hardware)
+        )
+        self.say(f"{step.name}: done in {seconds:.0f} s")
+
+
+def _do_all(progress: _Progress, steps: Sequence[Step], workshop: Workshop, at_once: int, iterations: int) -> None:
+    scores = workshop.plan.scores_of
+    todo = pending(steps, lambda step: progress.folder.is_there(step, scores(step.network)))
+    if len(todo) < len(steps):
+        progress.say(f"{len(steps) - len(todo)} of {len(steps)} steps are done already")
+    for step in todo:
+        if step.kind == "evaluate" and progress.folder.is_there(step):
+            progress.say(f"{step.name}: anew, for what changed since")
+        # Whatever is there came from a network that is made anew.
+        progress.folder.clear(step)
+    trainings = {step.network: (step, workshop.training(step)) for step in todo if step.kind == "train"}
+    if trainings:
+        progress.say(f"to train: {', '.join(trainings)}")
+        train_all(
+            [training for _, training in trainings.values()],
+            at_once,
+            iterations,
+            progress.console,
+            finished=_noting(progress, trainings),
+            held=[] if progress.folder.lock is None else [progress.folder.lock],
+        )
+    for step in todo:
+        if step.kind != "train":
+            started = time.perf_counter()
+            workshop.do(step, progress.console)
+            progress.done(step, time.perf_counter() - started)
+
+
+def _noting(progress: _Progress, trainings: Mapping[str, tuple[Step, Training]]) -> Callable[[Training, float], None]:
+    """Return what is called at the end of each training."""
+
+    def finished(training: Training, seconds: float) -> None:
+        step, _ = trainings[training.out.name]
+        progress.done(step, seconds, training.resume)
+
+    return finished
+
+
+def _uses_gpu(device: DeviceName) -> bool:
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("--device cuda: PyTorch sees no CUDA device here; use --device cpu.")
+    return device != "cpu" and torch.cuda.is_available()
+
+
+def _write(
+    folder: StudyFolder,
+    plan: AblationPlan,
+    study: StudyRecord,
+    chosen: Sequence[PlannedRow],
+    request: AblationRequest,
+    at_once: int,
+    uses_gpu: bool,
+) -> ComparisonTable:
+    """Write the tables and the record, from what the steps wrote."""
+    found = read_findings(folder.path, plan, list(dict.fromkeys(row.network for row in chosen)))
+    rows = ablation_rows(plan, chosen, found)
+    table = ablation_table(plan, study, chosen, found, rows)
+    record = AblationRecord(
+        command=shlex.join(request.command),
+        study=study,
+        rows=rows,
+        steps=folder.steps(),
+        trainings_at_once=at_once,
+        cores_of_each_training=max(1, usable_cores() // at_once),
+        hardware=this_hardware(uses_gpu),
+        versions=versions(),
+        warnings=list(warnings_of_all(found)),
+    )
+    texts = dict(zip(TABLES, (csv_of(AblationRow, rows), markdown_table(table), latex_table(table)), strict=True))
+    for name, text in {**texts, RECORD: record.model_dump_json(indent=2) + "\n"}.items():
+        write_atomically(folder.path / name, text.encode())
+    return table

@@ -1,0 +1,156 @@
+"""A study as the table that every rendering shows: classes and calibration of each network, then its scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import PurePath
+
+from anomaly_eval.reports.comparison import (
+    COLUMNS,
+    HIGHER_IS_BETTER,
+    METRICS,
+    Cell,
+    ComparisonTable,
+    Line,
+    Section,
+    marked_titles,
+    ranked_cells,
+)
+from anomaly_eval.reports.methods import method_name, of_run
+from anomaly_eval.reports.notes import Note, deviation_notes, fit_marks, interval_notes, measuring_notes
+from anomaly_eval.results.records import Results
+from anomaly_eval.studies.ablation.collecting import NetworkFindings, combined
+from anomaly_eval.studies.ablation.plan import AblationPlan, PlannedNetwork, PlannedRow
+from anomaly_eval.studies.ablation.records import AblationRow, StudyRecord
+
+CLOSED_SET_METRICS = ("mIoU ↑", "ECE ↓")
+_CLOSED_SET_HIGHER = (True, False)
+
+
+def ablation_table(
+    plan: AblationPlan,
+    study: StudyRecord,
+    chosen: Sequence[PlannedRow],
+    found: dict[str, NetworkFindings],
+    rows: Sequence[AblationRow],
+) -> ComparisonTable:
+    """Arrange the chosen rows in the sections of the plan; each section is ranked by itself."""
+    anomalies, closed_set = combined(found, "evaluation"), combined(found, "closed_set")
+    if anomalies is None:
+        raise ValueError("a table needs the findings of a network")
+    names = [record.name for record in anomalies.datasets]
+    marks = fit_marks(anomalies)
+    by_place = {(row.row, row.score, row.dataset): row for row in rows}
+    sections = []
+    for section in plan.sections:
+        lines = [(row, score) for row in section.rows if row in chosen for score in row.scores]
+        if lines:
+            cells = _cells(lines, names, by_place)
+            if closed_set is not None:
+                own = [[(found[row.network].miou, found[row.network].ece)] for row, _ in lines]
+                cells = [
+                    (*of_classes, *of_anomalies)
+                    for of_classes, of_anomalies in zip(ranked_cells(own, _CLOSED_SET_HIGHER), cells, strict=True)
+                ]
+            sections.append(
+                Section(
+                    section.title,
+                    tuple(
+                        Line(
+                            name=method_name(of_run(row.name, score)),
+                            mark=marks.get(of_run(row.network, score) if len(found) > 1 else score, ""),
+                            settings=(),
+                            cells=line,
+                        )
+                        for (row, score), line in zip(lines, cells, strict=True)
+                    ),
+                )
+            )
+    titles, notes = marked_titles(anomalies, names), measuring_notes(anomalies, False)
+    if closed_set is not None:
+        titles = (*marked_titles(closed_set, [record.name for record in closed_set.datasets]), *titles)
+        notes = [*deviation_notes(closed_set, "closed_set", False), *notes, *_closed_set_notes(closed_set, found)]
+    return ComparisonTable(
+        subject=plan.title,
+        metrics=METRICS,
+        datasets=titles,
+        settings=(),
+        sections=tuple(sections),
+        notes=(*notes, *interval_notes(anomalies), *_study_notes(plan, study, chosen, anomalies)),
+        warnings=warnings_of_all(found),
+        other_metrics={0: CLOSED_SET_METRICS} if closed_set is not None else {},
+    )
+
+
+def warnings_of_all(found: dict[str, NetworkFindings]) -> tuple[str, ...]:
+    """Return the warnings of all steps; what several say is said once."""
+    texts: dict[str, list[str]] = {}
+    for name, findings in found.items():
+        of_classes = findings.closed_set.warnings if findings.closed_set is not None else []
+        for text in dict.fromkeys([*findings.anomalies.warnings, *of_classes]):
+            texts.setdefault(text, []).append(name)
+    return tuple(text if len(names) == len(found) else f"{', '.join(names)}: {text}" for text, names in texts.items())
+
+
+def _cells(
+    lines: Sequence[tuple[PlannedRow, str]], names: Sequence[str], rows: dict[tuple[str, str, str], AblationRow]
+) -> list[tuple[tuple[Cell, ...], ...]]:
+    """Return the cells of a section on the anomaly datasets, ranked, with their intervals."""
+    measured = [[rows.get((row.name, score, name)) for name in names] for row, score in lines]
+    rates = [[None if one is None else [getattr(one, name) for name in COLUMNS] for one in line] for line in measured]
+    return [
+        tuple(
+            tuple(replace(cell, interval=_interval(one, name)) for cell, name in zip(cells, COLUMNS, strict=True))
+            for one, cells in zip(of_line, ranked, strict=True)
+        )
+        for of_line, ranked in zip(measured, ranked_cells(rates, HIGHER_IS_BETTER), strict=True)
+    ]
+
+
+def _interval(row: AblationRow | None, metric: str) -> tuple[float, float] | None:
+    low, high = getattr(row, f"{metric}_low", None), getattr(row, f"{metric}_high", None)
+    return None if low is None or high is None else (low, high)
+
+
+def _closed_set_notes(closed_set: Results, found: dict[str, NetworkFindings]) -> list[Note]:
+    """Say how mean IoU and calibration are defined."""
+    protocols = dict.fromkeys(row.protocol for row in closed_set.closed_set)
+    notes = [
+        Note("", f"mIoU: test settings of the {'; '.join(protocols)}."),
+        Note("", f"Closed set: {closed_set.conventions.closed_set}."),
+    ]
+    calibration = next(findings.calibration for findings in found.values())
+    if calibration is not None:
+        bins = calibration.rows[0].n_bins
+        notes.append(Note("", f"ECE: {calibration.conventions.ece}; {bins} bins, network's own test settings."))
+    return notes
+
+
+def _study_notes(
+    plan: AblationPlan, study: StudyRecord, chosen: Sequence[PlannedRow], anomalies: Results
+) -> list[Note]:
+    """Say how all networks were trained, and what the network of each row is."""
+    start = f", from weights with sha256 {study.init_from_sha256[:12]}" if study.init_from_sha256 else ""
+    how = ", ".join(plan.options)
+    resolution = getattr(anomalies.provenance.model, "resize", "native")
+    rows_of: dict[str, list[str]] = {}
+    for row in chosen:
+        rows_of.setdefault(row.network, []).append(row.name)
+    return [
+        Note("", f"Trainings: {study.iterations} iterations, seed {study.seed}{start}{f'; {how}' if how else ''}."),
+        Note("", f"Resolution of the anomaly datasets: {resolution}."),
+        *(
+            Note("", f"{', '.join(rows)}: network {name}, {network_text(name, plan.networks)}.")
+            for name, rows in rows_of.items()
+        ),
+    ]
+
+
+def network_text(name: str, networks: Mapping[str, PlannedNetwork]) -> str:
+    """Say in one line what a network is: its config without folders and its options, or what was fitted to which."""
+    network = networks[name]
+    if network.refit is not None:
+        fields = "".join(f", {field} {value}" for field, value in network.mixture_fields.items())
+        return f"mixtures fitted after training to {network.refit} ({network_text(network.refit, networks)}){fields}"
+    return ", ".join([PurePath(network.config or "").name, *network.options])

@@ -1,0 +1,204 @@
+"""One run of `gmmseg-anomaly calibrate`: from checkpoints and a dataset to tables and reliability diagrams."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from anomaly_eval.datasets.samples import SampleSet, find_dataset
+from anomaly_eval.errors import InputError
+from anomaly_eval.evaluation.anomaly import dataset_record
+from anomaly_eval.metrics.calibration import CalibrationMetrics
+from anomaly_eval.metrics.reliability import ReliabilityBins
+from anomaly_eval.reports.csv_files import csv_of
+from anomaly_eval.reports.figures.reliability import draw_reliability
+from anomaly_eval.reports.figures.saving import save
+from anomaly_eval.reports.latex import latex_table
+from anomaly_eval.reports.markdown import markdown_table
+from anomaly_eval.reports.names import network_names
+from anomaly_eval.results.provenance import timing_of, versions
+from anomaly_eval.results.records import DatasetRecord, ModelRecord
+from anomaly_eval.runtime.clock import Clock
+from anomaly_eval.runtime.file_names import file_names
+from anomaly_eval.runtime.output_folder import FolderKind, prepare_output
+from anomaly_eval.segmenters.load import NetworkRequest
+from anomaly_eval.studies.calibration.measuring import calibrate
+from anomaly_eval.studies.calibration.records import (
+    BinRow,
+    CalibrationClassRow,
+    CalibrationConventions,
+    CalibrationFindings,
+    CalibrationRow,
+    bin_rows,
+    calibration_row,
+)
+from anomaly_eval.studies.calibration.tables import compare_calibration, method_of
+from anomaly_eval.studies.calibration.temperature import fit_temperature_on
+
+_RECORD, _TABLE, _CLASSES, _BINS = "calibration.json", "calibration", "calibration_classes.csv", "reliability.csv"
+_FIGURE = "reliability"
+_OF_CLASSES = f"{_FIGURE}_classes"
+CALIBRATION = FolderKind(
+    _RECORD,
+    keys=frozenset({"format_version", "rows", "networks"}),
+    entries=frozenset(
+        {_RECORD, _CLASSES, _BINS}
+        | {f"{_TABLE}.{kind}" for kind in ("csv", "tex", "md")}
+        | {f"{name}.{kind}" for name in (_FIGURE, f"{_FIGURE}_equal_mass") for kind in ("pdf", "png")}
+        | {_OF_CLASSES}
+    ),
+)
+EQUAL_WIDTH, EQUAL_MASS = "equal_width", "equal_mass"
+
+
+@dataclass(frozen=True)
+class CalibrationRequest:
+    """All that one calibration depends on."""
+
+    networks: Sequence[NetworkRequest]
+    dataset: str
+    out: Path
+    names: Sequence[str] = ()
+    data_root: Path | None = None
+    bins: int = 15
+    temperature_dataset: str | None = None
+    """A held-out split; each network is then also measured at the temperature fitted there."""
+    seed: int = 0
+    """Of the pixels that a temperature is fitted on."""
+    equal_mass: bool = False
+    class_wise: bool = False
+    overwrite: bool = False
+    command: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """One line of the table with the bins behind it."""
+
+    row: CalibrationRow
+    metrics: CalibrationMetrics
+
+
+def run_calibration(request: CalibrationRequest, console: Console) -> CalibrationFindings:
+    """Measure each network, write tables and diagrams, and return the numbers.
+
+    Raises InputError for a split that temperatures would be fitted and measured on, and as `calibrate` does.
+    """
+    clock = Clock()
+    names = network_names([network.checkpoint for network in request.networks], request.names)
+    with clock.section("input"):
+        samples = find_dataset(request.dataset, request.data_root)
+        held_out = _held_out(request, samples)
+    with prepare_output(request.out, request.overwrite, CALIBRATION) as output:
+        measured: list[_Measured] = []
+        models: dict[str, ModelRecord] = {}
+        record: DatasetRecord | None = None
+        for name, network in zip(names, request.networks, strict=True):
+            with clock.section("load"):
+                segmenter = network.load()
+            models[name] = segmenter.describe()
+            temperatures, source = [1.0], ""
+            if held_out is not None:
+                temperatures.append(fit_temperature_on(segmenter, held_out, console, clock, request.seed))
+                source = held_out.spec
+            found = calibrate(segmenter, samples, console, clock, request.bins, temperatures)
+            with clock.section("input"):
+                record = record or dataset_record(samples, found.sizes, found.void_pixels)
+            for temperature, metrics in zip(temperatures, found.calibration, strict=True):
+                fitted_on = source if temperature is not temperatures[0] else ""
+                row = calibration_row(name, record, temperature, fitted_on, metrics, found.closed_set)
+                measured.append(_Measured(row, metrics))
+        if record is None:
+            raise InputError("there is no network to calibrate; give --ckpt.")
+        warnings = [] if samples.shortfall is None else [samples.shortfall]
+        classes = samples.card.classes or ()
+        for warning in warnings:
+            console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)
+        with clock.section("output"):
+            _draw(measured, classes, request, output.path)
+        findings = CalibrationFindings(
+            rows=[one.row for one in measured],
+            classes=[row for one in measured for row in _class_rows(one, classes)],
+            bins=[row for one in measured for row in _bin_rows(one, classes)],
+            conventions=CalibrationConventions(),
+            command=shlex.join(request.command),
+            versions=versions(),
+            networks=models,
+            dataset=record,
+            temperature_seed=request.seed if held_out is not None else None,
+            timing=timing_of(clock),
+            warnings=warnings,
+        )
+        _write(findings, output.path)
+    return findings
+
+
+def _held_out(request: CalibrationRequest, samples: SampleSet) -> SampleSet | None:
+    if request.temperature_dataset is None:
+        return None
+    held_out = find_dataset(request.temperature_dataset, request.data_root)
+    if held_out.spec == samples.spec:
+        raise InputError(
+            f"a temperature fitted on {held_out.spec} must not be measured on it; give --temperature-on another split, "
+            f"such as one that no training has seen."
+        )
+    return held_out
+
+
+def _draw(measured: Sequence[_Measured], classes: Sequence[str], request: CalibrationRequest, folder: Path) -> None:
+    by_method = {method_of(one.row): one.metrics for one in measured}
+    save(draw_reliability({name: found.reliability for name, found in by_method.items()}), folder / _FIGURE)
+    if request.equal_mass:
+        equal_mass = {name: found.adaptive_reliability for name, found in by_method.items()}
+        save(draw_reliability(equal_mass), folder / f"{_FIGURE}_equal_mass")
+    if request.class_wise:
+        (folder / _OF_CLASSES).mkdir()
+        stems = file_names(classes)
+        for index, name in enumerate(classes):
+            of_class = {method: found.class_reliability[index] for method, found in by_method.items()}
+            save(draw_reliability(of_class, of_class=name), folder / _OF_CLASSES / stems[name])
+
+
+def _class_rows(one: _Measured, classes: Sequence[str]) -> list[CalibrationClassRow]:
+    return [
+        CalibrationClassRow(
+            network=one.row.network,
+            dataset=one.row.dataset,
+            temperature=one.row.temperature,
+            class_id=index,
+            name=name,
+            ece=100 * float(one.metrics.class_ece[index]),
+        )
+        for index, name in enumerate(classes)
+    ]
+
+
+def _bin_rows(one: _Measured, classes: Sequence[str]) -> list[BinRow]:
+    kinds: dict[str, ReliabilityBins] = {
+        EQUAL_WIDTH: one.metrics.reliability,
+        EQUAL_MASS: one.metrics.adaptive_reliability,
+        **dict(zip(classes, one.metrics.class_reliability, strict=True)),
+    }
+    row = one.row
+    return [
+        line for kind, bins in kinds.items() for line in bin_rows(row.network, row.dataset, row.temperature, kind, bins)
+    ]
+
+
+def _write(findings: CalibrationFindings, folder: Path) -> None:
+    table = compare_calibration(findings)
+    texts = {
+        _RECORD: findings.model_dump_json(indent=2) + "\n",
+        f"{_TABLE}.csv": csv_of(CalibrationRow, findings.rows),
+        f"{_TABLE}.tex": latex_table(table),
+        f"{_TABLE}.md": markdown_table(table),
+        _CLASSES: csv_of(CalibrationClassRow, findings.classes),
+        _BINS: csv_of(BinRow, findings.bins),
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Mixtures fitted to a trained network: the command `fit-mixtures`."""

@@ -1,0 +1,185 @@
+"""One run of `gmmseg-anomaly fit-mixtures`: mixtures fitted after training, by batch EM (GMMSeg, Table 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from anomaly_eval.datasets.prefetch import read_ahead
+from anomaly_eval.datasets.samples import find_dataset
+from anomaly_eval.errors import InputError
+from anomaly_eval.evaluation.fit import check_classes, check_out, class_name_notes
+from anomaly_eval.metrics.labels import VOID
+from anomaly_eval.results.records import FitRecord
+from anomaly_eval.runtime.clock import Clock
+from anomaly_eval.runtime.output_folder import write_atomically
+from anomaly_eval.runtime.progress import progress_bar
+from anomaly_eval.scores.mahalanobis import sample_label
+from anomaly_eval.segmenters.base import predict
+from anomaly_eval.segmenters.load import NetworkRequest
+from anomaly_eval.studies.mixtures.posterior import PosteriorSample
+from gmmseg.denormals import flushed_denormals
+from gmmseg.estimation import Mixtures, fit_mixtures
+from gmmseg.full_covariance import FullMixtures, fit_full_mixtures
+from gmmseg.reservoir import ClassReservoir
+from gmmseg.sampling import draw_per_class_and_image
+from gmmseg.settings import Covariance
+
+if TYPE_CHECKING:
+    from anomaly_eval.studies.mixtures.place import FittedFeatures
+
+
+@dataclass(frozen=True)
+class MixtureRequest:
+    """All that one run of `fit-mixtures` depends on."""
+
+    network: NetworkRequest
+    dataset: str
+    out: Path
+    data_root: Path | None = None
+    components: int = 5
+    covariance: Covariance = "diagonal"
+    """`full` is that of Eq. 4; the paper fits diagonal ones for speed (section 4.1)."""
+    shrinkage: float = 0.0
+    """Share of the mean covariance of all Gaussians in each one, in [0, 1]; with full ones only."""
+    features: FittedFeatures | None = None
+    """What the mixtures are fitted to; None is the embedding of a GMM classifier, else the input of the last layer."""
+    calibrated: bool = False
+    """Whether the logits are log densities over a temperature, plus the logarithms of the classes' shares, both from
+    the same images; the density as a score stays as it is. Without, the logits are the log densities, plus the log
+    shares of the classes where the network has them."""
+    pixels_per_image: int = 100
+    """Pixels drawn from each class of each image."""
+    pixels_per_class: int = 5_000
+    """Pixels kept of each class over the dataset."""
+    variance_floor: float = 1e-6
+    iterations: int = 100
+    seed: int = 0
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class MixtureReport:
+    """What was fitted."""
+
+    images: int
+    expected_images: int | None
+    pixels: int
+    steps: int
+    log_likelihood: float
+    """Mean over the pixels of log p(x | c), nats."""
+    absent: tuple[str, ...]
+    """Classes without a pixel; the network never predicts them."""
+    input_size: str
+    """At which the images entered the network; the checkpoint does not note it."""
+
+
+@flushed_denormals()
+def run_fit_mixtures(request: MixtureRequest, console: Console) -> MixtureReport:
+    """Sample the features of a trained network, fit the mixtures, and write a checkpoint that `eval` can run."""
+    from anomaly_eval.segmenters.mmseg import MmsegSegmenter
+    from anomaly_eval.studies.mixtures.place import MixturePlace, checkpoint_with_mixtures
+
+    if request.shrinkage and request.covariance == "diagonal":
+        raise InputError("--shrinkage is about whole covariances; add --covariance full, or leave it out.")
+    check_out(request.out, request.overwrite)
+    samples = find_dataset(request.dataset, request.data_root)
+    segmenter = request.network.load()
+    if not isinstance(segmenter, MmsegSegmenter):
+        raise InputError("mixtures can only be fitted to networks of mmsegmentation.")
+    place = MixturePlace.of(segmenter, request.features)
+    classes = check_classes(samples, segmenter)
+    posterior = PosteriorSample(len(segmenter.classes), request.seed) if request.calibrated else None
+    reservoir = ClassReservoir(len(segmenter.classes), request.pixels_per_class, request.seed)
+    with torch.inference_mode(), progress_bar(console, f"features of {samples.spec}", len(samples.samples)) as advance:
+        for number, (sample, image, label) in enumerate(read_ahead(samples, Clock())):
+            prediction = predict(segmenter, image, sample.image)
+            maps = prediction.features
+            if maps is None:
+                raise InputError(f"the network {segmenter.checkpoint.path} gives no features.")
+            labels = torch.from_numpy(sample_label(label, maps)).long()
+            labels[labels == VOID] = -1
+            drawn = draw_per_class_and_image(
+                labels[None], request.pixels_per_image, seed=request.seed, first_image=number
+            )
+            seen = place.see(maps.values).flatten(1).T
+            reservoir.add(seen[drawn.to(seen.device)], labels.flatten()[drawn])
+            if posterior is not None:
+                posterior.add(seen, labels.flatten())
+            advance()
+    try:
+        features, labels = reservoir.result()
+    except ValueError as error:
+        raise InputError(f"mixtures cannot be fitted on {samples.spec}: {error}.") from error
+    counts = torch.bincount(labels, minlength=len(segmenter.classes))
+    known = counts > 0
+    _check_counts(segmenter.classes, counts.tolist(), request.components)
+    with console.status("EM"):
+        try:
+            mixtures, history = _fitted(request, features, labels, len(known))
+        except ValueError as error:
+            raise InputError(
+                f"mixtures cannot be fitted on {samples.spec}: {error}; raise --variance-floor or --shrinkage."
+            ) from error
+        found = None if posterior is None else posterior.fit(mixtures, known, place.settings.class_density)
+    record = FitRecord(
+        dataset=samples.spec,
+        n_images=len(samples.samples),
+        expected_images=samples.expected_images,
+        files_sha256=samples.files_sha256(),
+        notes=[
+            f"{_kind(request, place.features)} on {len(labels)} pixels, seed {request.seed}",
+            f"input {segmenter.describe().resize}, {segmenter.describe().inference}",
+            *([] if found is None else [f"posterior with shares of classes, temperature {found.temperature:.4g}"]),
+            *class_name_notes(classes, segmenter.classes),
+        ],
+    )
+    write_atomically(request.out, checkpoint_with_mixtures(place, mixtures, known, record, found))
+    absent = tuple(name for name, there in zip(segmenter.classes, known.tolist(), strict=True) if not there)
+    return MixtureReport(
+        images=len(samples.samples),
+        expected_images=samples.expected_images,
+        pixels=len(labels),
+        steps=len(history),
+        log_likelihood=history[-1],
+        absent=absent,
+        input_size=segmenter.describe().resize,
+    )
+
+
+def _fitted(
+    request: MixtureRequest, features: Tensor, labels: Tensor, classes: int
+) -> tuple[Mixtures | FullMixtures, list[float]]:
+    """Fit the mixtures that were asked for, and return the log-likelihood before each step with them."""
+    how: dict[str, Any] = {
+        "iterations": request.iterations,
+        "variance_floor": request.variance_floor,
+        "generator": torch.Generator().manual_seed(request.seed),
+    }
+    if request.covariance == "full":
+        return fit_full_mixtures(features, labels, classes, request.components, shrinkage=request.shrinkage, **how)
+    return fit_mixtures(features, labels, classes, request.components, **how)
+
+
+def _kind(request: MixtureRequest, features: FittedFeatures) -> str:
+    """Say in words which mixtures were fitted."""
+    text = f"{request.components} Gaussians a class"
+    if request.covariance == "full":
+        text += f" with full covariance, shrinkage {request.shrinkage:g}"
+    return text if features == "input" else f"{text}, of the {features},"
+
+
+def _check_counts(classes: Sequence[str], counts: Sequence[int], components: int) -> None:
+    """Refuse classes that have pixels, but fewer than Gaussians."""
+    few = [f"{name} {count}" for name, count in zip(classes, counts, strict=True) if 0 < count < components]
+    if few:
+        raise InputError(
+            f"{components} Gaussians need as many pixels, but there are fewer of {', '.join(few)}; fit on more images, "
+            f"or lower --components."
+        )

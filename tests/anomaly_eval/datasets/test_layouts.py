@@ -1,0 +1,189 @@
+"""Templates find the right files, and nothing else."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anomaly_eval.datasets.layouts import fill_template, find_files, natural_key, pair_files, parse_template
+from anomaly_eval.errors import InputError
+
+
+def touch(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+
+
+def found(root: Path, template: str, folder: str = "set", variant: str = "val") -> dict[str, list[str]]:
+    files = find_files(root, template, folder, variant)
+    return {id: [path.relative_to(root).as_posix() for path in paths] for id, paths in files.items()}
+
+
+def test_final_suffix_is_exactly_one(tmp_path: Path) -> None:
+    touch(tmp_path, "set/images/a.png", "set/images/b.c.jpg", "set/images/none")
+    assert found(tmp_path, "{folder}/images/{id}.*") == {
+        "a": ["set/images/a.png"],
+        "b.c": ["set/images/b.c.jpg"],
+    }
+
+
+def test_suffix_after_fixed_text_holds_no_further_dot(tmp_path: Path) -> None:
+    touch(tmp_path, "set/a_rgb.png", "set/a_rgb.old.png", "set/a_rgb_color.png")
+    assert found(tmp_path, "{folder}/{id}_rgb.*") == {"a": ["set/a_rgb.png"]}
+
+
+def test_number_is_digits_and_not_captured(tmp_path: Path) -> None:
+    touch(tmp_path, "set/0000_04_Weg_8_000000_000030_labels.png", "set/x_04_Weg_8_labels.png")
+    files = found(tmp_path, "{folder}/{number}_{id}_labels.png")
+    assert list(files) == ["04_Weg_8_000000_000030"]
+
+
+def test_id_pattern_restricts(tmp_path: Path) -> None:
+    touch(tmp_path, "set/validation_1.webp", "set/driveway_1.webp")
+    assert list(found(tmp_path, "{folder}/{id:validation*}.*")) == ["validation_1"]
+
+
+def test_id_in_a_folder_name(tmp_path: Path) -> None:
+    touch(tmp_path, "set/a.labels/labels.png", "set/b.labels/other.png", "set/c.labels")
+    assert found(tmp_path, "{folder}/{id}.labels/labels.png") == {"a": ["set/a.labels/labels.png"]}
+
+
+def test_star_stays_inside_one_level(tmp_path: Path) -> None:
+    touch(tmp_path, "set/x/a.png", "set/x/y/b.png", "set/c.png")
+    assert list(found(tmp_path, "{folder}/*/{id}.png")) == ["a"]
+
+
+def test_star_may_match_nothing(tmp_path: Path) -> None:
+    touch(tmp_path, "set/a_.png", "set/a_1.png")
+    assert found(tmp_path, "{folder}/{id}_*.png") == {"a": ["set/a_.png", "set/a_1.png"]}
+
+
+def test_variant_and_folder_are_filled_in(tmp_path: Path) -> None:
+    touch(tmp_path, "deep/set/valannot/a.png", "deep/set/testannot/b.png")
+    assert list(found(tmp_path, "{folder}/{variant}annot/{id}.*", folder="deep/set")) == ["a"]
+
+
+def test_only_visible_files_count(tmp_path: Path) -> None:
+    touch(tmp_path, "set/.a.png", "set/._b.png", "set/Thumbs.db", "set/.hidden/c.png")
+    (tmp_path / "set" / "d.png").mkdir()
+    assert found(tmp_path, "{folder}/{id}.*") == {}
+    assert found(tmp_path, "{folder}/*/{id}.*") == {}
+
+
+def test_special_characters_in_names_are_literal(tmp_path: Path) -> None:
+    touch(tmp_path, "set/im[1]+/a.png", "set/im1/b.png")
+    assert list(found(tmp_path, "{folder}/im[1]+/{id}.*")) == ["a"]
+    assert list(found(tmp_path, "{folder}/im[1]+*/{id}.*")) == ["a"]
+
+
+def test_missing_folders_give_nothing(tmp_path: Path) -> None:
+    touch(tmp_path, "set")
+    assert found(tmp_path, "{folder}/images/{id}.*") == {}
+    assert found(tmp_path, "other/{id}.*") == {}
+
+
+def test_loops_of_links_end(tmp_path: Path) -> None:
+    touch(tmp_path, "set/a.png")
+    (tmp_path / "set" / "loop").symlink_to(tmp_path / "set")
+    assert found(tmp_path, "{folder}/*/*/*/{id}.png") == {"a": ["set/loop/loop/loop/a.png"]}
+    assert list(found(tmp_path, "{folder}/{id}.png")) == ["a"]
+
+
+def test_what_only_has_the_name_of_a_file_is_named(tmp_path: Path) -> None:
+    touch(tmp_path, "set/a.png")
+    (tmp_path / "set" / "self.png").symlink_to(tmp_path / "set" / "self.png")
+    with pytest.raises(InputError, match=r"set/self\.png is a pipe, a device, or a link that leads nowhere"):
+        found(tmp_path, "{folder}/{id}.png")
+    assert list(found(tmp_path, "{folder}/{id:a*}.png")) == ["a"]
+
+
+def test_wildcards_in_a_level_are_limited() -> None:
+    parse_template("{folder}/*/{number}_{id}_*.png")
+    with pytest.raises(ValueError, match=r"more than 3 wildcards in a name"):
+        parse_template("{folder}/*_{number}_{id}_*.png")
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="permissions do not bind this user")
+def test_unreadable_folder_is_named(tmp_path: Path) -> None:
+    touch(tmp_path, "set/a.png")
+    (tmp_path / "set").chmod(0)
+    try:
+        with pytest.raises(InputError, match="set cannot be read"):
+            found(tmp_path, "{folder}/{id}.png")
+    finally:
+        (tmp_path / "set").chmod(0o700)
+
+
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        ("/data/{id}.png", "relative"),
+        ("C:/data/{id}.png", "relative"),
+        ("data\\{id}.png", "relative"),
+        ("../{id}.png", "relative"),
+        ("a/./{id}.png", "relative"),
+        ("a//{id}.png", "relative"),
+        ("a/{id}.png/", "relative"),
+        ("a/b.png", "exactly once"),
+        ("{id}/{id}.png", "exactly once"),
+        ("{folders}/{id}.png", "{folders}"),
+        ("{folder}/{id}}.png", "'}'"),
+        ("{number:3}_{id}.png", "{number:3}"),
+    ],
+)
+def test_wrong_templates_are_refused(template: str, words: str) -> None:
+    with pytest.raises(ValueError, match=r".") as caught:
+        parse_template(template)
+    assert words in str(caught.value)
+
+
+def test_fill_template() -> None:
+    assert fill_template("{folder}/{variant}/{number}_{id:v*}.*", "set", "val", "v1") == "set/val/*_v1.*"
+
+
+def test_ids_sort_naturally() -> None:
+    assert sorted(["12", "b", "4", "0", "a10", "a9"], key=natural_key) == ["0", "4", "12", "a9", "a10", "b"]
+
+
+@given(st.lists(st.text()))
+def test_natural_order_is_total(texts: list[str]) -> None:
+    ordered = sorted(texts, key=natural_key)
+    assert ordered == sorted(reversed(texts), key=natural_key)
+
+
+def test_pairing_keeps_what_has_no_partner(tmp_path: Path) -> None:
+    touch(tmp_path, "set/i/10.jpg", "set/i/9.jpg", "set/i/1.jpg", "set/m/10.png", "set/m/9.png", "set/m/2.png")
+    pairing = pair_files(tmp_path, ["{folder}/i/{id}.*"], ["{folder}/m/{id}.*"], "set", "val")
+    assert pairing.pairs == ["9", "10"]
+    assert pairing.images_alone == ["1"]
+    assert pairing.masks_alone == ["2"]
+    assert pairing.duplicates == ()
+
+
+def test_two_files_with_one_id(tmp_path: Path) -> None:
+    touch(tmp_path, "set/i/1.jpg", "set/i/1.png", "set/m/1.png", "old/m/1.png", "set/i/2.jpg", "set/i/2.png")
+    masks = ["{folder}/m/{id}.*", "old/m/{id}.*"]
+    pairing = pair_files(tmp_path, ["{folder}/i/{id}.*"], masks, "set", "val")
+    assert pairing.duplicates == (
+        (tmp_path / "set/i/1.jpg", tmp_path / "set/i/1.png"),
+        (tmp_path / "set/m/1.png", tmp_path / "old/m/1.png"),
+    )
+
+
+def test_one_file_under_two_names_is_no_duplicate(tmp_path: Path) -> None:
+    touch(tmp_path, "set/i/1.jpg", "set/m/1.png")
+    (tmp_path / "SET").symlink_to(tmp_path / "set")
+    pairing = pair_files(tmp_path, ["{folder}/i/{id}.*", "SET/i/{id}.*"], ["{folder}/m/{id}.*"], "set", "val")
+    assert pairing.pairs == ["1"]
+    assert pairing.duplicates == ()
+
+
+def test_excluded_ids(tmp_path: Path) -> None:
+    touch(tmp_path, "set/i/1.jpg", "set/i/19.jpg", "set/m/1.png", "set/m/19.png")
+    pairing = pair_files(tmp_path, ["{folder}/i/{id}.*"], ["{folder}/m/{id}.*"], "set", "val", exclude=["1[0-9]"])
+    assert list(pairing.images) == list(pairing.masks) == ["1"]

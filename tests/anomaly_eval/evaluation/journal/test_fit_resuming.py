@@ -1,0 +1,194 @@
+"""A fit that was interrupted goes on from the images that are added up, and ends with the bits of one that was not."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from anomaly_eval.cli.main import main
+from anomaly_eval.runtime.output_folder import cannot_write
+from anomaly_eval.scores.mahalanobis import Mahalanobis
+from tests.anomaly_eval.commands import assert_refused
+from tests.anomaly_eval.evaluation.journal.killing import content, run, run_and_kill_at
+
+pytestmark = pytest.mark.usefixtures("no_patience")
+
+
+@pytest.fixture
+def no_patience(monkeypatch):
+    """Keep the sums after each image, as after seconds of a large one."""
+    monkeypatch.setattr("anomaly_eval.evaluation.journal.fit._EVERY", 0.0)
+
+
+@pytest.fixture
+def words(tmp_path, data, checkpoint):
+    """Return the arguments of a fit into a file of this name."""
+
+    def of(name: str, *more: str) -> list[str]:
+        places = ["--data-root", str(data), "--out", str(tmp_path / name), "--dataset", str(tmp_path / "training.yaml")]
+        return ["fit", "--ckpt", str(checkpoint), *places, "--device", "cpu", *more]
+
+    return of
+
+
+@pytest.fixture
+def fit(words, capsys):
+    """Run `fit` and return (exit code, standard output, standard error)."""
+
+    def call(name: str, *more: str) -> tuple[int, str, str]:
+        code = main(words(name, *more))
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def observed(monkeypatch):
+    """Return a list that gets an entry for each image that is looked at; `observed.fails_at` ends the run at one."""
+
+    class Observed(list):
+        fails_at: int | None = None
+
+    seen, real = Observed(), Mahalanobis.observe
+
+    def observe(self, prediction, label):
+        if len(seen) == seen.fails_at:
+            raise OSError("the machine was switched off")
+        seen.append(prediction.size)
+        return real(self, prediction, label)
+
+    monkeypatch.setattr(Mahalanobis, "observe", observe)
+    return seen
+
+
+def interrupted(fit, observed, name="stats", at=2):
+    observed.clear()
+    observed.fails_at = at
+    code, _, errors = fit(name)
+    assert code == 2 and "what is done is kept in" in errors
+    observed.fails_at = None
+    observed.clear()
+
+
+def full_disk(path, content):
+    raise cannot_write(path, OSError(errno.ENOSPC, "No space left on device"))
+
+
+def sums(tmp_path: Path, name="stats") -> Path:
+    return tmp_path / f".{name}.journal" / "sums.safetensors"
+
+
+def test_only_images_that_are_not_added_up_are_looked_at(tmp_path, fit, observed):
+    assert fit("whole", "--no-journal")[0] == 0
+    interrupted(fit, observed)
+    assert not (tmp_path / "stats").exists()
+    code, _, errors = fit("stats")
+    assert code == 0 and "goes on: 2 of 3 images of training are fitted on" in errors
+    assert len(observed) == 1
+    assert (tmp_path / "stats").read_bytes() == (tmp_path / "whole").read_bytes()
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_images_that_are_not_in_the_sums_yet_are_not_looked_at_again_either(tmp_path, fit, observed, monkeypatch):
+    monkeypatch.setattr("anomaly_eval.evaluation.journal.fit._EVERY", 1e9)
+    assert fit("whole", "--no-journal")[0] == 0
+    interrupted(fit, observed)
+    assert not sums(tmp_path).exists()
+    code, _, errors = fit("stats")
+    assert code == 0 and "goes on: 2 of 3 images of training are fitted on" in errors
+    assert len(observed) == 1
+    assert (tmp_path / "stats").read_bytes() == (tmp_path / "whole").read_bytes()
+
+
+def test_sums_outlive_statistics_that_cannot_be_written(tmp_path, fit, observed, monkeypatch):
+    assert fit("whole", "--no-journal")[0] == 0
+    with monkeypatch.context() as patch:
+        patch.setattr("anomaly_eval.scores.statistics_file.write_atomically", full_disk)
+        observed.clear()
+        code, _, errors = fit("stats")
+    assert code == 2 and "No space left" in errors and "what is done is kept in" in errors
+    observed.clear()
+    assert fit("stats")[0] == 0
+    assert len(observed) == 0
+    assert (tmp_path / "stats").read_bytes() == (tmp_path / "whole").read_bytes()
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_file_that_came_meanwhile_is_not_replaced(tmp_path, fit, monkeypatch):
+    real = Mahalanobis.finish
+
+    def finish(self, moments, classes):
+        (tmp_path / "stats").write_bytes(b"of somebody else")
+        return real(self, moments, classes)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Mahalanobis, "finish", finish)
+        code, _, errors = fit("stats")
+    assert code == 2 and "exists already" in errors and "what is done is kept in" in errors
+    assert (tmp_path / "stats").read_bytes() == b"of somebody else"
+    assert fit("stats", "--overwrite")[0] == 0
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("kind", ["changed", "cut", "foreign"])
+def test_damaged_sums_begin_anew_with_a_word(tmp_path, fit, observed, kind):
+    assert fit("whole", "--no-journal")[0] == 0
+    interrupted(fit, observed)
+    sound = sums(tmp_path).read_bytes()
+    content = {"changed": sound[:-5] + bytes([sound[-5] ^ 64]) + sound[-4:], "cut": sound[:-1], "foreign": b"<html>"}
+    sums(tmp_path).write_bytes(content[kind])
+    # A record may be written after the sums that replace it.
+    shutil.rmtree(sums(tmp_path).with_name("fit"), ignore_errors=True)
+    code, _, errors = fit("stats")
+    assert code == 0 and "fitting begins anew" in errors
+    assert len(observed) == 3
+    assert (tmp_path / "stats").read_bytes() == (tmp_path / "whole").read_bytes()
+
+
+def test_a_fit_of_something_else_is_refused_by_its_difference(tmp_path, fit, observed):
+    interrupted(fit, observed)
+    kept = sums(tmp_path).read_bytes()
+    told = "the choice of scores was sml mahalanobis and is mahalanobis"
+    assert_refused(fit("stats", "--scores", "mahalanobis"), told, "--overwrite to start anew")
+    assert_refused(fit("stats", "--resize", "0.5x"), "--resize was native and is 0.5x")
+    assert sums(tmp_path).read_bytes() == kept
+    assert fit("stats", "--scores", "mahalanobis", "--overwrite")[0] == 0
+    assert len(observed) == 3
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_fitting_within_eval_goes_on_as_well(tmp_path, evaluate, observed):
+    words = ["--scores", "msp", "sml", "mahalanobis", "--fit-dataset", str(tmp_path / "training.yaml")]
+    assert evaluate(*words, "--no-journal", out=str(tmp_path / "whole"))[0] == 0
+    observed.clear()
+    observed.fails_at = 1
+    assert evaluate(*words)[0] == 2
+    observed.fails_at = None
+    code, _, errors = evaluate(*words)
+    assert code == 0 and "1 of 3 images of training are fitted on" in errors
+    assert len(observed) == 3
+    assert content(tmp_path / "out") == content(tmp_path / "whole")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="processes are copied")
+def test_killed_at_any_moment_it_ends_with_the_same_bits(tmp_path, words):
+    assert run(words("whole")) == 0
+    whole = (tmp_path / "whole").read_bytes()
+    events = ended_by_itself = 0
+    while not ended_by_itself:
+        name = f"at{events}"
+        ended_by_itself = run_and_kill_at(words(name), tmp_path / name, events) == 0
+        if not (tmp_path / name).exists():
+            assert run(words(name)) == 0
+        assert (tmp_path / name).read_bytes() == whole, f"killed at event {events}"
+        # A journal that was killed while it was deleted goes with the next run for the same file.
+        if list(tmp_path.glob(".*")):
+            assert run(words(name)) == 2
+        assert not list(tmp_path.glob(".*")), f"killed at event {events}"
+        events += 3
+    assert events > 10

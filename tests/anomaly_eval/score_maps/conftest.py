@@ -1,0 +1,35 @@
+"""Datasets and the command on score maps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from anomaly_eval.cli.main import main
+from tests.anomaly_eval.commands import SIZE
+
+
+@pytest.fixture
+def from_maps(tmp_path, data, capsys):
+    """Run `eval --score-maps` with sensible arguments and return (exit code, standard output, standard error)."""
+
+    def run(*arguments: str, dataset: str = "road_anomaly", out: str = "out") -> tuple[int, str, str]:
+        words = ["--dataset", dataset, "--data-root", str(data), "--out", str(tmp_path / out)]
+        code = main(["eval", *words, "--score-maps", *arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def maps(tmp_path) -> Path:
+    """A folder with a score map of another method for each of the four images, which `data` draws."""
+    folder = tmp_path / "other_method"
+    folder.mkdir()
+    rng = np.random.default_rng(1)
+    for index in range(4):
+        np.save(folder / f"{index}.npy", rng.standard_normal((SIZE[1], SIZE[0])).astype(np.float32))
+    return folder

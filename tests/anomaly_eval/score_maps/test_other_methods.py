@@ -1,0 +1,168 @@
+"""Score maps of other methods, as a user meets them: from a folder of files to tables."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from anomaly_eval.cli.main import main
+from tests.anomaly_eval.commands import SIZE, assert_refused, nothing_left, read, rows
+
+
+def labels(data) -> np.ndarray:
+    folder = data / "road_anomaly" / "labels_masks"
+    return np.stack([np.asarray(Image.open(folder / f"{index}.png")) == 2 for index in range(4)])
+
+
+def test_numbers_are_those_of_scikit_learn(tmp_path, data, maps, from_maps):
+    code, output, errors = from_maps(str(maps))
+    assert code == 0, errors
+    scores = np.stack([np.load(maps / f"{index}.npy") for index in range(4)]).ravel()
+    (row,) = rows(tmp_path / "out")
+    assert row["method"] == "other_method"
+    assert float(row["auroc"]) == pytest.approx(100 * roc_auc_score(labels(data).ravel(), scores), abs=1e-9)
+    assert float(row["ap"]) == pytest.approx(100 * average_precision_score(labels(data).ravel(), scores), abs=1e-9)
+    results = read(tmp_path)
+    (folder,) = results.provenance.model.folders
+    assert (folder.suffixes, folder.precision, folder.model) == ([".npy"], "float32", None)
+    assert results.conventions.class_maps.startswith("not known")
+    assert "Score maps of other_method: 4 files in other_method" in output
+    assert "Class maps: not known" in output
+
+
+def test_double_precision_is_ranked_as_it_is(tmp_path, data, maps, from_maps):
+    """Probabilities close to 1 differ in float64 alone."""
+    rng = np.random.default_rng(0)
+    for index, anomaly in enumerate(labels(data)):
+        values = 1 - 1e-12 * rng.random(anomaly.shape)
+        values[anomaly] += 1e-12
+        np.save(maps / f"{index}.npy", np.minimum(values, 1) if index else values.astype(np.float32))
+    code, _, errors = from_maps(str(maps), "--bootstrap", "20", "--per-image", "--components", "obstacle", "--page")
+    assert code == 0, errors
+    scores = np.stack([np.load(maps / f"{index}.npy") for index in range(4)]).ravel()
+    (row,) = rows(tmp_path / "out")
+    assert float(row["auroc"]) == pytest.approx(100 * roc_auc_score(labels(data).ravel(), scores), abs=1e-9)
+    assert 60 < float(row["auroc"]) < 100
+    assert read(tmp_path).provenance.model.folders[0].precision == "float32, float64"
+
+
+def test_several_folders_are_compared_and_named(tmp_path, maps, evaluate, from_maps):
+    saved = tmp_path / "saved"
+    assert evaluate("--scores", "msp", "energy", "--save-scores", out=str(saved))[0] == 0
+    code, _, errors = from_maps(str(saved), str(maps), "--bootstrap", "20")
+    assert code == 0, errors
+    assert [row["method"] for row in rows(tmp_path / "out")] == ["msp", "energy", "other_method"]
+    assert len(read(tmp_path).differences) == 9
+    code, output, errors = from_maps(str(saved), str(maps), "--names", "Mine", "Theirs", out="named")
+    assert code == 0, errors
+    assert [row["method"] for row in rows(tmp_path / "named")] == ["Mine/msp", "Mine/energy", "Theirs"]
+    assert "Mine: MSP" in output and "Theirs" in output
+    assert [row["auroc"] for row in rows(tmp_path / "named")] == [row["auroc"] for row in rows(tmp_path / "out")]
+
+
+def test_runs_on_networks_and_on_maps_go_into_one_report(tmp_path, maps, evaluate, from_maps, capsys):
+    network, other = tmp_path / "network", tmp_path / "out"
+    assert evaluate("--scores", "msp", out=str(network))[0] == 0
+    assert from_maps(str(maps))[0] == 0
+    for first, second in ((network, other), (other, network)):
+        assert main(["report", str(first), str(second), "--out", str(tmp_path / f"report_{first.name}")]) == 0
+        output = capsys.readouterr().out
+        assert "resized bilinearly" in output and "out: Score maps of other_method" in output
+        assert "network: Checkpoint" in output
+    with (tmp_path / "report_network" / "results.csv").open() as file:
+        assert [row["run"] for row in csv.DictReader(file)] == ["network", "out"]
+
+
+def test_several_datasets_need_a_folder_each(tmp_path, data, maps, from_maps):
+    masks = data / "smiyc_road_anomaly21" / "labels_masks"
+    masks.mkdir(parents=True)
+    (data / "smiyc_road_anomaly21" / "images").symlink_to(data / "road_anomaly" / "images")
+    for index, anomaly in enumerate(labels(data)):
+        Image.fromarray(anomaly.astype(np.uint8)).save(masks / f"{index}.png")
+    words = [str(maps), "--dataset", "smiyc_road_anomaly21"]
+    assert_refused(from_maps(*words), str(maps), "no folder road_anomaly", "several datasets")
+    for name in ("road_anomaly", "smiyc_road_anomaly21"):
+        (maps / name).mkdir()
+        for index in range(4):
+            (maps / name / f"{index}.npy").write_bytes((maps / f"{index}.npy").read_bytes())
+    code, _, errors = from_maps(*words)
+    assert code == 0, errors
+    first, second = rows(tmp_path / "out")
+    assert (first["dataset"], second["dataset"]) == ("road_anomaly", "smiyc_road_anomaly21")
+    assert first["auroc"] == second["auroc"]
+
+
+def test_surplus_files_are_warned_about(tmp_path, maps, from_maps):
+    np.save(maps / "17.npy", np.zeros(3))
+    code, _, errors = from_maps(str(maps))
+    assert code == 0
+    assert "1 score map that fits no image left out" in errors and "17.npy" in errors
+    assert any("17.npy" in warning for warning in read(tmp_path).warnings)
+
+
+def test_bad_maps_are_refused(tmp_path, maps, from_maps):
+    (maps / "2.npy").rename(maps / "two.npy")
+    assert_refused(from_maps(str(maps)), str(maps), "1 of the 4 images of road_anomaly: 2", "two.npy")
+    np.save(maps / "2.npy", np.zeros((SIZE[1], SIZE[0] - 1), np.float32))
+    assert_refused(from_maps(str(maps)), "2.npy", "95x64", "96x64", "labels_masks/2.png")
+    np.save(maps / "2.npy", np.full((SIZE[1], SIZE[0]), np.nan, np.float32))
+    assert_refused(from_maps(str(maps)), "2.npy", "NaN")
+    np.save(maps / "2.npy", np.full((SIZE[1], SIZE[0]), {}))
+    assert_refused(from_maps(str(maps)), "2.npy", "pickle")
+    assert nothing_left(tmp_path)
+
+
+def test_bad_folders_and_names_are_refused(tmp_path, maps, from_maps):
+    assert_refused(from_maps(str(tmp_path / "nowhere")), "nowhere", "does not exist")
+    assert_refused(from_maps(str(maps / "2.npy")), "2.npy", "is a file")
+    (tmp_path / "empty").mkdir()
+    assert_refused(from_maps(str(tmp_path / "empty")), "empty", "any of the 4 images", ".npy")
+    assert_refused(from_maps(str(maps), str(maps)), "both have a method called 'other_method'", "--names")
+    assert_refused(from_maps(str(maps), "--names", "a", "b"), "2 names for 1 of --score-maps")
+    assert_refused(from_maps(str(maps), "--names", " "), "no name")
+    assert_refused(from_maps(str(maps), "--names", "../x"), "no name", "without /")
+    # Tables write the score msp as MSP.
+    shutil.copytree(maps, tmp_path / "third")
+    assert_refused(from_maps(str(maps), str(tmp_path / "third"), "--names", "msp", "MSP"), "a method called 'MSP'")
+    assert nothing_left(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--scores", "msp"),
+        ("--fit-dataset", "cityscapes"),
+        ("--stats", "some.safetensors"),
+        ("--sml-without", "smoothing"),
+        ("--protocol", "network"),
+        ("--resize", "0.5x"),
+        ("--config", "some.py"),
+        ("--device", "cpu"),
+        ("--window-batch", "2"),
+        ("--save-scores",),
+    ],
+)
+def test_options_of_networks_are_refused(tmp_path, maps, from_maps, words):
+    assert_refused(from_maps(str(maps), *words), words[0], "about a network")
+    assert nothing_left(tmp_path)
+
+
+def test_either_a_network_or_maps(tmp_path, data, maps, evaluate, capsys):
+    assert_refused(evaluate("--score-maps", str(maps)), "--ckpt and --score-maps exclude each other")
+    assert_refused(evaluate("--names", "a"), "--names", "--score-maps")
+    code = main(["eval", "--dataset", "road_anomaly", "--data-root", str(data), "--out", str(tmp_path / "out")])
+    assert_refused((code, *capsys.readouterr()), "nothing to evaluate", "--ckpt", "--score-maps")
+    assert nothing_left(tmp_path)
+
+
+def test_closed_sets_need_a_network(tmp_path, maps, evaluate, from_maps):
+    card = str(tmp_path / "training.yaml")
+    assert_refused(from_maps(str(maps), dataset=card), "closed-set", "--ckpt")
+    assert_refused(from_maps(str(maps), "--dataset", card), "closed-set", "--ckpt")
+    assert_refused(evaluate("--save-scores", dataset=card), "--save-scores", "closed-set")
+    assert nothing_left(tmp_path)

@@ -1,0 +1,18 @@
+"""One study that is run once, and that many tests look at or go on with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.anomaly_eval.studies.ablation.studies import ablate, write_study
+
+
+@pytest.fixture(scope="package")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a study and all that `ablate` wrote of it, in out/. Tests change copies alone."""
+    folder = tmp_path_factory.mktemp("finished")
+    write_study(folder)
+    assert ablate(folder) == 0
+    return folder
