@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
@@ -111,13 +111,22 @@ def refit_dataset(config: Config) -> dict[str, Any]:
     return {**dataset, "pipeline": pipeline}
 
 
+class _Reached(Exception):
+    """The features are there; what the network would still compute is not needed."""
+
+
 @contextmanager
 def _inputs_of(modules: list[GMMClassifier]) -> Iterator[list[list[Tensor]]]:
-    """Collect what enters the modules while the network runs."""
+    """Collect what enters the modules while the network runs, which ends there where it is one module."""
     seen: list[list[Tensor]] = [[] for _ in modules]
 
     def listener(own: list[Tensor]) -> Any:
-        return lambda _module, inputs: own.append(inputs[0])
+        def listen(_: nn.Module, inputs: tuple[Tensor]) -> None:
+            own.append(inputs[0])
+            if len(modules) == 1:
+                raise _Reached
+
+        return listen
 
     handles = [module.register_forward_pre_hook(listener(own)) for module, own in zip(modules, seen, strict=True)]
     try:
@@ -135,7 +144,8 @@ def _labels(network: nn.Module, batch: Mapping[str, Any]) -> tuple[Tensor, int]:
     model: Any = network
     data = model.data_preprocessor(dict(batch), False)
     sample = data["data_samples"][0]
-    model(data["inputs"], data["data_samples"], mode="tensor")
+    with suppress(_Reached):
+        model(data["inputs"], data["data_samples"], mode="tensor")
     heads = model.decode_head
     head: Any = heads[-1] if isinstance(heads, nn.ModuleList) else heads
     ignored = int(head.ignore_index)
