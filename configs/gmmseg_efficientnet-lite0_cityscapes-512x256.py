@@ -12,7 +12,7 @@ model = dict(
         dropout_ratio=0.0,
         mixture=dict(
             preset="paper",
-            components=3,
+            components=1,
             # The features themselves: a projection drops what the known classes do not need.
             projection="none",
             dimensions=128,
