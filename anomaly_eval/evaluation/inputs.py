@@ -86,7 +86,7 @@ def of_network(
             protocol=request.protocol or "card",
         )
         journal.begin(fingerprint, request.overwrite, inputs.datasets, inputs.fit_set)
-    fits = _fit(scores, segmenter, inputs.fit_set, statistics, console, clock, journal)
+    fits = _fit(scores, segmenter, inputs.fit_set, statistics, console, clock, journal, vouched=shipped is not None)
     fits = as_shipped(fits) if shipped is not None else fits
     fits |= fits_of_network(segmenter, scores)
     scores, warnings = _drop_unfitted(scores)
@@ -121,12 +121,14 @@ def _fit(
     console: Console,
     clock: Clock,
     journal: RunJournal,
+    *,
+    vouched: bool,
 ) -> dict[str, FitRecord]:
     """Give the scores that learn their statistics, from a file or by fitting; a file comes first."""
     unfitted = [score for score in scores if isinstance(score, FittedScore) and not score.fitted]
     records: dict[str, FitRecord] = {}
     if statistics is not None:
-        records |= load_statistics(statistics, segmenter.describe(), unfitted)
+        records |= load_statistics(statistics, segmenter.describe(), unfitted, vouched=vouched)
         unfitted = [score for score in unfitted if not score.fitted]
     if fit_set is not None and unfitted:
         records |= fit_scores(segmenter, fit_set, unfitted, console, clock, journal.fit)

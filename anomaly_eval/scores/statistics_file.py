@@ -45,8 +45,12 @@ def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def load_statistics(path: Path, model: ModelRecord, scores: Sequence[FittedScore]) -> dict[str, FitRecord]:
+def load_statistics(
+    path: Path, model: ModelRecord, scores: Sequence[FittedScore], *, vouched: bool = False
+) -> dict[str, FitRecord]:
     """Load statistics into the scores that the file has; return what they were learnt from, by score name.
+
+    vouched: the network's card says that they belong to this size of the input, whatever images they were learnt from.
 
     Raises InputError for a file that is none of ours, for one of which a single bit changed, and for statistics of
     another network or resolution.
@@ -69,7 +73,9 @@ def load_statistics(path: Path, model: ModelRecord, scores: Sequence[FittedScore
         raise
     except Exception as error:  # a damaged file leads its readers to errors of many kinds
         raise InputError(f"{path} is no statistics file of `gmmseg-anomaly fit`, or is damaged; fit again.") from error
-    _check_same_model(path, fitted_model, model)
+    _check_same_model(
+        path, fitted_model, model.model_copy(update={"resize": fitted_model.resize}) if vouched else model
+    )
     loaded = {}
     for score in scores:
         prefix = f"{type(score).name}."

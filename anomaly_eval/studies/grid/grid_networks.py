@@ -90,7 +90,8 @@ def _load(
             refused[path] = error
     if not fits and network.statistics is not None:
         unfitted = [score for score in scores if isinstance(score, FittedScore) and not score.fitted]
-        fits = as_shipped(load_statistics(network.statistics, network.segmenter.describe(), unfitted))
+        found = load_statistics(network.statistics, network.segmenter.describe(), unfitted, vouched=True)
+        fits = as_shipped(found)
     return fits, refused
 
 
