@@ -21,7 +21,7 @@ from anomaly_eval.cli.options import (
     Launcher,
     LauncherOption,
     NoJournal,
-    Protocol,
+    ProtocolName,
     Resize,
     ScorePrecision,
     WindowBatch,
@@ -63,7 +63,7 @@ def evaluate(
         typer.Option(help="Switch off steps of SML: standardisation, suppression, smoothing."),
     ] = None,
     protocol: Annotated[
-        Protocol | None,
+        ProtocolName | None,
         typer.Option(
             help="Test settings for closed-set datasets: of the dataset's card, or the network's own. Default: card."
         ),

@@ -20,7 +20,7 @@ class Device(str, Enum):
     cuda = "cuda"
 
 
-class Protocol(str, Enum):
+class ProtocolName(str, Enum):
     """Whose test settings closed-set datasets are evaluated with."""
 
     card = "card"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar, get_args
 import typer
 from rich.console import Console
 
-from anomaly_eval.cli.options import MAX_SEED, DataRoot, Device, DeviceOption, Protocol, Resize, WindowBatch, say
+from anomaly_eval.cli.options import MAX_SEED, DataRoot, Device, DeviceOption, ProtocolName, Resize, WindowBatch, say
 from anomaly_eval.errors import InputError
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def grid(
         str | None, typer.Option(help="What ranks images: auroc or ap; miou or accuracy. Default: the first of each.")
     ] = None,
     protocol: Annotated[
-        Protocol | None, typer.Option(help="Test settings for closed-set datasets. Default: card.")
+        ProtocolName | None, typer.Option(help="Test settings for closed-set datasets. Default: card.")
     ] = None,
     no_outline: Annotated[
         bool, typer.Option("--no-outline", help="Leave out the outline of the label on score maps.")

@@ -23,10 +23,10 @@ def read_ahead(samples: SampleSet, clock: Clock, section: str = "input") -> Iter
 
     Raises InputError, at its turn, for the first sample that cannot be read or whose sizes differ.
     """
-    return ahead(samples.samples, read_pair, clock, section)
+    return prefetch(samples.samples, read_pair, clock, section)
 
 
-def ahead(
+def prefetch(
     items: Iterable[_Item], read: Callable[[_Item], _Read], clock: Clock, section: str = "input"
 ) -> Iterator[_Read]:
     """Yield what `read` makes of each item, in order, while it is called for the next one in another thread.

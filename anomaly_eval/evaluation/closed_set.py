@@ -124,7 +124,7 @@ def check_same_classes(samples: SampleSet, of_network: Sequence[str]) -> tuple[s
 
 
 def _under_protocol(segmenter: Segmenter, samples: SampleSet, choice: ProtocolChoice) -> Segmenter:
-    return segmenter.under(samples.card.protocol if choice == "card" else None)
+    return segmenter.with_protocol(samples.card.protocol if choice == "card" else None)
 
 
 def predicted_classes(logits: CoarseMaps) -> NDArray[np.uint8]:

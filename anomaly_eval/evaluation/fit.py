@@ -24,7 +24,7 @@ from anomaly_eval.results.records import FitRecord
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.runtime.output_folder import remove_partial_files
 from anomaly_eval.scores import SCORES, FittedScore, Score, choose_scores
-from anomaly_eval.scores.base import Moments
+from anomaly_eval.scores.base import ObservedMoments
 from anomaly_eval.scores.statistics_file import save_statistics
 from anomaly_eval.segmenters.base import Segmenter, predict
 from anomaly_eval.segmenters.load import NetworkRequest
@@ -133,7 +133,7 @@ def fit_scores(
     """
     classes = check_classes(samples, segmenter)
     model, team = segmenter.describe(), None if journal is None else journal.team
-    compute = _moments_of(segmenter.giving([score.source for score in scores]), scores, clock)
+    compute = _moments_of(segmenter.with_outputs([score.source for score in scores]), scores, clock)
     passes = Passes(console, clock, None if journal is None else journal.records, team)
     if journal is not None and team is not None and not team.first:
         start = journal.begun()
@@ -180,12 +180,12 @@ def _moments_of(segmenter: Segmenter, scores: Sequence[FittedScore], clock: Cloc
     return compute
 
 
-def _arrays(moments: Mapping[str, Moments]) -> dict[str, NDArray[np.float64]]:
+def _arrays(moments: Mapping[str, ObservedMoments]) -> dict[str, NDArray[np.float64]]:
     """Write the moments of several scores as arrays with names such as `sml.origin`."""
     return {f"{score}.{name}": values.numpy() for score, sums in moments.items() for name, values in sums.items()}
 
 
-def _of_score(score: FittedScore, arrays: Arrays) -> Moments:
+def _of_score(score: FittedScore, arrays: Arrays) -> ObservedMoments:
     """Return the moments of one score from arrays named so."""
     prefix = f"{score.name}."
     names = [name for name in arrays if name.startswith(prefix)]
@@ -212,7 +212,7 @@ def _records(
     segmenter: Segmenter,
     samples: SampleSet,
     scores: Sequence[FittedScore],
-    moments: Mapping[str, Moments],
+    moments: Mapping[str, ObservedMoments],
     classes: Sequence[str],
     files_sha256: str | None,
 ) -> dict[str, FitRecord]:

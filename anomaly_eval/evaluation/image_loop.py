@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
-from anomaly_eval.datasets.prefetch import ahead, read_ahead, read_pair
+from anomaly_eval.datasets.prefetch import prefetch, read_ahead, read_pair
 from anomaly_eval.datasets.samples import Sample, SampleSet
 from anomaly_eval.evaluation.journal.record import Arrays
 from anomaly_eval.evaluation.journal.records import Records, Seen
@@ -65,11 +65,11 @@ class Passes:
 
             with Beside(take_next) as taking:
                 if self.records is None:
-                    for pair in ahead(samples.samples, read_pair, self.clock):
+                    for pair in prefetch(samples.samples, read_pair, self.clock):
                         taking(*pair, compute(*pair))
                     return
                 records = self.records
-                for seen in ahead(samples.samples, lambda sample: records.look(samples, sample), self.clock):
+                for seen in prefetch(samples.samples, lambda sample: records.load(samples, sample), self.clock):
                     arrays = seen.arrays
                     if arrays is None:
                         arrays = compute(seen.sample, seen.image, seen.label)

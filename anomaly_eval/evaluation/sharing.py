@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 
 from rich.console import Console
 
-from anomaly_eval.datasets.prefetch import ahead
+from anomaly_eval.datasets.prefetch import prefetch
 from anomaly_eval.datasets.samples import Sample, SampleSet
 from anomaly_eval.evaluation.journal.record import Arrays
 from anomaly_eval.evaluation.journal.records import Records, Seen
@@ -35,7 +35,7 @@ def contribute(
     # A dataset may be fitted on and evaluated in one run.
     claims = team.claims(f"{records.folder.path.name}/{samples.spec}", len(samples.samples))
     mine = (samples.samples[number] for number in claims)
-    for seen in ahead(mine, lambda sample: records.look(samples, sample), clock):
+    for seen in prefetch(mine, lambda sample: records.load(samples, sample), clock):
         if seen.arrays is None:
             records.keep(seen, compute(seen))
         team.check()
@@ -99,7 +99,7 @@ class _Pass:
     def take_all(self, console: Console, title: str) -> None:
         """Take all images in order, as their records come."""
         with progress_bar(console, title, len(self._samples.samples)) as advance:
-            for seen in ahead(self._samples.samples, self._when_there, Clock()):
+            for seen in prefetch(self._samples.samples, self._when_there, Clock()):
                 # Damaged, or written where this process cannot see it.
                 arrays = self.computed(seen) if seen.arrays is None else seen.arrays
                 self._take(seen, arrays)
@@ -116,4 +116,4 @@ class _Pass:
                 if time.monotonic() > deadline:
                     break
             time.sleep(_POLL)
-        return self._records.look(self._samples, sample)
+        return self._records.load(self._samples, sample)

@@ -40,7 +40,7 @@ class NetworkScores:
 
     def __init__(self, segmenter: Segmenter, scores: Sequence[Score]) -> None:
         """Take the network and its scores, whose statistics are fitted where they need any."""
-        self.segmenter, self.scores = segmenter.giving([score.source for score in scores]), scores
+        self.segmenter, self.scores = segmenter.with_outputs([score.source for score in scores]), scores
 
     @property
     def methods(self) -> list[str]:

@@ -93,7 +93,7 @@ class Score(ABC):
         return score
 
 
-Moments = Mapping[str, Tensor]
+ObservedMoments = Mapping[str, Tensor]
 """What images add to the statistics of a score: float64 on the CPU, by name."""
 
 
@@ -106,18 +106,18 @@ class FittedScore(Score):
         """Whether the statistics are there."""
 
     @abstractmethod
-    def observe(self, prediction: Prediction, label: NDArray[np.uint8]) -> Moments:
+    def observe(self, prediction: Prediction, label: NDArray[np.uint8]) -> ObservedMoments:
         """Return what one image adds; `label` (height, width) holds class indices, 255 where unlabelled."""
 
     @abstractmethod
-    def merge(self, before: Moments, more: Moments) -> Moments:
+    def merge(self, before: ObservedMoments, more: ObservedMoments) -> ObservedMoments:
         """Return what the images of both add together.
 
         The last bits depend on the order: images are added one by one, in theirs.
         """
 
     @abstractmethod
-    def finish(self, moments: Moments, classes: Sequence[str]) -> list[str]:
+    def finish(self, moments: ObservedMoments, classes: Sequence[str]) -> list[str]:
         """Turn what all images add into statistics; return notes that a reader of the numbers needs.
 
         Raises ValueError where nothing can be learnt from them.

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.metrics.labels import VOID
-from anomaly_eval.scores.base import ClassStatistics, FittedScore, Moments
+from anomaly_eval.scores.base import ClassStatistics, FittedScore, ObservedMoments
 from anomaly_eval.segmenters.base import Prediction
 from anomaly_eval.segmenters.coarse_maps import CoarseMaps
 
@@ -82,17 +82,17 @@ class Mahalanobis(FittedScore):
     def reduce(self, statistics: ClassStatistics) -> Tensor:
         return statistics.values.amin(dim=0)
 
-    def observe(self, prediction: Prediction, label: NDArray[np.uint8]) -> Moments:
+    def observe(self, prediction: Prediction, label: NDArray[np.uint8]) -> ObservedMoments:
         maps = super().class_maps(prediction)
         coarse = torch.from_numpy(sample_label(label, maps)).to(maps.values.device).flatten()
         kept = coarse != VOID
         features = maps.values.flatten(1)[:, kept].double()
         return feature_moments(features, coarse[kept].long(), prediction.logits.values.shape[0])
 
-    def merge(self, before: Moments, more: Moments) -> Moments:
+    def merge(self, before: ObservedMoments, more: ObservedMoments) -> ObservedMoments:
         return merged_feature_moments(before, more)
 
-    def finish(self, moments: Moments, classes: Sequence[str]) -> list[str]:
+    def finish(self, moments: ObservedMoments, classes: Sequence[str]) -> list[str]:
         count, means, covariance = tied_statistics(moments)
         seen = count > 0
         whitening = whitening_of(covariance)
@@ -143,7 +143,7 @@ def feature_moments(features: Tensor, labels: Tensor, classes: int) -> dict[str,
     return {name: values.cpu().contiguous() for name, values in moments.items()}
 
 
-def merged_feature_moments(before: Moments, more: Moments) -> Moments:
+def merged_feature_moments(before: ObservedMoments, more: ObservedMoments) -> ObservedMoments:
     """Return the moments of the pixels of both, about the origin of the former; see Chan et al. (1983)."""
     if not more["count"].any():
         return before
@@ -161,7 +161,7 @@ def merged_feature_moments(before: Moments, more: Moments) -> Moments:
     }
 
 
-def tied_statistics(moments: Moments) -> tuple[Tensor, Tensor, Tensor]:
+def tied_statistics(moments: ObservedMoments) -> tuple[Tensor, Tensor, Tensor]:
     """Return counts (classes,), means (classes, dimensions) and the tied covariance; raises ValueError without any."""
     count = moments["count"]
     if not count.any():

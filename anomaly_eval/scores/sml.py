@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anomaly_eval.errors import InputError
-from anomaly_eval.scores.base import ClassStatistics, FittedScore, Moments
+from anomaly_eval.scores.base import ClassStatistics, FittedScore, ObservedMoments
 from anomaly_eval.scores.boundaries import smooth, suppress_boundaries
 from anomaly_eval.segmenters.base import Prediction
 
@@ -71,7 +71,7 @@ class SML(FittedScore):
             score = suppress_boundaries(score, predicted)
         return smooth(score) if self.smoothing else score
 
-    def observe(self, prediction: Prediction, label: NDArray[np.uint8]) -> Moments:
+    def observe(self, prediction: Prediction, label: NDArray[np.uint8]) -> ObservedMoments:
         classes = prediction.logits.values.shape[0]
         sums = torch.zeros(3, classes, dtype=torch.float64)
         origin = torch.full((classes,), torch.nan, dtype=torch.float64)
@@ -88,7 +88,7 @@ class SML(FittedScore):
                 sums[power] += torch.bincount(predicted, largest**power, minlength=classes)
         return {"sums": sums, "origin": origin.nan_to_num(0.0)}
 
-    def merge(self, before: Moments, more: Moments) -> Moments:
+    def merge(self, before: ObservedMoments, more: ObservedMoments) -> ObservedMoments:
         step = more["origin"] - before["origin"]
         count, total, squares = more["sums"]
         moved = torch.stack([count, total + count * step, squares + 2 * step * total + count * step**2])
@@ -98,7 +98,7 @@ class SML(FittedScore):
             "origin": torch.where(known, before["origin"], more["origin"]),
         }
 
-    def finish(self, moments: Moments, classes: Sequence[str]) -> list[str]:
+    def finish(self, moments: ObservedMoments, classes: Sequence[str]) -> list[str]:
         count, total, squares = moments["sums"]
         within = squares - total**2 / count.clamp(min=1)
         mean, deviation = total / count + moments["origin"], _deviation(within, count)

@@ -78,10 +78,10 @@ class Segmenter(Protocol):
     def __call__(self, image: NDArray[np.uint8]) -> Prediction:
         """Segment an RGB image (height, width, 3), uint8."""
 
-    def giving(self, fields: Collection[str]) -> Segmenter:
+    def with_outputs(self, fields: Collection[str]) -> Segmenter:
         """Return the same network, which fills only these fields of `Prediction`, and logits."""
 
-    def under(self, protocol: TestProtocol | None) -> Segmenter:
+    def with_protocol(self, protocol: TestProtocol | None) -> Segmenter:
         """Return the same network under the test protocol of a closed-set dataset, None being the network's own."""
 
     def describe(self) -> ModelRecord:

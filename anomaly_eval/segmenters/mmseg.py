@@ -124,13 +124,13 @@ class MmsegSegmenter:
             found["log_density"] = found["logits"]
         return Prediction(**found)
 
-    def giving(self, fields: Collection[str]) -> MmsegSegmenter:
+    def with_outputs(self, fields: Collection[str]) -> MmsegSegmenter:
         """Return this network without the maps that nobody looks at: some take longer than the network."""
         other = copy.copy(self)
         other.provides = self.provides & ({"logits"} | set(fields))
         return other
 
-    def under(self, protocol: TestProtocol | None) -> MmsegSegmenter:
+    def with_protocol(self, protocol: TestProtocol | None) -> MmsegSegmenter:
         """Return this network as mmsegmentation tests it on a closed-set dataset; it gives logits alone.
 
         The protocol sets windows and input size, None keeps the network's own windows and native size; a size that was

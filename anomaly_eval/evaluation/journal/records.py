@@ -48,7 +48,7 @@ class Records:
         self._writer, self._needed, self.writing = writer, needed, True
         self._beside = Beside(self._write)
 
-    def look(self, samples: SampleSet, sample: Sample) -> Seen:
+    def load(self, samples: SampleSet, sample: Sample) -> Seen:
         """Read an image, its label and its record; a record of no use is warned of, and then as if it were not there.
 
         Raises InputError where image or label cannot be read.

@@ -44,7 +44,7 @@ def calibrate(
     label, for labels that are all void, and for NaN in logits; the message names the file.
     """
     classes = check_same_classes(samples, segmenter.classes)
-    segmenter = segmenter.giving(())
+    segmenter = segmenter.with_outputs(())
     states = [CalibrationState(len(classes), bins) for _ in temperatures]
     closed_set, void_pixels, sizes = ClosedSetState(len(classes)), 0, set()
     for label, prediction in predictions(segmenter, samples, console, clock, f"calibration on {samples.spec}"):

@@ -26,7 +26,7 @@ def fit_temperature_on(
     Raises InputError as `calibrate` does.
     """
     check_same_classes(samples, segmenter.classes)
-    segmenter, generator = segmenter.giving(()), np.random.default_rng(seed)
+    segmenter, generator = segmenter.with_outputs(()), np.random.default_rng(seed)
     share = max(1, pixels // len(samples.samples))
     kept_logits, kept_labels = [], []
     for label, prediction in predictions(segmenter, samples, console, clock, f"temperature on {samples.spec}"):

@@ -160,7 +160,7 @@ def _prepare(
     for network in loaded:
         classes = check_same_classes(samples, network.segmenter.classes)
     protocol = samples.card.protocol if (request.protocol or "card") == "card" else None
-    networks = [replace(network, segmenter=network.segmenter.under(protocol)) for network in loaded]
+    networks = [replace(network, segmenter=network.segmenter.with_protocol(protocol)) for network in loaded]
     return networks, ClassRows(networks, classes, request.width)
 
 

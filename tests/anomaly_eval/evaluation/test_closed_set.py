@@ -142,7 +142,7 @@ def test_resizing_once_would_be_another_number(tmp_path):
     segmenter = load_segmenter(networks.save(tmp_path / "net.pth", networks.CGNET), device="cpu")
     image = np.asarray(Image.open(tmp_path / "training/images/0.png"))
     protocol = load_card(str(write_card(tmp_path, "{short_side: 48}")))[0].protocol
-    twice = segmenter.under(protocol)
+    twice = segmenter.with_protocol(protocol)
     once = load_segmenter(tmp_path / "net.pth", device="cpu", input_size=InputSize(short_side=48))
     assert twice(image).logits.values.shape == (5, 48, 74)
     assert (twice(image).logits.resized() - once(image).logits.resized()).abs().max() > 0.01

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomaly_eval.datasets.prefetch import ahead
+from anomaly_eval.datasets.prefetch import prefetch
 from anomaly_eval.runtime.background import Beside
 from anomaly_eval.runtime.clock import Clock
 
@@ -86,14 +86,14 @@ def test_reading_ahead_keeps_the_order_and_takes_one_more_than_was_given(items):
             yield item
 
     given = []
-    for found in ahead(feed(), lambda item: item + 1, Clock()):
+    for found in prefetch(feed(), lambda item: item + 1, Clock()):
         given.append(found)
         assert len(taken) <= len(given) + 1
     assert given == [item + 1 for item in items]
 
 
 def test_what_cannot_be_read_is_told_at_its_turn():
-    read = ahead([4, 2, 0, 1], lambda item: 8 // item, Clock())
+    read = prefetch([4, 2, 0, 1], lambda item: 8 // item, Clock())
     assert [next(read), next(read)] == [2, 4]
     with pytest.raises(ZeroDivisionError):
         next(read)

@@ -95,10 +95,14 @@ def test_densities_are_those_of_the_definition_whatever_the_logits_are(tmp_path,
 def test_only_what_is_asked_for_is_given(tmp_path):
     model = generative(learned_temperature=8.0)
     segmenter = load_segmenter(networks.save(tmp_path / "net.pth", model, trained(model)), device="cpu")
-    found, few, logits = segmenter(IMAGE), segmenter.giving(["log_density"])(IMAGE), segmenter.giving(())(IMAGE)
+    found, few, logits = (
+        segmenter(IMAGE),
+        segmenter.with_outputs(["log_density"])(IMAGE),
+        segmenter.with_outputs(())(IMAGE),
+    )
     assert few.features is None and few.log_density_logsumexp is None
     assert torch.equal(few.log_density.values, found.log_density.values)
-    assert segmenter.giving(()).provides == {"logits"} and logits.log_density is None
+    assert segmenter.with_outputs(()).provides == {"logits"} and logits.log_density is None
     assert torch.equal(logits.logits.values, found.logits.values)
 
 
