@@ -11,18 +11,20 @@ from rich.table import Table
 from anomaly_eval.datasets.cards import load_card
 from anomaly_eval.errors import InputError
 from anomaly_eval.reports.methods import method_name
+from anomaly_eval.segmenters.kinds import network_kinds
 from anomaly_eval.segmenters.network_cards import AnomalyResult, ClosedSetResult, NetworkCard
 from anomaly_eval.segmenters.zoo import named_network, shipped_networks
 
 
 def print_networks(console: Console) -> None:
-    """Print all that the cards of all shipped networks say."""
+    """Print all that the cards of all shipped networks say, and which kinds of networks can be given beside them."""
     networks = shipped_networks()
     if not networks:
         _say(console, "No networks ship with this version.")
     for number, network in enumerate(networks):
         _say(console, "\n" * min(number, 1) + network.card.name)
         _print_card(console, network.card)
+    _say(console, f"\n--ckpt also takes {'; '.join(kind.title for kind in network_kinds())}.")
 
 
 def print_network(console: Console, name: str) -> None:

@@ -41,14 +41,17 @@ def export_network(
     """Write a network as safetensors, in half the size: kernels in float16, config and class names in the header."""
     from anomaly_eval.evaluation.fit import check_out
     from anomaly_eval.runtime.output_folder import write_atomically
-    from anomaly_eval.segmenters.exporting import network_file
-    from anomaly_eval.segmenters.mmseg import load_segmenter
+    from anomaly_eval.segmenters.capabilities import Exportable
+    from anomaly_eval.segmenters.load import load_segmenter
     from gmmseg.checkpoints import sha256_of_file
     from gmmseg.safetensors_files import SUFFIX
 
     if out.suffix != SUFFIX:
         raise InputError(f"{out} is not called {SUFFIX}, by which such files are known; choose another --out.")
     check_out(out, overwrite)
-    write_atomically(out, network_file(load_segmenter(ckpt, config, device="cpu")))
+    network = load_segmenter(ckpt, config, device="cpu").network
+    if not isinstance(network, Exportable):
+        raise InputError(f"{ckpt} is of a kind that is not exported; choose a checkpoint of mmsegmentation.")
+    write_atomically(out, network.exported())
     say(f"{out.stat().st_size:,} bytes, sha256 {sha256_of_file(out)}")
     say(f"Network: {out}")

@@ -78,7 +78,7 @@ LauncherOption = Annotated[Launcher, typer.Option("--launcher", help="What start
 NoJournal = Annotated[
     bool, typer.Option("--no-journal", help="Keep nothing from which an interrupted run could go on.")
 ]
-CHECKPOINT = "Checkpoint of an mmsegmentation network (.pth or .safetensors), or name of a shipped one"
+CHECKPOINT = "A network: a checkpoint, or the name of a shipped one (`gmmseg-anomaly networks` lists what can be given)"
 Checkpoint = Annotated[Path, typer.Option("--ckpt", help=f"{CHECKPOINT}.")]
 Config = Annotated[
     str | None,

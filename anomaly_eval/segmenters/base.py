@@ -15,6 +15,7 @@ from anomaly_eval.datasets.test_settings import TestProtocol
 from anomaly_eval.errors import InputError
 from anomaly_eval.results.records import FitRecord, ModelRecord
 from anomaly_eval.segmenters.coarse_maps import CoarseMaps
+from anomaly_eval.segmenters.input_size import InputSize
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,15 @@ class Segmenter(Protocol):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the known classes, in the order of the logits."""
+        """Names of the known classes, or numbers that stand in for them, in the order of the logits."""
+
+    @property
+    def has_class_names(self) -> bool:
+        """Whether these are names."""
+
+    @property
+    def input_size(self) -> InputSize:
+        """At which size images enter the network, unless a protocol says otherwise."""
 
     @property
     def provides(self) -> frozenset[str]:

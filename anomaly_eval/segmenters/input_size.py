@@ -58,6 +58,11 @@ class InputSize:
             raise InputError(f"--resize {text!r} is out of range; give sizes above 0 and up to {_LARGEST}.")
         return rule
 
+    @property
+    def native(self) -> bool:
+        """Whether images enter the network at their own size."""
+        return self == InputSize()
+
     def __str__(self) -> str:
         if self.exact:
             return f"{self.exact[0]}x{self.exact[1]}"

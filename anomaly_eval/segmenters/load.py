@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anomaly_eval.segmenters.base import Segmenter
+from anomaly_eval.errors import InputError
 from anomaly_eval.segmenters.zoo import checkpoint_file, network_instead_of
 
 if TYPE_CHECKING:
-    from anomaly_eval.segmenters.mmseg import DeviceName
+    from anomaly_eval.segmenters.device import DeviceName
+    from anomaly_eval.segmenters.input_size import InputSize
+    from anomaly_eval.segmenters.protocol import NetworkSegmenter
 
 
 @dataclass(frozen=True)
@@ -18,11 +20,11 @@ class NetworkRequest:
     """Which network to run, and how."""
 
     checkpoint: Path
-    """A file, or the name of a shipped network."""
+    """What any of the kinds in `segmenters/kinds` recognises, or the name of a shipped network."""
     config: str | None = None
     device: DeviceName = "auto"
     resize: str | None = None
-    """None is the own size of a shipped network, else that of the images."""
+    """None is the size that a network brings with it, else that of the images."""
     window_batch: int = 4
 
     @property
@@ -31,19 +33,46 @@ class NetworkRequest:
         shipped = network_instead_of(self.checkpoint)
         return None if shipped is None or self.config is not None else shipped.statistics(self.resize)
 
-    def load(self) -> Segmenter:
-        """Build the network; importing mmsegmentation takes seconds, so it happens here."""
+    def load(self) -> NetworkSegmenter:
+        """Load the network; raises InputError as `load_segmenter` does."""
         from anomaly_eval.segmenters.input_size import InputSize
-        from anomaly_eval.segmenters.mmseg import load_segmenter
 
         shipped = network_instead_of(self.checkpoint)
-        size = InputSize.parse(self.resize)
-        if shipped is not None and self.resize is None:
+        size = None if self.resize is None else InputSize.parse(self.resize)
+        if shipped is not None and size is None:
             size = replace(InputSize.parse(shipped.card.input), of_network=True)
         return load_segmenter(
-            checkpoint_file(self.checkpoint),
+            self.checkpoint if shipped is None else shipped.checkpoint(),
             self.config,
             device=self.device,
             input_size=size,
             window_batch=self.window_batch,
         )
+
+
+def load_segmenter(
+    given: Path,
+    config: str | None = None,
+    *,
+    device: DeviceName = "auto",
+    input_size: InputSize | None = None,
+    window_batch: int = 4,
+) -> NetworkSegmenter:
+    """Load the network that a user gave, of whichever kind; an `input_size` of None is its own.
+
+    Raises InputError where it cannot be used, for a config that its kind does not take, and where CUDA is asked for
+    but not there.
+    """
+    # Late, as it takes a second.
+    from anomaly_eval.segmenters.device import choose_device
+    from anomaly_eval.segmenters.kinds import kind_of
+    from anomaly_eval.segmenters.protocol import NetworkSegmenter
+
+    kind = kind_of(given)
+    if kind.asked_last:
+        # Nobody knows it: perhaps the name of a shipped network is misspelt.
+        given = checkpoint_file(given)
+    if config is not None and not kind.takes_config:
+        raise InputError(f"--config says nothing about {given}, as it is among {kind.title}; leave it out.")
+    network = kind.load(given, config, choose_device(device))
+    return NetworkSegmenter(network, input_size=input_size, window_batch=window_batch)

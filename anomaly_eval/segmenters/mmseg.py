@@ -1,14 +1,12 @@
-"""Any network of mmsegmentation as a segmenter."""
+"""Networks of mmsegmentation: built from a config, filled from a checkpoint, run."""
 
 from __future__ import annotations
 
-import copy
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import gmmseg.heads  # isort: skip  (registers them, and lets mmsegmentation import without compiled ops)
 import mmseg.models
@@ -28,142 +26,40 @@ from torch import Tensor, nn
 
 import gmmseg.efficientnet_lite
 import gmmseg.lean_head  # noqa: F401
-from anomaly_eval.datasets.test_settings import TestProtocol
 from anomaly_eval.errors import InputError
-from anomaly_eval.results.records import FitRecord, ModelRecord
-from anomaly_eval.runtime.machine import is_out_of_memory
-from anomaly_eval.segmenters.base import Prediction
-from anomaly_eval.segmenters.coarse_maps import CoarseMaps
+from anomaly_eval.results.records import FitRecord
 from anomaly_eval.segmenters.configs import ModelConfig, find_config
+from anomaly_eval.segmenters.exporting import FIT, checkpoint_with_classifier, exported_network, matters_to_inference
 from anomaly_eval.segmenters.growth import TooLargeError, no_larger_than
-from anomaly_eval.segmenters.input_size import InputSize
+from anomaly_eval.segmenters.network import Network, NetworkFacts, first_line, numbered_classes
 from anomaly_eval.segmenters.own_windows import windows_of
-from anomaly_eval.segmenters.windows import WindowFeatureMean, WindowMean, window_corners
 from gmmseg.checkpoints import Checkpoint, load_checkpoint
 from gmmseg.classifier import GMMClassifier
-from gmmseg.denormals import flushed_denormals
 from gmmseg.mixtures import ClassMixtures
-
-FIT = "gmmseg_fit"
-"""Where a checkpoint notes what mixtures were fitted on after training."""
-DeviceName = Literal["auto", "cpu", "cuda"]
+from gmmseg.settings import MixtureSettings
 
 
-_Maps = dict[str, CoarseMaps]
-"""What the network said of one input, by the fields of `Prediction`."""
+class MmsegNetwork(Network):
+    """An `EncoderDecoder` of mmsegmentation with its own preprocessing.
 
-
-class MmsegSegmenter:
-    """Runs an `EncoderDecoder` of mmsegmentation with its own preprocessing and test settings.
-
-    Logits and features stay on the network's own coarse grid; in sliding-window mode logits are averaged at the size
-    of the input, as mmsegmentation does.
+    Logits and features stay on the network's own coarse grid, unless its inference is its own affair.
     """
 
+    remedy = "use --resize, another --device, or an mmcv with compiled operations where one is missing"
+
     def __init__(
-        self,
-        model: EncoderDecoder,
-        checkpoint: Checkpoint,
-        config: ModelConfig,
-        *,
-        device: torch.device,
-        input_size: InputSize,
-        window_batch: int = 4,
+        self, model: EncoderDecoder, checkpoint: Checkpoint, config: ModelConfig, device: torch.device
     ) -> None:
         self.model = model.eval().to(device)
         if device.type == "cuda":
             self.model = self.model.to(memory_format=torch.channels_last)
         self.checkpoint, self.config = checkpoint, config
-        self.device, self.input_size, self.window_batch = device, input_size, window_batch
-        self.classes = _class_names(checkpoint, model)
-        self.fits = _fits(checkpoint)
-        self._windows = windows_of(model.test_cfg, config.source)
-        # mmsegmentation resizes logits to the network's input first, and those to the image.
-        self._resizes_twice = False
-        self._head = model.decode_head[-1] if isinstance(model.decode_head, nn.ModuleList) else model.decode_head
-        self._gives_coarse_logits = _is_plain(model, self._head)
-        self.provides = frozenset({"logits"})
-        self.classifier: nn.Module | None = getattr(self._head, "conv_seg", None)
-        if self.classifier is not None:
-            self.provides |= {"features"}
-        # Then one map serves both, and is resized once.
-        self._logits_are_densities = False
-        if isinstance(self.classifier, GMMClassifier):
-            self._logits_are_densities = self._gives_coarse_logits and self.classifier.gives_densities
-            self.provides |= {"log_density", "log_density_logsumexp"}
+        head = model.decode_head[-1] if isinstance(model.decode_head, nn.ModuleList) else model.decode_head
+        self._gives_coarse_logits = _is_plain(model, head)
+        self.classifier: nn.Module | None = getattr(head, "conv_seg", None)
+        super().__init__(self._facts(), device)
 
-    def __call__(self, image: NDArray[np.uint8]) -> Prediction:
-        """Segment an RGB image (height, width, 3), uint8; maps stand for the image at its own size."""
-        height, width = image.shape[:2]
-        resized = self.input_size.apply(image)
-        with torch.inference_mode(), flushed_denormals():
-            try:
-                maps = self._infer(self._preprocess(resized), resized.shape[:2])
-            except Exception as error:  # modules of the zoo fail in their own ways on settings that make no sense
-                size = f"{resized.shape[1]}x{resized.shape[0]}"
-                if is_out_of_memory(error):
-                    raise InputError(
-                        f"there is not enough memory for a network input of {size}; choose "
-                        f"a smaller one with --resize, or another --device."
-                    ) from error
-                raise InputError(
-                    f"the network cannot process an input of {size} ({_first_line(error)}); use "
-                    f"--resize, another --device, or an mmcv with compiled operations where one is missing."
-                ) from error
-        scale = (height / resized.shape[0], width / resized.shape[1])
-
-        def for_image(maps: CoarseMaps) -> CoarseMaps:
-            extent = (maps.extent[0] * scale[0], maps.extent[1] * scale[1])
-            return replace(maps, size=(height, width), extent=extent)
-
-        if self._resizes_twice and scale != (1.0, 1.0):
-            at_input = maps["logits"].resized()
-            maps["logits"] = CoarseMaps.covering(at_input, maps["logits"].size, maps["logits"].align_corners)
-        found = {name: for_image(values) for name, values in maps.items()}
-        if self._logits_are_densities and "log_density" in self.provides:
-            found["log_density"] = found["logits"]
-        return Prediction(**found)
-
-    def with_outputs(self, fields: Collection[str]) -> MmsegSegmenter:
-        """Return this network without the maps that nobody looks at: some take longer than the network."""
-        other = copy.copy(self)
-        other.provides = self.provides & ({"logits"} | set(fields))
-        return other
-
-    def with_protocol(self, protocol: TestProtocol | None) -> MmsegSegmenter:
-        """Return this network as mmsegmentation tests it on a closed-set dataset; it gives logits alone.
-
-        The protocol sets windows and input size, None keeps the network's own windows and native size; a size that was
-        asked for when the network was loaded goes before either.
-        """
-        other = copy.copy(self)
-        other.provides = frozenset({"logits"})
-        other._resizes_twice = True
-        if protocol is not None:
-            other._windows = (protocol.slide.crop, protocol.slide.stride) if protocol.slide else None
-            if self.input_size == InputSize():
-                short_side, limit = protocol.short_side, protocol.long_side_at_most
-                other.input_size = InputSize(short_side=short_side, long_side_at_most=limit)
-        return other
-
-    def describe(self) -> ModelRecord:
-        """Say which network this is, with which weights and at which resolution."""
-        inference = "whole"
-        if self._windows is not None:
-            inference = f"slide, crop {self._windows[0]}, stride {self._windows[1]}"
-        return ModelRecord(
-            checkpoint=self.checkpoint.path.name,
-            checkpoint_sha256=self.checkpoint.sha256,
-            config=self.config.source,
-            config_sha256=self.config.sha256,
-            classes=list(self.classes),
-            inference=inference,
-            resize=str(self.input_size),
-            own_resize=self.input_size.of_network,
-            device=torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu",
-        )
-
-    def _preprocess(self, image: NDArray[np.uint8]) -> Tensor:
+    def prepare(self, image: NDArray[np.uint8]) -> Tensor:
         """Return the network's input (1, 3, h, w): normalised and padded by the model's own preprocessor."""
         # mmsegmentation loads images as BGR, and its preprocessor is told what to make of that.
         pixels = torch.from_numpy(np.ascontiguousarray(image[..., ::-1].transpose(2, 0, 1)))
@@ -171,83 +67,76 @@ class MmsegSegmenter:
         preprocessed: Tensor = batch["inputs"]
         return preprocessed
 
-    def _infer(self, inputs: Tensor, size: tuple[int, int]) -> _Maps:
-        """Run the network on an input (1, 3, h, w) that pads an image of `size` at the bottom and the right."""
-        maps = self._forward(inputs)[0] if self._windows is None else self._slide(inputs, *self._windows)
-        return {name: replace(values, size=size) for name, values in maps.items()}
-
-    def _slide(self, inputs: Tensor, crop: tuple[int, int], stride: tuple[int, int]) -> _Maps:
-        """Average over windows, several at a time."""
-        size = (inputs.shape[2], inputs.shape[3])
-        window = (min(crop[0], size[0]), min(crop[1], size[1]))
-        means: dict[str, WindowMean | WindowFeatureMean] = {}
-        corners = window_corners(size, window, stride)
-        for start in range(0, len(corners), self.window_batch):
-            batch = corners[start : start + self.window_batch]
-            crops = [inputs[0, :, top : top + window[0], left : left + window[1]] for top, left in batch]
-            for corner, maps in zip(batch, self._forward(torch.stack(crops)), strict=True):
-                for name, values in maps.items():
-                    if name not in means:
-                        means[name] = WindowFeatureMean(size) if name == "features" else WindowMean(size)
-                    means[name].add(values, corner)
-        return {name: mean.result() for name, mean in means.items()}
-
-    def _forward(self, inputs: Tensor) -> list[_Maps]:
-        """Run a batch (n, 3, h, w) and return one output each; maps stand for the input's pixels."""
+    def forward(self, inputs: Tensor, wanted: frozenset[str]) -> Mapping[str, Tensor]:
+        """Return the wanted maps of a batch (n, 3, h, w)."""
         size = (inputs.shape[2], inputs.shape[3])
         if self.device.type == "cuda":
             inputs = inputs.contiguous(memory_format=torch.channels_last)
-        with self._listening() as tensors:
+        with self._listening(wanted) as tensors:
             if self._gives_coarse_logits:
                 tensors["logits"] = self.model._forward(inputs)
             else:
                 meta = {"ori_shape": size, "img_shape": size, "pad_shape": size, "padding_size": [0, 0, 0, 0]}
                 tensors["logits"] = self.model.encode_decode(inputs, [dict(meta) for _ in inputs])
-        align_corners = self.model.align_corners
-        return [
-            {
-                name: CoarseMaps.covering(values[index].float().contiguous(), size, align_corners)
-                for name, values in tensors.items()
-            }
-            for index in range(len(inputs))
-        ]
+        return tensors
+
+    def exported(self) -> bytes:
+        """Return the network as one safetensors file; see `exporting`."""
+        return exported_network(self)
+
+    def with_mixtures(self, settings: MixtureSettings, state: Mapping[str, Tensor], fit: FitRecord) -> bytes:
+        """Return a checkpoint of the same network with another last layer; see `exporting`."""
+        return checkpoint_with_classifier(self, settings, state, fit)
+
+    def _facts(self) -> NetworkFacts:
+        provides, same_as_logits = {"logits"}, frozenset[str]()
+        if self.classifier is not None:
+            provides.add("features")
+        if isinstance(self.classifier, GMMClassifier):
+            provides |= {"log_density", "log_density_logsumexp"}
+            if self._gives_coarse_logits and self.classifier.gives_densities:
+                same_as_logits = frozenset({"log_density"})
+        return NetworkFacts(
+            name=self.checkpoint.path.name,
+            sha256=self.checkpoint.sha256,
+            n_classes=self.model.num_classes,
+            class_names=_class_names(self.checkpoint, self.model),
+            config=self.config.source,
+            config_sha256=self.config.sha256,
+            provides=frozenset(provides),
+            same_as_logits=same_as_logits,
+            align_corners=self.model.align_corners,
+            windows=windows_of(self.model.test_cfg, self.config.source),
+            fits=_fits(self.checkpoint),
+        )
 
     @contextmanager
-    def _listening(self) -> Iterator[dict[str, Tensor]]:
-        """Collect what a forward shows besides its logits, by the fields of `Prediction`; only what is provided."""
+    def _listening(self, wanted: frozenset[str]) -> Iterator[dict[str, Tensor]]:
+        """Collect what a forward shows besides its logits, by the fields of `Prediction`; only what is wanted."""
         seen: dict[str, Tensor] = {}
 
         def keep_features(module: nn.Module, arguments: tuple[Tensor, ...]) -> None:
             seen["features"] = arguments[0]
 
         def keep_densities(module: ClassMixtures, arguments: tuple[Tensor, ...], joint: Tensor) -> None:
-            if "log_density" in self.provides and not self._logits_are_densities:
+            if "log_density" in wanted:
                 seen["log_density"] = module.class_log_density(joint, "max")
-            if "log_density_logsumexp" in self.provides:
+            if "log_density_logsumexp" in wanted:
                 seen["log_density_logsumexp"] = module.class_log_density(joint, "logsumexp")
 
         with ExitStack() as hooks:
-            if self.classifier is not None and "features" in self.provides:
+            if self.classifier is not None and "features" in wanted:
                 hooks.enter_context(self.classifier.register_forward_pre_hook(keep_features))
             if isinstance(self.classifier, GMMClassifier):
                 hooks.enter_context(self.classifier.mixtures.register_forward_hook(keep_densities))
             yield seen
 
 
-def load_segmenter(
-    checkpoint_path: Path,
-    config: str | None = None,
-    *,
-    device: DeviceName = "auto",
-    input_size: InputSize | None = None,
-    window_batch: int = 4,
-) -> MmsegSegmenter:
+def load_network(checkpoint_path: Path, config: str | None, device: torch.device) -> MmsegNetwork:
     """Build the network of a checkpoint and load its weights.
 
-    Raises InputError where the checkpoint or the config cannot be used or do not fit each other, and where CUDA is
-    asked for but not there.
+    Raises InputError where the checkpoint or the config cannot be used or do not fit each other.
     """
-    target = _choose_device(device)
     checkpoint = load_checkpoint(checkpoint_path)
     init_default_scope("mmseg")
     found = find_config(checkpoint, config)
@@ -263,7 +152,7 @@ def load_segmenter(
         ) from error
     except Exception as error:  # the zoo's constructors fail in their own ways
         raise InputError(
-            f"the config ({found.source}) does not build a network for {checkpoint_path} ({_first_line(error)}); name "
+            f"the config ({found.source}) does not build a network for {checkpoint_path} ({first_line(error)}); name "
             f"its own config with --config."
         ) from error
     if not isinstance(model, EncoderDecoder):
@@ -273,21 +162,7 @@ def load_segmenter(
     _check_normalisation(model, found)
     model = revert_sync_batchnorm(model)
     _load_weights(model, checkpoint, found)
-    return MmsegSegmenter(
-        model,
-        checkpoint,
-        found,
-        device=target,
-        input_size=input_size or InputSize(),
-        window_batch=window_batch,
-    )
-
-
-def _first_line(error: Exception) -> str:
-    """Return what an error says first, short enough for a sentence and without control characters."""
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    said = lines[0].strip()[:300] if lines else type(error).__name__
-    return "".join(character if character.isprintable() else "?" for character in said)
+    return MmsegNetwork(model, checkpoint, found, device)
 
 
 def _check_normalisation(model: EncoderDecoder, config: ModelConfig) -> None:
@@ -297,13 +172,6 @@ def _check_normalisation(model: EncoderDecoder, config: ModelConfig) -> None:
             f"the config ({config.source}) has no SegDataPreProcessor in its model, so images could not be normalised; "
             f"name a config of mmsegmentation 1.x with --config."
         )
-
-
-def _choose_device(name: DeviceName) -> torch.device:
-    available = torch.cuda.is_available()
-    if name == "cuda" and not available:
-        raise InputError("--device cuda: PyTorch sees no CUDA device here; use --device cpu.")
-    return torch.device("cuda" if name != "cpu" and available else "cpu")
 
 
 def _load_weights(model: nn.Module, checkpoint: Checkpoint, config: ModelConfig) -> None:
@@ -333,11 +201,6 @@ def _load_weights(model: nn.Module, checkpoint: Checkpoint, config: ModelConfig)
     model.load_state_dict(given, strict=False)
 
 
-def matters_to_inference(name: str) -> bool:
-    """Whether inference uses a weight: auxiliary heads only serve training, and batch counters nothing."""
-    return not name.startswith("auxiliary_head.") and not name.endswith("num_batches_tracked")
-
-
 def _fits(checkpoint: Checkpoint) -> dict[str, FitRecord]:
     """Return what the class densities were fitted on, by the maps they become, where that happened after training."""
     noted = checkpoint.meta.get(FIT)
@@ -351,13 +214,14 @@ def _fits(checkpoint: Checkpoint) -> dict[str, FitRecord]:
     return dict.fromkeys(("logits", "log_density", "log_density_logsumexp"), record)
 
 
-def _class_names(checkpoint: Checkpoint, model: EncoderDecoder) -> tuple[str, ...]:
-    """Return the checkpoint's class names, checked against the network, or numbered ones."""
+def _class_names(checkpoint: Checkpoint, model: EncoderDecoder) -> tuple[str, ...] | None:
+    """Return the checkpoint's class names, checked against the network; None where it has none."""
     if model.out_channels != model.num_classes:
         raise InputError("a network with a single sigmoid output has no class logits; two classes or more are needed.")
     names = checkpoint.classes
-    if names is None:
-        return tuple(f"class {index}" for index in range(model.num_classes))
+    # Files of earlier versions note the numbers that stood in for names.
+    if names is None or names == numbered_classes(model.num_classes):
+        return None
     if len(names) != model.num_classes:
         raise InputError(
             f"the checkpoint {checkpoint.path} names {len(names)} classes, but the network has {model.num_classes}; "

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from anomaly_eval.datasets.test_settings import SlidingWindow
 from anomaly_eval.errors import InputError
 
-Pair = tuple[int, int]
 
-
-def windows_of(test: object, source: str) -> tuple[Pair, Pair] | None:
-    """Return crop and stride, (height, width), of a `test_cfg`, or None where whole images run.
+def windows_of(test: object, source: str) -> SlidingWindow | None:
+    """Return the windows of a `test_cfg`, or None where whole images run.
 
     Raises InputError for another mode and for windows that do not cover an image; `source` says where the config is.
     """
@@ -27,10 +26,10 @@ def windows_of(test: object, source: str) -> tuple[Pair, Pair] | None:
             f"the test_cfg of the config ({source}) asks for mode {mode!r:.50}, crop {crop!r:.50} and stride "
             f"{stride!r:.50}; mode must be whole, or slide with two sides of a crop and strides of at most these."
         )
-    return pairs[0], pairs[1]
+    return SlidingWindow(crop=pairs[0], stride=pairs[1])
 
 
-def _pair(value: object) -> Pair | None:
+def _pair(value: object) -> tuple[int, int] | None:
     if isinstance(value, list | tuple) and len(value) == 2 and all(type(side) is int for side in value):
         return value[0], value[1]
     return None

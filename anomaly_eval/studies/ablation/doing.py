@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from anomaly_eval.evaluation.measures import Measures
 from anomaly_eval.evaluation.request import EvaluationRequest
 from anomaly_eval.evaluation.run import run_evaluation
+from anomaly_eval.segmenters.device import DeviceName
 from anomaly_eval.segmenters.load import NetworkRequest
 from anomaly_eval.studies.ablation.networks import NetworkSetup
 from anomaly_eval.studies.ablation.plan import AblationPlan
@@ -20,9 +20,6 @@ from anomaly_eval.studies.calibration.run import CalibrationRequest, run_calibra
 from anomaly_eval.studies.mixtures.run import MixtureRequest, run_fit_mixtures
 from anomaly_eval.studies.trainings import Training
 from gmmseg.training.checkpoints import newest_checkpoint
-
-if TYPE_CHECKING:
-    from anomaly_eval.segmenters.mmseg import DeviceName
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import torch
 from rich.console import Console
 
 from anomaly_eval.datasets.samples import resolve_data_root
@@ -21,6 +19,7 @@ from anomaly_eval.reports.markdown import markdown_table
 from anomaly_eval.results.provenance import versions
 from anomaly_eval.runtime.machine import usable_cores
 from anomaly_eval.runtime.output_folder import write_atomically
+from anomaly_eval.segmenters.device import DeviceName, choose_device
 from anomaly_eval.studies.ablation.collecting import ablation_rows, read_findings
 from anomaly_eval.studies.ablation.data import check_classes, count_classes
 from anomaly_eval.studies.ablation.doing import Workshop
@@ -34,9 +33,6 @@ from anomaly_eval.studies.ablation.steps import Step, chosen_rows, pending, step
 from anomaly_eval.studies.ablation.tables import ablation_table, warnings_of_all
 from anomaly_eval.studies.trainings import Training, train_all
 from gmmseg.checkpoints import sha256_of_file
-
-if TYPE_CHECKING:
-    from anomaly_eval.segmenters.mmseg import DeviceName
 
 _AT_ONCE_ON_CPU = 2
 
@@ -71,7 +67,7 @@ def run_ablation(request: AblationRequest, console: Console) -> ComparisonTable:
     plan = load_plan(request.plan)
     chosen = chosen_rows(plan, request.only)
     iterations = request.iterations or plan.iterations
-    uses_gpu = _uses_gpu(request.device)
+    uses_gpu = choose_device(request.device).type == "cuda"
     data_root = resolve_data_root(request.data_root)
     classes = count_classes(plan, data_root)
     steps = steps_of(plan, chosen)
@@ -154,12 +150,6 @@ def _noting(progress: _Progress, trainings: Mapping[str, tuple[Step, Training]])
         progress.done(step, seconds, training.resume)
 
     return finished
-
-
-def _uses_gpu(device: DeviceName) -> bool:
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("--device cuda: PyTorch sees no CUDA device here; use --device cpu.")
-    return device != "cpu" and torch.cuda.is_available()
 
 
 def _write(

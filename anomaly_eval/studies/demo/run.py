@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -124,7 +124,7 @@ def run_demo(request: DemoRequest, console: Console) -> DemoFindings:
     return findings
 
 
-def _compared(segmenters: dict[str, Segmenter], samples: SampleSet, count: int) -> list[ComparedImage]:
+def _compared(segmenters: Mapping[str, Segmenter], samples: SampleSet, count: int) -> list[ComparedImage]:
     """Return evenly chosen images with the scores of both networks."""
     chosen = set(choose_evenly([sample.id for sample in samples.samples], count))
     few = replace(samples, samples=tuple(sample for sample in samples.samples if sample.id in chosen))

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import copy
-import io
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
 import torch
-from mmengine.config import Config
 from torch import Tensor
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.results.records import FitRecord
-from anomaly_eval.segmenters.mmseg import FIT, MmsegSegmenter
+from anomaly_eval.segmenters.capabilities import TakesMixtures
 from gmmseg.classifier import GMMClassifier
 from gmmseg.estimation import Mixtures
 from gmmseg.full_covariance import FullMixtures
@@ -31,19 +28,18 @@ FittedFeatures = Literal["input", "projection", "embedding"]
 class MixturePlace:
     """Where mixtures are put into a network, and what they see there."""
 
-    segmenter: MmsegSegmenter
+    network: TakesMixtures
     features: FittedFeatures
     settings: MixtureSettings
     """Of the classifier that the network gets."""
 
     @classmethod
-    def of(cls, segmenter: MmsegSegmenter, features: FittedFeatures | None) -> MixturePlace:
+    def of(cls, network: TakesMixtures, features: FittedFeatures | None) -> MixturePlace:
         """Find the place in a network; None is the embedding of a GMM classifier, and the input of a convolution.
 
         Raises InputError where there is no last layer, or no such features.
         """
-        classifier = segmenter.classifier
-        name = segmenter.checkpoint.path
+        classifier, name = network.classifier, network.facts.name
         if isinstance(classifier, GMMClassifier):
             features = features or "embedding"
             if features != "input":
@@ -51,7 +47,7 @@ class MixturePlace:
                     classifier.settings, objective="generative", normalise_classes=False, learned_temperature=None
                 )
                 known = known if features == "embedding" else replace(known, normalisation="none")
-                return cls(segmenter, features, known)
+                return cls(network, features, known)
             dimensions = classifier.in_channels
         elif isinstance(classifier, torch.nn.Conv2d):
             if features not in (None, "input"):
@@ -60,12 +56,12 @@ class MixturePlace:
         else:
             raise InputError(f"the last layer of {name} is missing, so no mixtures can be fitted in its place.")
         plain = MixtureSettings(dimensions=dimensions, projection="none", normalisation="none")
-        return cls(segmenter, features, plain)
+        return cls(network, features, plain)
 
     @torch.inference_mode()
     def see(self, features: Tensor) -> Tensor:
         """Turn the input of the last layer (channels, h, w) into what the mixtures see, (dimensions, h, w) float32."""
-        classifier = self.segmenter.classifier
+        classifier = self.network.classifier
         if self.features == "input" or not isinstance(classifier, GMMClassifier):
             return features
         batch = features[None]
@@ -86,13 +82,13 @@ def checkpoint_with_mixtures(
     they were fitted on; `eval` puts it into its results. posterior: how logits follow from the densities; None leaves
     that to the settings of the place.
     """
-    segmenter = place.segmenter
+    network = place.network
     components = mixtures.means.shape[1]
     full = isinstance(mixtures, FullMixtures)
     settings = replace(place.settings, components=components, covariance="full" if full else "diagonal")
     if posterior is not None:
         settings = replace(settings, learned_temperature=posterior.temperature, class_prior="frequencies")
-    old = segmenter.classifier
+    old = network.classifier
     in_channels, norm_cfg = settings.dimensions, None
     if isinstance(old, GMMClassifier):
         in_channels, norm_cfg = old.in_channels, old.norm_cfg
@@ -110,34 +106,4 @@ def checkpoint_with_mixtures(
     if posterior is not None:
         state["class_pixels"] = posterior.class_pixels
         state["log_temperature"] = torch.tensor(posterior.temperature).log()
-    prefix = next(name for name, module in segmenter.model.named_modules() if module is old)
-    weights = {
-        name: value.cpu()
-        for name, value in segmenter.model.state_dict().items()
-        if not name.startswith((f"{prefix}.", "auxiliary_head."))
-    }
-    weights |= {f"{prefix}.{name}": value for name, value in state.items()}
-    meta = {
-        "cfg": Config({"model": _with_mixtures(segmenter.config.model, settings)}).pretty_text,
-        "dataset_meta": {"classes": segmenter.classes},
-        FIT: fit.model_dump(),
-    }
-    buffer = io.BytesIO()
-    torch.save({"meta": meta, "state_dict": weights}, buffer)
-    return buffer.getvalue()
-
-
-def _with_mixtures(model: dict[str, Any], settings: MixtureSettings) -> dict[str, Any]:
-    """Return the config of the network with the last decode head turned into a GMMSeg head of these settings."""
-    changed = copy.deepcopy(model)
-    head = changed["decode_head"]
-    head = head[-1] if isinstance(head, list | tuple) else head
-    architecture = head.get("architecture", head["type"])
-    head |= {"type": "GMMSegHead", "architecture": architecture, "mixture": _differing(settings)}
-    return changed
-
-
-def _differing(settings: MixtureSettings) -> dict[str, Any]:
-    """Return the fields that are not those of the preset `paper`."""
-    defaults = asdict(MixtureSettings())
-    return {name: value for name, value in asdict(settings).items() if value != defaults[name]}
+    return network.with_mixtures(settings, state, fit)

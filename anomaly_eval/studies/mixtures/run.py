@@ -83,7 +83,7 @@ class MixtureReport:
 @flushed_denormals()
 def run_fit_mixtures(request: MixtureRequest, console: Console) -> MixtureReport:
     """Sample the features of a trained network, fit the mixtures, and write a checkpoint that `eval` can run."""
-    from anomaly_eval.segmenters.mmseg import MmsegSegmenter
+    from anomaly_eval.segmenters.capabilities import TakesMixtures
     from anomaly_eval.studies.mixtures.place import MixturePlace, checkpoint_with_mixtures
 
     if request.shrinkage and request.covariance == "diagonal":
@@ -91,9 +91,12 @@ def run_fit_mixtures(request: MixtureRequest, console: Console) -> MixtureReport
     check_out(request.out, request.overwrite)
     samples = find_dataset(request.dataset, request.data_root)
     segmenter = request.network.load()
-    if not isinstance(segmenter, MmsegSegmenter):
-        raise InputError("mixtures can only be fitted to networks of mmsegmentation.")
-    place = MixturePlace.of(segmenter, request.features)
+    if not isinstance(segmenter.network, TakesMixtures):
+        raise InputError(
+            f"{request.network.checkpoint} has no last layer that mixtures could be put in the place of; choose a "
+            f"checkpoint of mmsegmentation."
+        )
+    place = MixturePlace.of(segmenter.network, request.features)
     classes = check_classes(samples, segmenter)
     posterior = PosteriorSample(len(segmenter.classes), request.seed) if request.calibrated else None
     reservoir = ClassReservoir(len(segmenter.classes), request.pixels_per_class, request.seed)
@@ -102,7 +105,7 @@ def run_fit_mixtures(request: MixtureRequest, console: Console) -> MixtureReport
             prediction = predict(segmenter, image, sample.image)
             maps = prediction.features
             if maps is None:
-                raise InputError(f"the network {segmenter.checkpoint.path} gives no features.")
+                raise InputError(f"the network {request.network.checkpoint} gives no features.")
             labels = torch.from_numpy(sample_label(label, maps)).long()
             labels[labels == VOID] = -1
             drawn = draw_per_class_and_image(

@@ -23,7 +23,7 @@ from anomaly_eval.evaluation.closed_set import check_same_classes, evaluate_clos
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.score_maps.source import NetworkScores
 from anomaly_eval.segmenters.input_size import InputSize
-from anomaly_eval.segmenters.mmseg import load_segmenter
+from anomaly_eval.segmenters.load import load_segmenter
 from tests.anomaly_eval import networks
 from tests.anomaly_eval.commands import TRAINING_CARD, assert_refused, nothing_left, read, rows
 

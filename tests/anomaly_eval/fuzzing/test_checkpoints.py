@@ -108,7 +108,7 @@ def classes_and_config(path: Path) -> None:
 
 def segment(path: Path) -> None:
     """Build the network and run it."""
-    from anomaly_eval.segmenters.mmseg import load_segmenter
+    from anomaly_eval.segmenters.load import load_segmenter
 
     segmenter = load_segmenter(path, device="cpu")
     segmenter.describe()

@@ -15,7 +15,7 @@ from mmengine.logging import HistoryBuffer
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.segmenters.configs import find_config, parse_literals
-from anomaly_eval.segmenters.mmseg import load_segmenter
+from anomaly_eval.segmenters.load import load_segmenter
 from gmmseg.checkpoints import load_checkpoint
 from tests.anomaly_eval import networks
 

@@ -10,7 +10,7 @@ import anomaly_eval
 import anomaly_eval.studies.mixtures.run
 from anomaly_eval.cli.main import main
 from anomaly_eval.errors import InputError
-from anomaly_eval.segmenters.mmseg import load_segmenter
+from anomaly_eval.segmenters.load import load_segmenter
 from tests.anomaly_eval import networks
 from tests.denormals import BITS, probed, survivors, two_threads
 
@@ -33,7 +33,7 @@ def test_callers_do_not_flush_after_a_network_that_fails(checkpoint):
     segmenter = load_segmenter(checkpoint, device="cpu")
     with two_threads(), probed() as found:
         # The last layer, after the probe.
-        segmenter.classifier.register_forward_pre_hook(lambda *_: 1 / 0)
+        segmenter.network.classifier.register_forward_pre_hook(lambda *_: 1 / 0)
         with pytest.raises(InputError, match="cannot process"):
             segmenter(np.zeros((64, 64, 3), np.uint8))
     assert set(found["forward"]) == {0}
@@ -62,7 +62,7 @@ def test_denormal_weights_change_nothing_that_can_be_seen(tmp_path):
     image = np.random.default_rng(0).integers(0, 256, (90, 140, 3), dtype=np.uint8)
     assert survivors() == 1
     with torch.inference_mode():
-        expected = network._forward(segmenter._preprocess(image))[0]
+        expected = network._forward(segmenter.network.prepare(image))[0]
     assert expected.std() > 0.1
     # A sum that lies half-way between two floats may round to the other one.
     torch.testing.assert_close(segmenter(image).logits.values, expected, rtol=1e-6, atol=1e-6)

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from anomaly_eval.errors import InputError
-from anomaly_eval.segmenters.exporting import network_file
-from anomaly_eval.segmenters.mmseg import FIT, MmsegSegmenter, load_segmenter
+from anomaly_eval.segmenters.exporting import FIT
+from anomaly_eval.segmenters.load import load_segmenter
+from anomaly_eval.segmenters.protocol import NetworkSegmenter
 from gmmseg.checkpoints import load_checkpoint
 from tests.anomaly_eval import networks
 
@@ -21,11 +22,11 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
 def exported(path: Path) -> Path:
     """Write the file beside the checkpoint."""
     target = path.with_suffix(".safetensors")
-    target.write_bytes(network_file(load_segmenter(path, device="cpu")))
+    target.write_bytes(load_segmenter(path, device="cpu").network.exported())
     return target
 
 
-def maps_of(segmenter: MmsegSegmenter) -> list[np.ndarray]:
+def maps_of(segmenter: NetworkSegmenter) -> list[np.ndarray]:
     """Return all maps that a network gives."""
     prediction = segmenter(IMAGE)
     maps = (prediction.logits, prediction.features, prediction.log_density, prediction.log_density_logsumexp)
@@ -60,7 +61,7 @@ def test_it_runs_alone_and_equals_a_checkpoint_of_the_same_weights(tmp_path: Pat
     assert len(maps_of(alone)) == 4
     assert all(np.array_equal(a, b) for a, b in zip(maps_of(alone), maps_of(reference), strict=True))
     assert not np.array_equal(alone(IMAGE).logits.values, original(IMAGE).logits.values)
-    assert network_file(alone) == target.read_bytes()
+    assert alone.network.exported() == target.read_bytes()
 
 
 def test_weights_beyond_float16_are_refused(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from torch.distributions import Categorical, Independent, MixtureSameFamily, Nor
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.scores import choose_scores, score_maps
-from anomaly_eval.segmenters.mmseg import load_segmenter
+from anomaly_eval.segmenters.load import load_segmenter
 from gmmseg.classifier import GMMClassifier
 from tests.anomaly_eval import networks
 
@@ -45,7 +45,7 @@ def trained(model):
 
 def reference(segmenter):
     """log p(x|c) as max and as whole sum over the components, by torch.distributions in float64, on the coarse grid."""
-    classifier = segmenter.classifier
+    classifier = segmenter.network.classifier
     mixtures = classifier.mixtures
     seen = {}
     handle = mixtures.register_forward_pre_hook(lambda module, arguments: seen.update(x=arguments[0]))
@@ -80,7 +80,7 @@ def test_densities_are_those_of_the_definition_whatever_the_logits_are(tmp_path,
     if not mixture:
         assert prediction.logits is prediction.log_density
     elif "preset" in mixture:
-        norm = segmenter.classifier.class_norm
+        norm = segmenter.network.classifier.class_norm
         expected = torch.nn.functional.layer_norm(
             largest.movedim(0, -1).float(), norm.normalized_shape, norm.weight, norm.bias, norm.eps
         )

@@ -12,7 +12,7 @@ from mmseg.structures import SegDataSample
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.segmenters.input_size import InputSize
-from anomaly_eval.segmenters.mmseg import load_segmenter
+from anomaly_eval.segmenters.load import load_segmenter
 from tests.anomaly_eval import networks
 
 
@@ -85,7 +85,11 @@ def test_features_are_the_input_of_the_last_classifier(tmp_path, image, model):
     segmenter = load_segmenter(networks.save(tmp_path / "net.pth", model), device="cpu")
     assert segmenter.provides == {"logits", "features"}
     prediction = segmenter(image)
-    head = segmenter.model.decode_head[-1] if model["type"].startswith("Cascade") else segmenter.model.decode_head
+    head = (
+        segmenter.network.model.decode_head[-1]
+        if model["type"].startswith("Cascade")
+        else segmenter.network.model.decode_head
+    )
     with torch.inference_mode():
         logits = torch.nn.Conv2d.forward(head.conv_seg, prediction.features.values[None])[0]
     torch.testing.assert_close(logits, prediction.logits.values)
@@ -102,7 +106,7 @@ def test_features_of_aligned_windows_are_averaged_cell_by_cell(tmp_path, image):
     model = sliding(networks.CGNET, (64, 64), (64, 32))
     segmenter = load_segmenter(networks.save(tmp_path / "net.pth", model), device="cpu")
     stitched = segmenter(image).features.values
-    whole = load_segmenter(networks.save(tmp_path / "whole.pth", networks.CGNET, segmenter.model), device="cpu")
+    whole = load_segmenter(networks.save(tmp_path / "whole.pth", networks.CGNET, segmenter.network.model), device="cpu")
     total, count = torch.zeros_like(stitched), torch.zeros(stitched.shape[1:])
     for left in (0, 32, 64):
         window = whole(np.ascontiguousarray(image[:, left : left + 64])).features.values
@@ -167,7 +171,7 @@ def test_a_network_without_normalisation_is_refused(tmp_path):
 
 def test_a_network_that_fails_on_an_image_is_told(tmp_path, image):
     segmenter = load_segmenter(networks.save(tmp_path / "net.pth", networks.CGNET), device="cpu")
-    segmenter.model.backbone.forward = lambda inputs: missing_operation()
+    segmenter.network.model.backbone.forward = lambda inputs: missing_operation()
     with pytest.raises(InputError, match=r"cannot process an input of 140x90 \(no such operation\)"):
         segmenter(image)
 

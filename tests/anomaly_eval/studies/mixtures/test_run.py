@@ -11,7 +11,7 @@ from PIL import Image
 from scipy.stats import multivariate_normal, norm
 
 from anomaly_eval.cli.main import main
-from anomaly_eval.segmenters.mmseg import load_segmenter
+from anomaly_eval.segmenters.load import load_segmenter
 from tests.anomaly_eval import networks
 from tests.anomaly_eval.commands import assert_refused, read
 
@@ -116,8 +116,8 @@ def test_a_cascade_gets_its_mixtures_in_the_last_head(tmp_path, fit):
     checkpoint = networks.save(tmp_path / "cascade.pth", model)
     assert fit(ckpt=str(checkpoint))[0] == 0
     fitted = load_segmenter(tmp_path / "mixtures.pth", device="cpu")
-    assert type(fitted.classifier).__name__ == "GMMClassifier"
-    assert isinstance(fitted.model.decode_head[0].conv_seg, torch.nn.Conv2d)
+    assert type(fitted.network.classifier).__name__ == "GMMClassifier"
+    assert isinstance(fitted.network.model.decode_head[0].conv_seg, torch.nn.Conv2d)
 
 
 @pytest.mark.parametrize("features", ["input", "projection", "embedding"])
@@ -139,7 +139,7 @@ def test_a_gmm_classifier_gets_new_mixtures_on_what_it_sees(tmp_path, fit, data,
         step = image.shape[0] // maps.shape[2]
         labels.append(label[step // 2 :: step, step // 2 :: step].ravel())
         with torch.inference_mode():
-            see = {"projection": before.classifier.projection, "embedding": before.classifier.embed}
+            see = {"projection": before.network.classifier.projection, "embedding": before.network.classifier.embed}
             seen.append(see.get(features, lambda maps: maps)(maps)[0].flatten(1).T.double().numpy())
     pixels, labels = np.concatenate(seen), np.concatenate(labels)
     own = [np.cov(pixels[labels == label].T, bias=True) for label in range(5)]
@@ -154,7 +154,7 @@ def test_a_gmm_classifier_gets_new_mixtures_on_what_it_sees(tmp_path, fit, data,
         after.fits["log_density"].notes
     )
     kept = {"input": "uniform", "projection": "frequencies", "embedding": "frequencies"}
-    assert after.classifier.settings.class_prior == kept[features]
+    assert after.network.classifier.settings.class_prior == kept[features]
 
 
 @pytest.mark.parametrize("covariance", ["diagonal", "full"])
@@ -208,7 +208,7 @@ def test_any_gmm_classifier_can_be_refitted(tmp_path, fit, mixture):
     before, after = (load_segmenter(tmp_path / name, device="cpu") for name in ("gmmseg.pth", "mixtures.pth"))
     maps = before(image).features.values[None]
     with torch.inference_mode():
-        assert torch.equal(before.classifier.embed(maps), after.classifier.embed(maps))
+        assert torch.equal(before.network.classifier.embed(maps), after.network.classifier.embed(maps))
     assert torch.isfinite(after(image).log_density.values).all()
 
 

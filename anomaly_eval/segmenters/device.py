@@ -1,0 +1,24 @@
+"""Where a network runs."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+
+from anomaly_eval.errors import InputError
+
+DeviceName = Literal["auto", "cpu", "cuda"]
+
+
+def choose_device(name: DeviceName) -> torch.device:
+    """Return the device of this name, `auto` being CUDA where it is there; raises InputError for CUDA that is not."""
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise InputError("--device cuda: PyTorch sees no CUDA device here; use --device cpu.")
+    return torch.device("cuda" if name != "cpu" and available else "cpu")
+
+
+def device_text(device: torch.device) -> str:
+    """Return what results call a device: the model of a GPU, or `cpu`."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"

@@ -1,0 +1,137 @@
+"""What a kind of network has to say; sizes, windows and test protocols are the same for all, and are not its concern.
+
+A new kind is one file in `segmenters/kinds`: a `Network`, and a `NetworkKind` that tells from what the user gave
+whether it is of this kind, and loads it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from anomaly_eval.datasets.test_settings import SlidingWindow
+from anomaly_eval.results.records import FitRecord
+from anomaly_eval.segmenters.input_size import InputSize
+
+_NOTHING = hashlib.sha256(b"").hexdigest()
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """What is made of 8-bit pixels: (value - mean) / std for each channel, in `colours`; by default, nothing."""
+
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    colours: Literal["RGB", "BGR"] = "RGB"
+    """The order that the network takes, in which mean and std are too."""
+
+    def apply(self, image: NDArray[np.uint8], device: torch.device) -> Tensor:
+        """Turn an RGB image (height, width, 3) into an input (1, 3, height, width), float32."""
+        ordered = image if self.colours == "RGB" else image[..., ::-1]
+        pixels = torch.from_numpy(np.ascontiguousarray(ordered.transpose(2, 0, 1))).to(device, torch.float32)
+        mean, std = (pixels.new_tensor(values)[:, None, None] for values in (self.mean, self.std))
+        return ((pixels - mean) / std)[None]
+
+
+@dataclass(frozen=True)
+class NetworkFacts:
+    """What is known of a network before an image comes. Two with equal hashes give equal maps."""
+
+    name: str
+    """Of its file or folder, without the path."""
+    sha256: str
+    """Of the weights, or of the file that holds them."""
+    n_classes: int
+    class_names: tuple[str, ...] | None = None
+    """In the order of the classes; None where nobody noted them."""
+    config: str = "none"
+    """Where the settings were read that are not in that file."""
+    config_sha256: str = _NOTHING
+    provides: frozenset[str] = frozenset({"logits"})
+    """The fields of `Prediction` that it can fill."""
+    same_as_logits: frozenset[str] = frozenset()
+    """Those of them that are the logits themselves; `forward` is not asked for them, and the maps are resized once."""
+    align_corners: bool = False
+    """How its maps are to be resized, as in `torch.nn.functional.interpolate`."""
+    normalisation: Normalisation = field(default_factory=Normalisation)
+    windows: SlidingWindow | None = None
+    """Of its own test settings; None runs each image as a whole."""
+    input_size: InputSize = field(default_factory=InputSize)
+    """At which images enter it where nobody asks for another size."""
+    fits: Mapping[str, FitRecord] = field(default_factory=dict)
+    """What mixtures in it were fitted on after training, by the field of `Prediction`."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, or numbers that stand in for them."""
+        return self.class_names or numbered_classes(self.n_classes)
+
+
+def numbered_classes(count: int) -> tuple[str, ...]:
+    """Return what classes without names are called."""
+    return tuple(f"class {index}" for index in range(count))
+
+
+class Network(ABC):
+    """A network in evaluation mode on a device. `NetworkSegmenter` turns it into a segmenter.
+
+    It is called without gradients. InputErrors that it raises reach the user as they are, others in a sentence with
+    the size of the input and with `remedy`.
+    """
+
+    remedy: ClassVar[str] = "use --resize, or another --device"
+
+    def __init__(self, facts: NetworkFacts, device: torch.device) -> None:
+        self.facts, self.device = facts, device
+
+    def prepare(self, image: NDArray[np.uint8]) -> Tensor:
+        """Return the input (1, 3, h, w) for an RGB image (height, width, 3); larger where it is padded.
+
+        Padding is at the bottom and the right.
+        """
+        return self.facts.normalisation.apply(image, self.device)
+
+    @abstractmethod
+    def forward(self, inputs: Tensor, wanted: frozenset[str]) -> Mapping[str, Tensor]:
+        """Return the wanted fields of `Prediction` for inputs (n, 3, h, w), each (n, channels, rows, columns).
+
+        Maps may have a coarser grid, each its own, which covers the input; the fewer pixels, the faster.
+        """
+
+
+class NetworkKind(ABC):
+    """How networks of one kind are recognised and loaded. It is made without arguments; heavy imports wait for `load`.
+
+    Every class of this kind in a file of `segmenters/kinds` is found there.
+    """
+
+    title: ClassVar[str]
+    """What users are told that they can give: a plural, with the endings of files."""
+    takes_config: ClassVar[bool] = False
+    """Whether --config means something to it."""
+    asked_last: ClassVar[bool] = False
+    """Whether all other kinds are asked before: the one that anything else is taken for."""
+
+    @abstractmethod
+    def recognises(self, given: Path) -> bool:
+        """Whether what the user gave is of this kind, from its name or from its first bytes; never raises."""
+
+    @abstractmethod
+    def load(self, given: Path, config: str | None, device: torch.device) -> Network:
+        """Load it; raises InputError, which names file and remedy, for what cannot be used."""
+
+
+def first_line(error: Exception) -> str:
+    """Return what an error says first, short enough for a sentence and without control characters."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    said = lines[0].strip()[:300] if lines else type(error).__name__
+    return "".join(character if character.isprintable() else "?" for character in said)

@@ -1,0 +1,161 @@
+"""A network of any kind as a segmenter: size of its input, sliding windows, and the test protocols of datasets."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from anomaly_eval.datasets.test_settings import SlidingWindow, TestProtocol
+from anomaly_eval.errors import InputError
+from anomaly_eval.results.records import FitRecord, ModelRecord
+from anomaly_eval.runtime.machine import is_out_of_memory
+from anomaly_eval.segmenters.base import Prediction
+from anomaly_eval.segmenters.coarse_maps import CoarseMaps
+from anomaly_eval.segmenters.device import device_text
+from anomaly_eval.segmenters.input_size import InputSize
+from anomaly_eval.segmenters.network import Network, first_line
+from anomaly_eval.segmenters.windows import WindowFeatureMean, WindowMean, window_corners
+from gmmseg.denormals import flushed_denormals
+
+_Maps = dict[str, CoarseMaps]
+"""What the network said of one input, by the fields of `Prediction`."""
+
+
+class NetworkSegmenter:
+    """Runs a network under its own test settings, or under those of a dataset.
+
+    Maps stay on the network's own coarse grid; in sliding-window mode they are averaged at the size of the input, as
+    mmsegmentation does, and features on a coarse grid.
+    """
+
+    def __init__(self, network: Network, *, input_size: InputSize | None = None, window_batch: int = 4) -> None:
+        """Take a network; `input_size` None is its own one. window_batch: windows that run at once."""
+        self.network, self.window_batch = network, window_batch
+        self.input_size = input_size or network.facts.input_size
+        self.provides = network.facts.provides
+        self._windows = network.facts.windows
+        # mmsegmentation resizes logits to the network's input first, and those to the image.
+        self._resizes_twice = False
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the known classes, or numbers that stand in for them, in the order of the logits."""
+        return self.network.facts.classes
+
+    @property
+    def has_class_names(self) -> bool:
+        """Whether these are names."""
+        return self.network.facts.class_names is not None
+
+    @property
+    def fits(self) -> Mapping[str, FitRecord]:
+        """What mixtures in the network were fitted on after training, by the field of `Prediction`."""
+        return self.network.facts.fits
+
+    def __call__(self, image: NDArray[np.uint8]) -> Prediction:
+        """Segment an RGB image (height, width, 3), uint8; maps stand for the image at its own size."""
+        height, width = image.shape[:2]
+        resized = self.input_size.apply(image)
+        with torch.inference_mode(), flushed_denormals():
+            try:
+                maps = self._infer(self.network.prepare(resized), resized.shape[:2])
+            except InputError:
+                raise
+            except Exception as error:  # networks fail in their own ways on settings that make no sense
+                size = f"{resized.shape[1]}x{resized.shape[0]}"
+                if is_out_of_memory(error):
+                    raise InputError(
+                        f"there is not enough memory for a network input of {size}; choose "
+                        f"a smaller one with --resize, or another --device."
+                    ) from error
+                raise InputError(
+                    f"the network cannot process an input of {size} ({first_line(error)}); {self.network.remedy}."
+                ) from error
+        scale = (height / resized.shape[0], width / resized.shape[1])
+
+        def for_image(maps: CoarseMaps) -> CoarseMaps:
+            extent = (maps.extent[0] * scale[0], maps.extent[1] * scale[1])
+            return replace(maps, size=(height, width), extent=extent)
+
+        if self._resizes_twice and scale != (1.0, 1.0):
+            at_input = maps["logits"].resized()
+            maps["logits"] = CoarseMaps.covering(at_input, maps["logits"].size, maps["logits"].align_corners)
+        found = {name: for_image(values) for name, values in maps.items()}
+        found |= dict.fromkeys(self.network.facts.same_as_logits & self.provides, found["logits"])
+        return Prediction(**found)
+
+    def with_outputs(self, fields: Collection[str]) -> NetworkSegmenter:
+        """Return this network without the maps that nobody looks at: some take longer than the network."""
+        other = copy.copy(self)
+        other.provides = self.provides & ({"logits"} | set(fields))
+        return other
+
+    def with_protocol(self, protocol: TestProtocol | None) -> NetworkSegmenter:
+        """Return this network as mmsegmentation tests it on a closed-set dataset; it gives logits alone.
+
+        The protocol sets windows and input size, None keeps the network's own windows and native size; a size that was
+        asked for when the network was loaded, or that it brought with it, goes before either.
+        """
+        other = copy.copy(self)
+        other.provides = frozenset({"logits"})
+        other._resizes_twice = True
+        if protocol is not None:
+            other._windows = protocol.slide
+            if self.input_size.native:
+                short_side, limit = protocol.short_side, protocol.long_side_at_most
+                other.input_size = InputSize(short_side=short_side, long_side_at_most=limit)
+        return other
+
+    def describe(self) -> ModelRecord:
+        """Say which network this is, with which weights and at which resolution."""
+        facts, windows = self.network.facts, self._windows
+        return ModelRecord(
+            checkpoint=facts.name,
+            checkpoint_sha256=facts.sha256,
+            config=facts.config,
+            config_sha256=facts.config_sha256,
+            classes=list(facts.classes),
+            inference="whole" if windows is None else f"slide, crop {windows.crop}, stride {windows.stride}",
+            resize=str(self.input_size),
+            own_resize=self.input_size.of_network,
+            device=device_text(self.network.device),
+        )
+
+    def _infer(self, inputs: Tensor, size: tuple[int, int]) -> _Maps:
+        """Run the network on an input (1, 3, h, w) that pads an image of `size` at the bottom and the right."""
+        maps = self._forward(inputs)[0] if self._windows is None else self._slide(inputs, self._windows)
+        return {name: replace(values, size=size) for name, values in maps.items()}
+
+    def _slide(self, inputs: Tensor, windows: SlidingWindow) -> _Maps:
+        """Average over windows, several at a time."""
+        size = (inputs.shape[2], inputs.shape[3])
+        window = (min(windows.crop[0], size[0]), min(windows.crop[1], size[1]))
+        means: dict[str, WindowMean | WindowFeatureMean] = {}
+        corners = window_corners(size, window, windows.stride)
+        for start in range(0, len(corners), self.window_batch):
+            batch = corners[start : start + self.window_batch]
+            crops = [inputs[0, :, top : top + window[0], left : left + window[1]] for top, left in batch]
+            for corner, maps in zip(batch, self._forward(torch.stack(crops)), strict=True):
+                for name, values in maps.items():
+                    if name not in means:
+                        means[name] = WindowFeatureMean(size) if name == "features" else WindowMean(size)
+                    means[name].add(values, corner)
+        return {name: mean.result() for name, mean in means.items()}
+
+    def _forward(self, inputs: Tensor) -> list[_Maps]:
+        """Run a batch (n, 3, h, w) and return one output each; maps stand for the input's pixels."""
+        size, facts = (inputs.shape[2], inputs.shape[3]), self.network.facts
+        tensors = self.network.forward(inputs, self.provides - facts.same_as_logits)
+        return [
+            {
+                name: CoarseMaps.covering(values[index].float().contiguous(), size, facts.align_corners)
+                for name, values in tensors.items()
+            }
+            for index in range(len(inputs))
+        ]
