@@ -167,7 +167,7 @@ def fit_mixtures(
         f"{report.pixels} pixels of {images} images, {report.steps} steps of EM, mean log-likelihood "
         f"{report.log_likelihood:.3f}"
     )
-    if report.input_size != "native":
+    if not report.input_size.native:
         say(f"input: {report.input_size}; give the same --resize to what runs the checkpoint")
     if report.absent:
         say(f"no pixel of these classes, which the network will never predict: {', '.join(report.absent)}")

@@ -51,7 +51,7 @@ def evaluate_closed_set(
     for a dataset of another task, for other classes than the network's, for an unusable image or label, for labels
     that are all void, and for NaN in logits; the message names the file.
     """
-    classes = check_same_classes(samples, segmenter.classes)
+    classes = check_same_classes(samples, segmenter)
     passes = passes or Passes(console, clock)
     state, sizes, void_pixels = ClosedSetState(len(classes)), set(), 0
 
@@ -73,9 +73,9 @@ def evaluate_closed_set(
     described = _under_protocol(segmenter, samples, choice).describe()
     whose = "network" if choice == "network" or samples.card.protocol is None else "card"
     # What the whole run resizes images to goes before the protocol, which then is not quite the card's.
-    model = segmenter.describe()
-    asked = "at the network's own size" if model.own_resize else "with --resize"
-    changed = "" if model.resize == "native" else f", {asked}"
+    size = segmenter.input_size
+    asked = "at the network's own size" if size.of_network else "with --resize"
+    changed = "" if size.native else f", {asked}"
     used = f"{whose}{changed}: {described.inference}; {described.resize}"
     with clock.section("input"):
         record = dataset_record(samples, sizes, void_pixels)
@@ -96,7 +96,7 @@ def count_computation(segmenter: Segmenter, samples: SampleSet, choice: Protocol
     return compute
 
 
-def check_same_classes(samples: SampleSet, of_network: Sequence[str]) -> tuple[str, ...]:
+def check_same_classes(samples: SampleSet, segmenter: Segmenter) -> tuple[str, ...]:
     """Return the class names of a dataset if they are those of the network, in the same order.
 
     Raises InputError for a dataset of another task, and for another number or order, naming the first difference.
@@ -108,11 +108,11 @@ def check_same_classes(samples: SampleSet, of_network: Sequence[str]) -> tuple[s
             f"{samples.spec} is an anomaly dataset without class labels, so neither IoU nor accuracy can be measured "
             f"on it; choose a closed-set dataset, e.g. cityscapes."
         )
-    named = tuple(of_network) != tuple(f"class {index}" for index in range(len(of_network)))
+    of_network = segmenter.classes
     differing = [
         f"class {index} is {ours!r} in the dataset and {theirs!r} in the network"
         for index, (ours, theirs) in enumerate(zip(classes, of_network, strict=False))
-        if named and _plain(ours) != _plain(theirs)
+        if segmenter.has_class_names and _plain(ours) != _plain(theirs)
     ]
     remedy = "evaluate on the classes that the network was trained on"
     if len(classes) != len(of_network):

@@ -229,16 +229,18 @@ def _records(
             n_images=len(samples.samples),
             expected_images=samples.expected_images,
             files_sha256=files,
-            notes=notes + class_name_notes(classes, segmenter.classes),
+            notes=notes + class_name_notes(classes, segmenter),
         )
     return records
 
 
-def class_name_notes(of_dataset: Sequence[str], of_network: Sequence[str]) -> list[str]:
+def class_name_notes(of_dataset: Sequence[str], segmenter: Segmenter) -> list[str]:
     """Note where the class names of the fitting set and the network differ, as order cannot be checked then."""
+    if not segmenter.has_class_names:
+        return []
     differing = [
         f"{theirs}/{ours}"
-        for theirs, ours in zip(of_dataset, of_network, strict=True)
-        if theirs.casefold().replace("_", " ") != ours.casefold().replace("_", " ") and not ours.startswith("class ")
+        for theirs, ours in zip(of_dataset, segmenter.classes, strict=True)
+        if theirs.casefold().replace("_", " ") != ours.casefold().replace("_", " ")
     ]
     return [f"class names of dataset and network differ: {', '.join(differing)}"] if differing else []

@@ -71,7 +71,7 @@ def of_network(
         segmenter = request.network.load()
     closed_sets = [samples for samples in inputs.datasets if samples.card.task == "closed_set"]
     for samples in closed_sets:
-        check_same_classes(samples, segmenter.classes)
+        check_same_classes(samples, segmenter)
     shipped = shipped_statistics(request)
     statistics = request.statistics or shipped
     scores = _scores(request, segmenter) if len(closed_sets) < len(inputs.datasets) else []

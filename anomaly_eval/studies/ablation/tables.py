@@ -19,7 +19,7 @@ from anomaly_eval.reports.comparison import (
 )
 from anomaly_eval.reports.methods import method_name, of_run
 from anomaly_eval.reports.notes import Note, deviation_notes, fit_marks, interval_notes, measuring_notes
-from anomaly_eval.results.records import Results
+from anomaly_eval.results.records import ModelRecord, Results
 from anomaly_eval.studies.ablation.collecting import NetworkFindings, combined
 from anomaly_eval.studies.ablation.plan import AblationPlan, PlannedNetwork, PlannedRow
 from anomaly_eval.studies.ablation.records import AblationRow, StudyRecord
@@ -133,7 +133,8 @@ def _study_notes(
     """Say how all networks were trained, and what the network of each row is."""
     start = f", from weights with sha256 {study.init_from_sha256[:12]}" if study.init_from_sha256 else ""
     how = ", ".join(plan.options)
-    resolution = getattr(anomalies.provenance.model, "resize", "native")
+    model = anomalies.provenance.model
+    resolution = model.resize if isinstance(model, ModelRecord) else "native"
     rows_of: dict[str, list[str]] = {}
     for row in chosen:
         rows_of.setdefault(row.network, []).append(row.name)

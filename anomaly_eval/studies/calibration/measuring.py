@@ -43,7 +43,7 @@ def calibrate(
     Raises InputError for a dataset of another task, for other classes than the network's, for an unusable image or
     label, for labels that are all void, and for NaN in logits; the message names the file.
     """
-    classes = check_same_classes(samples, segmenter.classes)
+    classes = check_same_classes(samples, segmenter)
     segmenter = segmenter.with_outputs(())
     states = [CalibrationState(len(classes), bins) for _ in temperatures]
     closed_set, void_pixels, sizes = ClosedSetState(len(classes)), 0, set()

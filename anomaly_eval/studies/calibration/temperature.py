@@ -25,7 +25,7 @@ def fit_temperature_on(
 
     Raises InputError as `calibrate` does.
     """
-    check_same_classes(samples, segmenter.classes)
+    check_same_classes(samples, segmenter)
     segmenter, generator = segmenter.with_outputs(()), np.random.default_rng(seed)
     share = max(1, pixels // len(samples.samples))
     kept_logits, kept_labels = [], []

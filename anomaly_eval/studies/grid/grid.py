@@ -158,7 +158,7 @@ def _prepare(
         networks = with_scores(loaded, request.scores, request.statistics)
         return networks, AnomalyRows(networks, request.outline, request.width)
     for network in loaded:
-        classes = check_same_classes(samples, network.segmenter.classes)
+        classes = check_same_classes(samples, network.segmenter)
     protocol = samples.card.protocol if (request.protocol or "card") == "card" else None
     networks = [replace(network, segmenter=network.segmenter.with_protocol(protocol)) for network in loaded]
     return networks, ClassRows(networks, classes, request.width)

@@ -22,6 +22,7 @@ from anomaly_eval.runtime.output_folder import write_atomically
 from anomaly_eval.runtime.progress import progress_bar
 from anomaly_eval.scores.mahalanobis import sample_label
 from anomaly_eval.segmenters.base import predict
+from anomaly_eval.segmenters.input_size import InputSize
 from anomaly_eval.segmenters.load import NetworkRequest
 from anomaly_eval.studies.mixtures.posterior import PosteriorSample
 from gmmseg.denormals import flushed_denormals
@@ -76,7 +77,7 @@ class MixtureReport:
     """Mean over the pixels of log p(x | c), nats."""
     absent: tuple[str, ...]
     """Classes without a pixel; the network never predicts them."""
-    input_size: str
+    input_size: InputSize
     """At which the images entered the network; the checkpoint does not note it."""
 
 
@@ -140,7 +141,7 @@ def run_fit_mixtures(request: MixtureRequest, console: Console) -> MixtureReport
             f"{_kind(request, place.features)} on {len(labels)} pixels, seed {request.seed}",
             f"input {segmenter.describe().resize}, {segmenter.describe().inference}",
             *([] if found is None else [f"posterior with shares of classes, temperature {found.temperature:.4g}"]),
-            *class_name_notes(classes, segmenter.classes),
+            *class_name_notes(classes, segmenter),
         ],
     )
     write_atomically(request.out, checkpoint_with_mixtures(place, mixtures, known, record, found))
@@ -152,7 +153,7 @@ def run_fit_mixtures(request: MixtureRequest, console: Console) -> MixtureReport
         steps=len(history),
         log_likelihood=history[-1],
         absent=absent,
-        input_size=segmenter.describe().resize,
+        input_size=segmenter.input_size,
     )
 
 

@@ -322,7 +322,7 @@ def test_each_task_refuses_the_other_ones_datasets(tmp_path, data, checkpoint):
     with pytest.raises(InputError, match="road_anomaly is an anomaly dataset"):
         evaluate_closed_set(segmenter, anomalies, QUIET, Clock())
     with pytest.raises(InputError, match="road_anomaly is an anomaly dataset"):
-        check_same_classes(anomalies, segmenter.classes)
+        check_same_classes(anomalies, segmenter)
 
 
 def test_an_incomplete_variant_is_marked(tmp_path, evaluate):

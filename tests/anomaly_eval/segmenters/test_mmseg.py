@@ -233,6 +233,24 @@ def test_class_names_that_do_not_match_are_told(tmp_path):
         load_segmenter(path, device="cpu")
 
 
+@pytest.mark.parametrize(
+    ("noted", "named"),
+    [
+        (None, False),
+        # As `networks export` and `fit-mixtures` wrote them once.
+        ([f"class {index}" for index in range(5)], False),
+        (["class A", *(f"class {index}" for index in range(1, 5))], True),
+    ],
+)
+def test_numbers_that_stand_in_for_names_are_none(tmp_path, noted, named):
+    path = networks.save(tmp_path / "net.pth", networks.CGNET, dataset_meta={"classes": noted})
+    segmenter = load_segmenter(path, device="cpu")
+    assert segmenter.classes == tuple(noted or (f"class {index}" for index in range(5)))
+    assert segmenter.has_class_names == named
+    (tmp_path / "net.safetensors").write_bytes(segmenter.network.exported())
+    assert load_segmenter(tmp_path / "net.safetensors", device="cpu").has_class_names == named
+
+
 def test_a_network_that_does_not_build_is_told(tmp_path):
     broken = copy.deepcopy(networks.CGNET)
     broken["backbone"]["num_blocks"] = "many"
