@@ -111,7 +111,7 @@ def ours_exact(images: Images) -> Callable[[], Metrics]:
         for scores, labels in images:
             state.update(scores, labels)
         found = state.compute()
-        return found.auroc, found.average_precision, found.fpr95
+        return tuple(found.rates.values())
 
     return run
 
@@ -125,7 +125,7 @@ def ours_binned(images: Images) -> Callable[[], Metrics]:
         for scores, labels in images:
             state.update(scores, labels)
         found = state.compute()
-        return found.auroc.value, found.average_precision.value, found.fpr95.value
+        return tuple(interval.value for interval in found.intervals.values())
 
     return run
 

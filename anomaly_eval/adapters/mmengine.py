@@ -31,7 +31,7 @@ _Image = tuple[np.ndarray, ...]
 
 @METRICS.register_module()
 class AnomalyRankingMetric(BaseMetric):  # type: ignore[misc]
-    """AUROC, AP and FPR95 in percent over all pixels of the validation set, on any number of processes.
+    """The ranking metrics in percent over all pixels of the validation set, on any number of processes.
 
     Every image is kept by itself until the end, as samplers repeat images to give all processes equally many and only
     the whole list tells which are repeated: as its scores where `exact`, else as its occupied bins.
@@ -85,7 +85,7 @@ class AnomalyRankingMetric(BaseMetric):  # type: ignore[misc]
         for anomalies, inliers in results:
             state.update(anomalies, np.ones(len(anomalies), np.uint8))
             state.update(inliers, np.zeros(len(inliers), np.uint8))
-        return state.compute().as_dict()
+        return dict(state.compute().rates)
 
     def _binned(self, results: Sequence[_Image]) -> dict[str, float]:
         anomalies, inliers = np.zeros((2, len(self.bins)), np.int64)
@@ -94,4 +94,4 @@ class AnomalyRankingMetric(BaseMetric):  # type: ignore[misc]
             inliers[inlier_bins] += inlier_counts
         state = BinnedRankingState(self.bins)
         state.add(anomalies, inliers)
-        return state.compute().as_dict()
+        return dict(state.compute().rates)

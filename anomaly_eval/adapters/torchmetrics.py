@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from anomaly_eval.metrics import registry
 from anomaly_eval.metrics.arrays import split_by_label
 from anomaly_eval.metrics.binned import BinnedRankingState
 from anomaly_eval.metrics.bins import ScoreBins
@@ -70,7 +71,7 @@ class AnomalyRanking(Metric):
 
     def _rates(self) -> dict[str, float]:
         if not (self._is_there("anomalies") and self._is_there("inliers")):
-            names = ["auroc", "ap", "fpr95"]
+            names = registry.keys(registry.RANKING)
             bounds = [] if self.bins is None else [f"{name}_{end}" for name in names for end in ("low", "high")]
             return dict.fromkeys([*names, *bounds], math.nan)
         if self.bins is None:
@@ -80,8 +81,8 @@ class AnomalyRanking(Metric):
                 # One tensor after a reduction over processes, a list before.
                 for values in [state] if isinstance(state, Tensor) else state:
                     exact.update(values, torch.full(values.shape, label, dtype=torch.uint8))
-            return exact.compute().as_dict()
+            return dict(exact.compute().rates)
         binned = BinnedRankingState(self.bins)
         anomalies, inliers = (getattr(self, name).cpu().numpy() for name in ("anomalies", "inliers"))
         binned.add(anomalies, inliers)
-        return binned.compute().as_dict()
+        return binned.compute().rates

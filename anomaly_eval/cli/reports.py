@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 from rich.console import Console
@@ -136,7 +136,8 @@ def grid(
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="Images of each choice.")] = 1,
     measure: Annotated[
-        str | None, typer.Option(help="What ranks images: auroc or ap; miou or accuracy. Default: the first of each.")
+        str | None,
+        typer.Option(help="What ranks images: auroc, ap or fpr95; miou or accuracy. Default: the first of each."),
     ] = None,
     protocol: Annotated[
         ProtocolName | None, typer.Option(help="Test settings for closed-set datasets. Default: card.")
@@ -151,8 +152,9 @@ def grid(
 ) -> None:
     """Draw images beside what networks make of them: scores of anomalies (Fig. 4), or predicted classes (Fig. 3)."""
     from anomaly_eval.studies.grid.choosing import parse_choices
-    from anomaly_eval.studies.grid.grid import GridRequest, Measure, run_grid
+    from anomaly_eval.studies.grid.grid import GridRequest, measures, run_grid
 
+    known = [*measures("anomaly"), *measures("closed_set")]
     request = GridRequest(
         networks=_networks(ckpt, config, device, resize, window_batch),
         dataset=dataset,
@@ -164,7 +166,7 @@ def grid(
         images=images,
         choose=None if choose is None else parse_choices(choose),
         count=count,
-        measure=None if measure is None else chosen_word(measure, get_args(Measure), "--measure"),
+        measure=None if measure is None else chosen_word(measure, known, "--measure"),
         protocol=None if protocol is None else protocol.value,
         outline=not no_outline,
         overwrite=overwrite,

@@ -16,6 +16,7 @@ from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.image_loop import Compute, Passes
 from anomaly_eval.evaluation.journal.record import Arrays
 from anomaly_eval.evaluation.measures import MEMORY_BUDGET, Measures, MethodState, bootstrap_rows, per_image_rows
+from anomaly_eval.metrics import registry
 from anomaly_eval.metrics.components import ComponentState
 from anomaly_eval.metrics.curves import thinned_curve
 from anomaly_eval.metrics.errors import NothingToMeasureError
@@ -138,9 +139,7 @@ def evaluate_dataset(
         )
     with clock.section("input"):
         record = dataset_record(samples, tally.sizes, tally.void_pixels, tally.without_anomaly)
-    per_image = _if_possible(
-        "means over images", lambda: per_image_rows(samples, states, measures.fpr_convention), warnings
-    )
+    per_image = _if_possible("means over images", lambda: per_image_rows(samples, states), warnings)
     component_rows = _if_possible(
         "component metrics",
         lambda: [_component_row(samples, name, state, given is None) for name, state in components.items()],
@@ -248,9 +247,7 @@ def _row(samples: SampleSet, method: str, metrics: RankingMetrics) -> Row:
     return Row(
         dataset=samples.spec,
         method=method,
-        auroc=100 * metrics.auroc,
-        ap=100 * metrics.average_precision,
-        fpr95=100 * metrics.fpr95,
+        metrics={metric.key: metric.written(metrics.rates[metric.key]) for metric in registry.RANKING},
         n_images=len(samples.samples),
         n_anomaly_pixels=metrics.n_anomalies,
         n_inlier_pixels=metrics.n_inliers,
@@ -265,9 +262,7 @@ def _component_row(samples: SampleSet, method: str, state: ComponentState, from_
         track=state.track.name,
         threshold=state.threshold,
         threshold_from="best_f1" if from_best_f1 else "given",
-        mean_siou=100 * found.mean_siou,
-        mean_ppv=100 * found.mean_ppv,
-        mean_f1=100 * found.mean_f1,
+        metrics=registry.written(registry.COMPONENTS, found),
         n_components=found.n_components,
         n_predicted=found.n_predicted,
     )

@@ -17,6 +17,7 @@ from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.anomaly import dataset_record
 from anomaly_eval.evaluation.image_loop import Compute, Passes
 from anomaly_eval.evaluation.journal.record import Arrays
+from anomaly_eval.metrics import registry
 from anomaly_eval.metrics.closed_set import ClosedSetMetrics, ClosedSetState, confusion_matrix
 from anomaly_eval.metrics.labels import VOID
 from anomaly_eval.results.records import ClosedSetClassRow, ClosedSetRow, DatasetRecord
@@ -141,9 +142,7 @@ def _plain(name: str) -> str:
 def _row(samples: SampleSet, metrics: ClosedSetMetrics, protocol: str) -> ClosedSetRow:
     return ClosedSetRow(
         dataset=samples.spec,
-        miou=100 * metrics.mean_iou,
-        macc=100 * metrics.mean_accuracy,
-        aacc=100 * metrics.pixel_accuracy,
+        metrics=registry.written(registry.CLOSED_SET, metrics),
         n_images=len(samples.samples),
         n_pixels=metrics.n_pixels,
         n_classes=int(np.count_nonzero(~np.isnan(metrics.iou))),
@@ -157,10 +156,9 @@ def _class_rows(samples: SampleSet, classes: Sequence[str], metrics: ClosedSetMe
             dataset=samples.spec,
             class_id=index,
             name=name,
-            iou=100 * float(metrics.iou[index]),
-            acc=100 * float(metrics.accuracy[index]),
-            n_label_pixels=int(metrics.label_pixels[index]),
-            n_predicted_pixels=int(metrics.predicted_pixels[index]),
+            metrics=registry.written(registry.CLASSES, found),
+            n_label_pixels=found.label_pixels,
+            n_predicted_pixels=found.predicted_pixels,
         )
-        for index, name in enumerate(classes)
+        for index, (name, found) in enumerate(zip(classes, metrics.classes, strict=True))
     ]

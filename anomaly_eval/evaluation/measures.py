@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from itertools import combinations
 from typing import Any, Literal
 
@@ -13,21 +12,15 @@ from numpy.typing import NDArray
 
 from anomaly_eval.datasets.samples import SampleSet
 from anomaly_eval.errors import InputError
+from anomaly_eval.metrics import registry
 from anomaly_eval.metrics.bins import ScoreBins
-from anomaly_eval.metrics.bootstrap import (
-    METRICS,
-    ImageHistograms,
-    Metric,
-    draw_weights,
-    percentile_interval,
-    resampled_metrics,
-)
+from anomaly_eval.metrics.bootstrap import ImageHistograms, draw_weights, percentile_interval, resampled_metrics
 from anomaly_eval.metrics.components import TRACKS, Track
 from anomaly_eval.metrics.errors import NothingToMeasureError
 from anomaly_eval.metrics.labels import VOID
 from anomaly_eval.metrics.per_image import PerImageState
 from anomaly_eval.metrics.ranking import RankingMetrics, RankingState
-from anomaly_eval.metrics.rates import Convention, fpr_at_tpr
+from anomaly_eval.metrics.rates import Convention
 from anomaly_eval.results.records import DifferenceRow, IntervalRow, PerImageRow
 
 ComponentChoice = Literal["card", "anomaly", "obstacle"]
@@ -43,7 +36,7 @@ _VISIBLE = 1e-3
 
 @dataclass(frozen=True)
 class Measures:
-    """What is wanted beside AUROC and AP, and how FPR95 is read off.
+    """What is wanted beside the metrics of the pool, and how FPR95 is read off.
 
     resamples: how often images are drawn for intervals, 0 being never; seed: of these draws. per_image: also means over
     images. components: also component metrics, at `component_threshold` or, None, that of the best pixel F1.
@@ -75,7 +68,7 @@ class MethodState:
     def __init__(self, measures: Measures, memory_limit: int) -> None:
         """Take what is wanted, and how many bytes of inlier scores may stay in memory."""
         self.ranking = RankingState(memory_limit)
-        self.per_image = PerImageState() if measures.per_image else None
+        self.per_image = PerImageState(measures.fpr_convention) if measures.per_image else None
         self.histograms: ImageHistograms | None = None
         self._resampled = measures.resamples > 0
         self._waiting: list[tuple[NDArray[np.floating], NDArray[np.uint8], str]] = []
@@ -108,7 +101,7 @@ class MethodState:
         self.ranking = RankingState()
 
 
-def per_image_rows(samples: SampleSet, states: Mapping[str, MethodState], convention: Convention) -> list[PerImageRow]:
+def per_image_rows(samples: SampleSet, states: Mapping[str, MethodState]) -> list[PerImageRow]:
     """Return the means over images of each method, where they were asked for.
 
     Raises NothingToMeasureError where no image has both anomalies and inliers.
@@ -116,14 +109,13 @@ def per_image_rows(samples: SampleSet, states: Mapping[str, MethodState], conven
     rows = []
     for method, state in states.items():
         if state.per_image is not None:
-            found = state.per_image.compute(convention)
+            found = state.per_image.compute()
+            named = zip(registry.RANKING, registry.means_over_images(), strict=True)
             rows.append(
                 PerImageRow(
                     dataset=samples.spec,
                     method=method,
-                    per_image_auroc=100 * found.per_image_auroc,
-                    per_image_ap=100 * found.per_image_average_precision,
-                    per_image_fpr95=100 * found.per_image_fpr95,
+                    metrics={mean.key: mean.written(found.means[metric.key]) for metric, mean in named},
                     n_images=found.n_images,
                     n_left_out=found.n_left_out,
                 )
@@ -147,7 +139,7 @@ def bootstrap_rows(
     histograms = {method: state.histograms for method, state in states.items() if state.histograms is not None}
     if not histograms:
         return [], []
-    metrics: dict[str, Metric] = {**METRICS, "fpr95": partial(fpr_at_tpr, convention=measures.fpr_convention)}
+    metrics = registry.ranking(measures.fpr_convention)
     n_images = len(next(iter(histograms.values())).ids)
     if n_images < 2:
         raise NothingToMeasureError("one image alone says nothing about others")
@@ -155,7 +147,7 @@ def bootstrap_rows(
     values, rates = {}, {}
     for method, state in histograms.items():
         binned = resampled_metrics(state, np.ones((1, n_images), np.int64), metrics)
-        rates[method] = exact[method].as_dict()
+        rates[method] = exact[method].rates
         drawn = resampled_metrics(state, weights, metrics)
         moved = {name: rate - float(binned[name][0]) for name, rate in rates[method].items()}
         values[method] = {name: np.clip(drawn[name] + shift, 0, 1) for name, shift in moved.items()}
@@ -167,21 +159,21 @@ def bootstrap_rows(
             )
     return (
         [
-            IntervalRow(dataset=samples.spec, method=method, metric=name, **_percent(values[method][name]))
+            IntervalRow(dataset=samples.spec, method=method, metric=metric.key, **_percent(values[method][metric.key]))
             for method in values
-            for name in metrics
+            for metric in metrics
         ],
         [
             DifferenceRow(
                 dataset=samples.spec,
                 method=one,
                 other=other,
-                metric=name,
-                difference=100 * (rates[one][name] - rates[other][name]),
-                **_percent(values[one][name] - values[other][name]),
+                metric=metric.key,
+                difference=100 * (rates[one][metric.key] - rates[other][metric.key]),
+                **_percent(values[one][metric.key] - values[other][metric.key]),
             )
             for one, other in combinations(values, 2)
-            for name in metrics
+            for metric in metrics
         ],
     )
 

@@ -22,11 +22,11 @@ from anomaly_eval.evaluation.measures import Measures
 from anomaly_eval.evaluation.pictures import Pictures
 from anomaly_eval.evaluation.processes.team import Team, wait_for_others
 from anomaly_eval.evaluation.request import EvaluationRequest
+from anomaly_eval.metrics import registry
 from anomaly_eval.reports.tables import write_tables
 from anomaly_eval.results.curves import distributions_csv
 from anomaly_eval.results.provenance import threads_on, timing_of, versions
 from anomaly_eval.results.records import (
-    FPR95_CONVENTIONS,
     UNKNOWN_CLASS_MAPS,
     ClosedSetClassRow,
     ClosedSetRow,
@@ -178,7 +178,8 @@ def _evaluate(
 
 
 def _conventions(measures: Measures, maps: MapsOnDisk | None) -> Conventions:
-    conventions = Conventions(fpr95=FPR95_CONVENTIONS[measures.fpr_convention])
+    definitions = {metric.key: metric.definition for metric in registry.ranking(measures.fpr_convention)}
+    conventions = Conventions(metrics=definitions)
     known = maps is None or maps.all_saved
     return conventions if known else conventions.model_copy(update={"class_maps": UNKNOWN_CLASS_MAPS})
 

@@ -7,22 +7,19 @@ resample is a weighted sum of histograms and nothing is sorted again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anomaly_eval.metrics.arrays import ArrayLike, split_by_label
-from anomaly_eval.metrics.binned import BinCounts
 from anomaly_eval.metrics.bins import ScoreBins
 from anomaly_eval.metrics.counts import ThresholdCounts
 from anomaly_eval.metrics.errors import NothingToMeasureError
-from anomaly_eval.metrics.rates import auroc, average_precision, fpr_at_tpr
+from anomaly_eval.metrics.intervals import BinCounts
+from anomaly_eval.metrics.registry import RankingMetric
 
-Metric = Callable[[ThresholdCounts], float]
-
-METRICS: Mapping[str, Metric] = {"auroc": auroc, "ap": average_precision, "fpr95": fpr_at_tpr}
 _DRAWN_AT_ONCE = 25
 
 
@@ -94,17 +91,19 @@ def draw_weights(n_images: int, resamples: int, seed: int) -> NDArray[np.int64]:
 
 
 def resampled_metrics(
-    histograms: ImageHistograms, weights: NDArray[np.int64], metrics: Mapping[str, Metric] = METRICS
+    histograms: ImageHistograms, weights: NDArray[np.int64], metrics: Sequence[RankingMetric]
 ) -> dict[str, NDArray[np.float64]]:
-    """Return each metric of each resample, (resamples,) float64; NaN where a resample has no anomaly or no inlier.
+    """Return each metric of each resample by its key, (resamples,) float64.
+
+    NaN stands where a resample has no anomaly or no inlier.
 
     Methods whose histograms hold the same images are compared in pairs by giving all the same weights.
     """
-    found = {name: np.full(len(weights), np.nan) for name in metrics}
+    found = {metric.key: np.full(len(weights), np.nan) for metric in metrics}
     for row, counts in enumerate(histograms.resampled(weights)):
         if counts is not None:
-            for name, metric in metrics.items():
-                found[name][row] = metric(counts)
+            for metric in metrics:
+                found[metric.key][row] = metric.of(counts)
     return found
 
 
@@ -120,43 +119,3 @@ def percentile_interval(values: NDArray[np.float64], level: float = 0.95) -> Per
         raise NothingToMeasureError("no resample holds both anomaly and inlier pixels")
     low, high = np.quantile(usable, [(1 - level) / 2, (1 + level) / 2])
     return PercentileInterval(float(low), float(high), level, len(usable))
-
-
-def bootstrap(
-    histograms: ImageHistograms,
-    resamples: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
-    metrics: Mapping[str, Metric] = METRICS,
-) -> dict[str, PercentileInterval]:
-    """Return the interval of each metric of one method; raises ValueError where there is no image."""
-    weights = draw_weights(_n_images([histograms]), resamples, seed)
-    values = resampled_metrics(histograms, weights, metrics)
-    return {name: percentile_interval(values[name], level) for name in metrics}
-
-
-def paired_bootstrap(
-    one: ImageHistograms,
-    other: ImageHistograms,
-    resamples: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
-    metrics: Mapping[str, Metric] = METRICS,
-) -> dict[str, PercentileInterval]:
-    """Return the interval of each metric of `one` minus that of `other`, on the same resamples.
-
-    Where it does not hold 0, the two differ by more than the choice of images is likely to explain. Raises ValueError
-    where they hold other images, or none.
-    """
-    weights = draw_weights(_n_images([one, other]), resamples, seed)
-    of_one, of_other = (resampled_metrics(histograms, weights, metrics) for histograms in (one, other))
-    return {name: percentile_interval(of_one[name] - of_other[name], level) for name in metrics}
-
-
-def _n_images(states: Sequence[ImageHistograms]) -> int:
-    ids = states[0].ids
-    if not ids:
-        raise ValueError("there is no image to draw from")
-    if any(state.ids != ids for state in states):
-        raise ValueError("methods can only be compared in pairs on the same images")
-    return len(ids)

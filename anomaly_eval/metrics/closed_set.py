@@ -19,6 +19,16 @@ MOST_CLASSES = 254
 
 
 @dataclass(frozen=True)
+class ClassMetrics:
+    """One class: rates in [0, 1], NaN where there is none, and its pixels in label and prediction."""
+
+    iou: float
+    accuracy: float
+    label_pixels: int
+    predicted_pixels: int
+
+
+@dataclass(frozen=True)
 class ClosedSetMetrics:
     """Rates in [0, 1]; arrays are (classes,), float64 and int64.
 
@@ -39,6 +49,12 @@ class ClosedSetMetrics:
     def n_pixels(self) -> int:
         """How many pixels were counted, void left out."""
         return int(self.label_pixels.sum())
+
+    @property
+    def classes(self) -> list[ClassMetrics]:
+        """Each class by itself, in the order of their ids."""
+        columns = (self.iou, self.accuracy, self.label_pixels, self.predicted_pixels)
+        return [ClassMetrics(*values) for values in zip(*(column.tolist() for column in columns), strict=True)]
 
 
 def confusion_matrix(predicted: NDArray[np.uint8], label: NDArray[np.uint8], n_classes: int) -> NDArray[np.int64]:

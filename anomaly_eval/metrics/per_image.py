@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from anomaly_eval.metrics import registry
 from anomaly_eval.metrics.arrays import ArrayLike, split_by_label
 from anomaly_eval.metrics.counts import sort_anomalies, threshold_counts
 from anomaly_eval.metrics.errors import NothingToMeasureError
-from anomaly_eval.metrics.rates import CONVENTIONS, Convention, auroc, average_precision, fpr_at_tpr
+from anomaly_eval.metrics.rates import Convention
 from anomaly_eval.metrics.runs import Run
 
 
 @dataclass(frozen=True)
 class PerImageMetrics:
-    """Means over the images that hold anomalies and inliers, as rates in [0, 1], and how many images that are.
+    """Means over the images that hold anomalies and inliers, rates in [0, 1] by key, and how many images that are.
 
     Each image has a threshold of its own here, so that the false-positive rate looks better than that of the pool.
     """
 
-    per_image_auroc: float
-    per_image_average_precision: float
-    per_image_fpr95: float
+    means: Mapping[str, float]
     n_images: int
     n_left_out: int
 
@@ -29,9 +29,10 @@ class PerImageMetrics:
 class PerImageState:
     """Computes the metrics of each image, merges with the state of other images, and means them in any order."""
 
-    def __init__(self) -> None:
-        """Start without any image."""
-        self._metrics: list[tuple[float, ...]] = []
+    def __init__(self, convention: Convention = "first_geq") -> None:
+        """Start without any image; `convention` is that of FPR95."""
+        self._convention = convention
+        self._rates: dict[str, list[float]] = {}
         self._left_out = 0
 
     def update(self, scores: ArrayLike, labels: ArrayLike, image_id: str = "") -> None:
@@ -42,21 +43,24 @@ class PerImageState:
             return
         inliers.sort()
         counts = threshold_counts(sort_anomalies(anomalies), [Run(inliers)])
-        fpr95 = [fpr_at_tpr(counts, convention=convention) for convention in CONVENTIONS]
-        self._metrics.append((auroc(counts), average_precision(counts), *fpr95))
+        for metric in registry.ranking(self._convention):
+            self._rates.setdefault(metric.key, []).append(metric.of(counts))
 
     def merge(self, other: PerImageState) -> None:
-        """Add all images of another state, which stays as it is."""
-        self._metrics += other._metrics
+        """Add all images of another state, which stays as it is; raises ValueError for another convention."""
+        if other._convention != self._convention:
+            raise ValueError(f"means by {other._convention} do not fit those by {self._convention}")
+        for key, rates in list(other._rates.items()):
+            self._rates[key] = self._rates.get(key, []) + rates
         self._left_out += other._left_out
 
-    def compute(self, convention: Convention = "first_geq") -> PerImageMetrics:
+    def compute(self) -> PerImageMetrics:
         """Return the means; raises NothingToMeasureError where no image holds anomalies and inliers."""
-        if not self._metrics:
+        if not self._rates:
             raise NothingToMeasureError(
                 "there is no image with both anomaly and inlier pixels, so nothing can be ranked"
             )
+        n_images = len(next(iter(self._rates.values())))
         # fsum rounds once, so the order of the images changes nothing.
-        means = [math.fsum(column) / len(self._metrics) for column in zip(*self._metrics, strict=True)]
-        fpr95 = means[2 + CONVENTIONS.index(convention)]
-        return PerImageMetrics(means[0], means[1], fpr95, n_images=len(self._metrics), n_left_out=self._left_out)
+        means = {key: math.fsum(rates) / n_images for key, rates in self._rates.items()}
+        return PerImageMetrics(means, n_images, self._left_out)

@@ -1,57 +1,38 @@
-"""Exact ranking metrics of pooled pixels, in bounded memory: AUROC, average precision, FPR95."""
+"""Exact ranking metrics of pooled pixels, in bounded memory."""
 
 from __future__ import annotations
 
-import math
 import os
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import numpy as np
-
+from anomaly_eval.metrics import registry
 from anomaly_eval.metrics.arrays import ArrayLike, split_by_label
 from anomaly_eval.metrics.counts import DistinctScores, ThresholdCounts, sort_anomalies, threshold_counts
 from anomaly_eval.metrics.histograms import ScoreHistogram, score_histogram
-from anomaly_eval.metrics.rates import Convention, auroc, average_precision, fpr_at_tpr
-from anomaly_eval.metrics.runs import Run, ScorePool, merged_chunks
+from anomaly_eval.metrics.rates import Convention
+from anomaly_eval.metrics.runs import Run, ScorePool
 
 MEMORY_LIMIT = 128 << 20
 """Bytes of inlier scores that a state keeps in memory before it turns to the disk."""
-_SUMMED_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True)
 class RankingMetrics:
-    """The three metrics as rates in [0, 1], and the pixels that they were computed from.
+    """The metrics of the registry by their keys, rates in [0, 1], and the pixels that they were computed from."""
 
-    auroc: how often an anomaly outscores an inlier, a tie counting one half. average_precision: the precision at each
-    threshold weighted by the recall gained there, without interpolation. fpr95: the false-positive rate at a
-    true-positive rate of 0.95, by default at the first threshold that reaches it (see `fpr_at_tpr`).
-    """
-
-    auroc: float
-    average_precision: float
-    fpr95: float
+    rates: Mapping[str, float]
     n_anomalies: int
     n_inliers: int
 
-    def as_dict(self) -> dict[str, float]:
-        """Return the rates under `auroc`, `ap` and `fpr95`, as tables call them."""
-        return {"auroc": self.auroc, "ap": self.average_precision, "fpr95": self.fpr95}
-
 
 def ranking_metrics(counts: ThresholdCounts, convention: Convention = "first_geq") -> RankingMetrics:
-    """Compute the three metrics from the counts at all thresholds; `convention` is that of FPR95."""
-    with ThreadPoolExecutor(1) as pool:
-        beside = pool.submit(average_precision, counts)
-        area = auroc(counts)
-    return RankingMetrics(
-        auroc=area,
-        average_precision=beside.result(),
-        fpr95=fpr_at_tpr(counts, convention=convention),
-        n_anomalies=counts.n_anomalies,
-        n_inliers=counts.n_inliers,
-    )
+    """Compute all metrics from the counts at all thresholds; `convention` is that of FPR95."""
+    metrics = registry.ranking(convention)
+    with ThreadPoolExecutor(2) as pool:
+        rates = list(pool.map(lambda metric: metric.of(counts), metrics))
+    return RankingMetrics(dict(zip(registry.keys(metrics), rates, strict=True)), counts.n_anomalies, counts.n_inliers)
 
 
 class RankingState:
@@ -110,28 +91,6 @@ class RankingState:
         # Not `_sorted`: distinct scores of anomalies are not needed, and take as long as sorting them.
         (anomalies,) = self._anomalies.sorted_runs(workers)
         return score_histogram(anomalies.values, self._inliers.sorted_runs(workers), bins)
-
-    def aupr_in(self, workers: int | None = None) -> float:
-        """Return the average precision of the inliers: they are the positives, and lower scores are predicted as such.
-
-        Every distinct score of an inlier is a threshold here, so it takes longer than `compute`. Raises ValueError
-        where there is no anomaly or no inlier.
-        """
-        self._check()
-        _, inliers = self._sorted(workers or os.cpu_count() or 1)
-        anomalies = self._anomalies.values()
-        sums, rest, before = [], np.empty(0), 0
-        for values in merged_chunks(inliers):
-            stops = np.append(np.flatnonzero(values[1:] != values[:-1]) + 1, len(values))
-            found = before + stops
-            false = np.searchsorted(anomalies, values[stops - 1], side="right")
-            rest = np.append(rest, np.diff(found, prepend=before) * (found / (found + false)))
-            before = int(found[-1])
-            # Blocks of one length are summed alike wherever the runs were cut.
-            whole = len(rest) // _SUMMED_AT_ONCE * _SUMMED_AT_ONCE
-            sums += rest[:whole].reshape(-1, _SUMMED_AT_ONCE).sum(axis=1).tolist()
-            rest = rest[whole:]
-        return math.fsum([*sums, float(rest.sum())]) / before
 
     def _sorted(self, workers: int) -> tuple[DistinctScores, list[Run]]:
         """Sort anomalies and inliers, beside each other, as the first step of the inliers keeps but one thread busy."""

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from anomaly_eval.metrics import registry
+from anomaly_eval.metrics.registry import MIOU
 from anomaly_eval.reports.comparison import (
     PUBLISHED,
     UNKNOWN,
@@ -19,6 +21,7 @@ from anomaly_eval.reports.comparison import (
     Section,
     marked_titles,
     ranked_cells,
+    values_of,
 )
 from anomaly_eval.reports.markdown import escape
 from anomaly_eval.reports.methods import dataset_title
@@ -27,8 +30,6 @@ from anomaly_eval.reports.origins import origin_name
 from anomaly_eval.reports.published import CLOSED_SET_SOURCE, PublishedClosedSetRow
 from anomaly_eval.results.records import ClosedSetClassRow, ClosedSetRow, Origin, Results
 
-METRICS = ("mIoU ↑", "mAcc ↑", "aAcc ↑")
-HIGHER_IS_BETTER = (True, True, True)
 _CLASSES_PER_BLOCK = 25
 
 
@@ -46,14 +47,16 @@ def compare_closed_set(
     names = list(dict.fromkeys(row.dataset for row in results.closed_set))
     shown = [row for row in published if any(name in row.miou for name in names)]
     networks = networks or {origin_name(results.provenance.model): results.closed_set}
-    rates = [{row.dataset: (row.miou, row.macc, row.aacc) for row in rows} for rows in networks.values()]
-    measured = ranked_cells([[found.get(name) for name in names] for found in rates], HIGHER_IS_BETTER)
+    metrics = registry.CLOSED_SET
+    values = [{row.dataset: values_of(row.metrics, metrics) for row in rows} for rows in networks.values()]
+    measured = ranked_cells([[found.get(name) for name in names] for found in values], metrics)
     settings = ("Backbone",) if shown else ()
     unknown = (UNKNOWN,) * len(settings)
     own = tuple(Line(name, "", unknown, cells) for name, cells in zip(networks, measured, strict=True))
     sections = [Section("Measured" if shown else "", own)]
     if shown:
-        cells = ranked_cells([[(row.miou.get(name), None, None) for name in names] for row in shown], HIGHER_IS_BETTER)
+        known = [[{MIOU.key: row.miou[name]} if name in row.miou else {} for name in names] for row in shown]
+        cells = ranked_cells([[values_of(found, metrics) for found in line] for line in known], metrics)
         lines = (Line(row.method, "", (row.backbone,), line) for row, line in zip(shown, cells, strict=True))
         sections.insert(0, Section(PUBLISHED, tuple(lines)))
     notes = closed_set_notes_of(results, bool(shown), networks, models)
@@ -61,7 +64,7 @@ def compare_closed_set(
         notes = (*notes, nothing_published(results, names, CLOSED_SET_SOURCE))
     return ComparisonTable(
         subject="Closed-set segmentation",
-        metrics=METRICS,
+        metrics=metrics,
         datasets=marked_titles(results, names),
         settings=settings,
         sections=tuple(sections),
@@ -74,8 +77,10 @@ def class_table_markdown(results: Results) -> str:
     """Return a GitHub table of all classes for each dataset."""
     lines: list[str] = []
     for title, rows in _by_dataset(results):
-        lines += [f"Classes of {escape(title)}, in percent:", "", "| Class | IoU | Acc |", "| --- | --: | --: |"]
-        lines += [f"| {escape(row.name)} | {_percent(row.iou)} | {_percent(row.acc)} |" for row in rows]
+        heads = ["Class", *(escape(metric.title) for metric in registry.CLASSES)]
+        lines += [f"Classes of {escape(title)}, in percent:", ""]
+        lines += [f"| {' | '.join(heads)} |", f"| --- |{' --: |' * len(registry.CLASSES)}"]
+        lines += [f"| {' | '.join([escape(row.name), *_numbers(row)])} |" for row in rows]
         lines.append("")
     return "\n".join(lines)
 
@@ -91,10 +96,10 @@ def print_classes(console: Console, results: Results) -> None:
 def _block(rows: Sequence[ClosedSetClassRow]) -> Table:
     drawn = Table(box=box.SIMPLE_HEAD, header_style="", padding=(0, 1))
     drawn.add_column("Class", no_wrap=True)
-    for metric in ("IoU", "Acc"):
-        drawn.add_column(metric, justify="right", no_wrap=True)
+    for metric in registry.CLASSES:
+        drawn.add_column(metric.title, justify="right", no_wrap=True)
     for row in rows:
-        drawn.add_row(Text(row.name), _percent(row.iou), _percent(row.acc))
+        drawn.add_row(Text(row.name), *_numbers(row))
     return drawn
 
 
@@ -109,6 +114,7 @@ def _by_dataset(results: Results) -> list[tuple[str, list[ClosedSetClassRow]]]:
     ]
 
 
-def _percent(value: float) -> str:
-    """Two decimals, or `--` for a class without a value."""
-    return UNKNOWN if math.isnan(value) else f"{value:.2f}"
+def _numbers(row: ClosedSetClassRow) -> list[str]:
+    """Return the metrics of a class as they are read, `--` for one without a value."""
+    values = [(metric.unit.digits, row.metrics.get(metric.key, math.nan)) for metric in registry.CLASSES]
+    return [UNKNOWN if math.isnan(value) else f"{value:.{digits}f}" for digits, value in values]

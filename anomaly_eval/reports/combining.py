@@ -116,8 +116,8 @@ def combine(runs: Sequence[NamedRun], mixed: bool = False) -> Results:
 def differences(runs: Sequence[NamedRun]) -> list[str]:
     """Say in what runs differ that makes their numbers incomparable: conventions, and the images of one dataset."""
     found = []
-    for field in Conventions.model_fields:
-        values = {run.name: str(getattr(run.results.conventions, field)) for run in runs}
+    for field in Conventions.columns():
+        values = {run.name: str(run.results.conventions.model_dump()[field]) for run in runs}
         # Nobody knows how the score maps of others came about, which is no reason not to compare them.
         values = {name: value for name, value in values.items() if value != UNKNOWN_CLASS_MAPS}
         if len(set(values.values())) > 1:

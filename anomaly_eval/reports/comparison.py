@@ -6,15 +6,16 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import Any
 
+from anomaly_eval.metrics import registry
+from anomaly_eval.metrics.registry import Metric
 from anomaly_eval.reports.methods import dataset_title, method_name
 from anomaly_eval.reports.notes import DAGGER, Note, deviations, fit_marks, notes_of, nothing_published, warnings_of
-from anomaly_eval.reports.published import SOURCE, PublishedRow, Rates
+from anomaly_eval.reports.published import SOURCE, PublishedRow
 from anomaly_eval.results.records import Origin, Results
 
-METRICS = ("AUROC ↑", "AP ↑", "FPR95 ↓")
-COLUMNS = ("auroc", "ap", "fpr95")
-HIGHER_IS_BETTER = (True, True, False)
+Metrics = Sequence[Metric[Any]]
 UNKNOWN = "--"
 PUBLISHED = "Published"
 PUBLISHED_WITH_MORE = "Published, with resynthesis or OOD data"
@@ -30,7 +31,7 @@ class Rank(Enum):
 
 @dataclass(frozen=True)
 class Cell:
-    """A percentage, None where the method was not measured on the dataset, its rank, and its interval, if any."""
+    """A number, None where the method was not measured on the dataset, its rank, and its interval, if any."""
 
     value: float | None
     rank: Rank
@@ -74,24 +75,24 @@ class Section:
 class ComparisonTable:
     """All that a rendering needs.
 
-    subject: what was measured, for the caption. metrics: headers of the cells of one dataset. datasets: titles, with a
+    subject: what was measured, for the caption. metrics: those in the cells of one dataset. datasets: titles, with a
     dagger at the end where the images are not those of the whole set. settings: headers of the columns between the
     methods and the numbers; published lines fill them, and without those there are none.
     """
 
     subject: str
-    metrics: tuple[str, ...]
+    metrics: Metrics
     datasets: tuple[str, ...]
     settings: tuple[str, ...]
     sections: tuple[Section, ...]
     notes: tuple[Note, ...]
     warnings: tuple[str, ...]
     unit: str = "All numbers in percent"
-    other_metrics: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
-    """Headers of datasets, by their index, that have other cells than `metrics`."""
+    other_metrics: Mapping[int, Metrics] = field(default_factory=dict)
+    """Those of datasets, by their index, that have other cells than `metrics`."""
 
-    def metrics_of(self, dataset: int) -> tuple[str, ...]:
-        """Return the headers of the cells of the dataset with this index."""
+    def metrics_of(self, dataset: int) -> Metrics:
+        """Return the metrics in the cells of the dataset with this index."""
         return self.other_metrics.get(dataset, self.metrics)
 
 
@@ -104,12 +105,13 @@ def compare(
     ones that needed more than others are no rivals of these.
     """
     names = _datasets(results)
-    shown = [row for row in published if any(name in row.rates for name in names)]
+    shown = [row for row in published if any(name in row.metrics for name in names)]
     settings = ("Resyn.", "OOD data", "mIoU") if shown else ()
-    rates = {(row.method, row.dataset): Rates(row.auroc, row.ap, row.fpr95) for row in results.rows}
+    metrics = registry.RANKING
+    values = {(row.method, row.dataset): values_of(row.metrics, metrics) for row in results.rows}
     bounds = {(row.method, row.dataset, row.metric): (row.low, row.high) for row in results.intervals}
-    intervals = {key: tuple(bounds.get((*key, metric)) for metric in COLUMNS) for key in rates}
-    measured = measured_lines(results, rates, HIGHER_IS_BETTER, names, settings, intervals)
+    intervals = {place: [bounds.get((*place, metric.key)) for metric in metrics] for place in values}
+    measured = measured_lines(results, values, metrics, names, settings, intervals)
     sections: tuple[Section, ...] = (Section("Measured" if shown else "", measured),)
     with_more = [row for row in shown if row.resynthesis or row.ood_data]
     for title, rows in ((PUBLISHED, [row for row in shown if row not in with_more]), (PUBLISHED_WITH_MORE, with_more)):
@@ -120,7 +122,7 @@ def compare(
         notes = (*notes, nothing_published(results, names, SOURCE))
     return ComparisonTable(
         subject="Anomaly segmentation",
-        metrics=METRICS,
+        metrics=metrics,
         datasets=marked_titles(results, names),
         settings=settings,
         sections=sections,
@@ -148,6 +150,11 @@ def ranks(values: Sequence[float | None], higher_is_better: bool) -> list[Rank]:
     return [rank_of.get(value, Rank.OTHER) for value in values]
 
 
+def values_of(found: Mapping[str, float] | Mapping[str, float | None], metrics: Metrics) -> list[float | None]:
+    """Return what was found of each metric; None where it is missing, as in files from before it was there."""
+    return [found.get(metric.key) for metric in metrics]
+
+
 def _datasets(results: Results) -> list[str]:
     """Return the canonical names of the datasets in the order of their records."""
     ranked = [record.name for record in results.datasets if record.task == "anomaly"]
@@ -157,17 +164,17 @@ def _datasets(results: Results) -> list[str]:
 
 def measured_lines(
     results: Results,
-    rates: Mapping[tuple[str, str], Sequence[float | None]],
-    higher_is_better: Sequence[bool],
+    values: Mapping[tuple[str, str], Sequence[float | None]],
+    metrics: Metrics,
     names: Sequence[str],
     settings: Sequence[str] = (),
     intervals: Mapping[tuple[str, str], Sequence[tuple[float, float] | None]] | None = None,
 ) -> tuple[Line, ...]:
-    """Return the lines of rates by (method, dataset), in the order of the first dataset, then of the others."""
-    methods = list(dict.fromkeys(method for name in names for method, dataset in rates if dataset == name))
+    """Return the lines of values by (method, dataset), in the order of the first dataset, then of the others."""
+    methods = list(dict.fromkeys(method for name in names for method, dataset in values if dataset == name))
     marks = fit_marks(results)
     unknown = (UNKNOWN,) * len(settings)
-    cells = ranked_cells([[rates.get((method, name)) for name in names] for method in methods], higher_is_better)
+    cells = ranked_cells([[values.get((method, name)) for name in names] for method in methods], metrics)
     lines = [
         Line(method_name(method), marks.get(method, ""), unknown, line)
         for method, line in zip(methods, cells, strict=True)
@@ -193,7 +200,11 @@ def _with_interval(cell: Cell, interval: tuple[float, float] | None) -> Cell:
 def _published(rows: Sequence[PublishedRow], names: Sequence[str]) -> tuple[Line, ...]:
     """Return the published lines in the order of the paper."""
     tick = {True: "✓", False: "✗"}
-    cells = ranked_cells([[row.rates.get(name) for name in names] for row in rows], HIGHER_IS_BETTER)
+    found = [[row.metrics.get(name) for name in names] for row in rows]
+    metrics = registry.RANKING
+    cells = ranked_cells(
+        [[None if one is None else values_of(one, metrics) for one in line] for line in found], metrics
+    )
     return tuple(
         Line(
             name=row.method,
@@ -210,19 +221,18 @@ def _published(rows: Sequence[PublishedRow], names: Sequence[str]) -> tuple[Line
 
 
 def ranked_cells(
-    rates: Sequence[Sequence[Sequence[float | None] | None]], higher_is_better: Sequence[bool]
+    values: Sequence[Sequence[Sequence[float | None] | None]], metrics: Metrics
 ) -> list[tuple[tuple[Cell, ...], ...]]:
-    """Rank the rates of [method][dataset][metric] column by column; None is a method that was not measured."""
-    datasets = [_dataset_cells(dataset, higher_is_better) for dataset in zip(*rates, strict=True)]
-    return [tuple(cells[method] for cells in datasets) for method in range(len(rates))]
+    """Rank the values of [method][dataset][metric] column by column; None is a method that was not measured."""
+    datasets = [_dataset_cells(dataset, metrics) for dataset in zip(*values, strict=True)]
+    return [tuple(cells[method] for cells in datasets) for method in range(len(values))]
 
 
-def _dataset_cells(
-    rates: Sequence[Sequence[float | None] | None], higher_is_better: Sequence[bool]
-) -> list[tuple[Cell, ...]]:
+def _dataset_cells(values: Sequence[Sequence[float | None] | None], metrics: Metrics) -> list[tuple[Cell, ...]]:
     """Return for each method its cells on one dataset."""
     columns = []
-    for metric, higher in enumerate(higher_is_better):
-        values = [None if rate is None else rate[metric] for rate in rates]
-        columns.append(list(map(Cell, values, ranks(values, higher))))
+    for index, metric in enumerate(metrics):
+        column = [None if one is None else one[index] for one in values]
+        placed = zip(column, ranks(column, metric.higher_is_better), strict=True)
+        columns.append([Cell(value, rank, digits=metric.unit.digits) for value, rank in placed])
     return list(zip(*columns, strict=True))

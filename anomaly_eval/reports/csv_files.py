@@ -10,14 +10,14 @@ from anomaly_eval.results.records import Record
 
 
 def csv_of(kind: type[Record], rows: Sequence[Record]) -> str:
-    """Return the rows with the fields of `kind` as columns; numbers read back are exactly those measured."""
-    return _csv(list(kind.model_fields), [row.model_dump() for row in rows])
+    """Return the rows with the columns of `kind`; numbers read back are exactly those measured."""
+    return _csv(kind.columns(), [row.model_dump() for row in rows])
 
 
 def csv_of_runs(kind: type[Record], rows: Mapping[str, Sequence[Record]]) -> str:
     """Return the rows of several runs, after a column with the run's name."""
     listed = [{"run": run, **row.model_dump()} for run, own in rows.items() for row in own]
-    return _csv(["run", *kind.model_fields], listed)
+    return _csv(["run", *kind.columns()], listed)
 
 
 def _csv(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> str:

@@ -96,7 +96,7 @@ def _header(table: ComparisonTable) -> list[str]:
         width = len(table.metrics_of(index))
         groups.append(rf"\multicolumn{{{width}}}{{c}}{{{escape(title)}}}")
         rules.append(rf"\cmidrule(lr){{{start}-{start + width - 1}}}")
-        metrics += table.metrics_of(index)
+        metrics += [metric.heading for metric in table.metrics_of(index)]
         start += width
     names = ["Method", *table.settings, *metrics]
     return [_row(groups), "".join(rules), _row([escape(name) for name in names]), r"\midrule"]

@@ -20,7 +20,9 @@ def escape(text: str) -> str:
 def markdown_table(table: ComparisonTable) -> str:
     """Return the table, the footnotes and the warnings."""
     numbers = [
-        f"{escape(title)} {metric}" for index, title in enumerate(table.datasets) for metric in table.metrics_of(index)
+        f"{escape(title)} {escape(metric.heading)}"
+        for index, title in enumerate(table.datasets)
+        for metric in table.metrics_of(index)
     ]
     lines = [
         _row(["Method", *table.settings, *numbers]),

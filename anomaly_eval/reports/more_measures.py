@@ -5,21 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from anomaly_eval.metrics import registry
 from anomaly_eval.metrics.components import TRACKS
-from anomaly_eval.reports.comparison import (
-    HIGHER_IS_BETTER,
-    METRICS,
-    ComparisonTable,
-    Section,
-    marked_titles,
-    measured_lines,
-)
+from anomaly_eval.reports.comparison import ComparisonTable, Section, marked_titles, measured_lines, values_of
 from anomaly_eval.reports.methods import dataset_title
-from anomaly_eval.reports.notes import Note, deviation_notes, model_note, model_notes
+from anomaly_eval.reports.notes import Note, convention_text, deviation_notes, model_note, model_notes
 from anomaly_eval.results.records import Origin, Results
-
-MEAN_METRICS = tuple(f"mean {metric}" for metric in METRICS)
-COMPONENT_METRICS = ("sIoU ↑", "PPV ↑", "F1 ↑")
 
 
 def compare_components(results: Results, models: Mapping[str, Origin] | None = None) -> ComparisonTable:
@@ -28,8 +19,11 @@ def compare_components(results: Results, models: Mapping[str, Origin] | None = N
     models: the networks by run, where `results` are those of several.
     """
     names = list(dict.fromkeys(row.dataset for row in results.components))
-    rates = {
-        (row.method, row.dataset): (row.mean_siou, None if math.isnan(row.mean_ppv) else row.mean_ppv, row.mean_f1)
+    metrics = registry.COMPONENTS
+    values = {
+        (row.method, row.dataset): [
+            None if value is None or math.isnan(value) else value for value in values_of(row.metrics, metrics)
+        ]
         for row in results.components
     }
     notes = [*deviation_notes(results, "anomaly", with_published=False)]
@@ -54,10 +48,10 @@ def compare_components(results: Results, models: Mapping[str, Origin] | None = N
     )
     return ComparisonTable(
         subject="Component metrics",
-        metrics=COMPONENT_METRICS,
+        metrics=metrics,
         datasets=marked_titles(results, names),
         settings=(),
-        sections=(Section("", measured_lines(results, rates, (True, True, True), names)),),
+        sections=(Section("", measured_lines(results, values, metrics, names)),),
         notes=(*notes, *(model_notes(models) if models else [model_note(results)])),
         warnings=(),
     )
@@ -66,10 +60,8 @@ def compare_components(results: Results, models: Mapping[str, Origin] | None = N
 def compare_per_image(results: Results, models: Mapping[str, Origin] | None = None) -> ComparisonTable:
     """Arrange the means over images; `models` by run, where `results` are those of several."""
     names = list(dict.fromkeys(row.dataset for row in results.per_image))
-    rates = {
-        (row.method, row.dataset): (row.per_image_auroc, row.per_image_ap, row.per_image_fpr95)
-        for row in results.per_image
-    }
+    metrics = registry.means_over_images()
+    values = {(row.method, row.dataset): values_of(row.metrics, metrics) for row in results.per_image}
     notes = [*deviation_notes(results, "anomaly", with_published=False)]
     for name in names:
         first = next(row for row in results.per_image if row.dataset == name)
@@ -80,16 +72,16 @@ def compare_per_image(results: Results, models: Mapping[str, Origin] | None = No
     notes.append(
         Note(
             "",
-            "Means over images, each ranked by itself: they cannot be compared with numbers of pooled pixels. FPR95: "
-            f"{results.conventions.fpr95}.",
+            "Means over images, each ranked by itself: they cannot be compared with numbers of pooled pixels. "
+            + convention_text(results, [metric for metric in registry.RANKING if metric.conventions]),
         )
     )
     return ComparisonTable(
         subject="Means over images",
-        metrics=MEAN_METRICS,
+        metrics=metrics,
         datasets=marked_titles(results, names),
         settings=(),
-        sections=(Section("", measured_lines(results, rates, HIGHER_IS_BETTER, names)),),
+        sections=(Section("", measured_lines(results, values, metrics, names)),),
         notes=(*notes, *(model_notes(models) if models else [model_note(results)])),
         warnings=(),
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from anomaly_eval.datasets.cards import Task
+from anomaly_eval.metrics import registry
+from anomaly_eval.metrics.registry import FPR95, RankingMetric
 from anomaly_eval.reports.methods import dataset_title, method_name
 from anomaly_eval.reports.origins import origin_at_resolution, origin_text
 from anomaly_eval.reports.published import CLOSED_SET_SOURCE, SOURCE
@@ -45,8 +47,9 @@ def notes_of(results: Results, with_published: bool, models: Mapping[str, Origin
     notes += interval_notes(results)
     if with_published:
         notes.append(Note("", f"Published rows are copied from {SOURCE}; other networks, so they are ranked apart."))
-        if not results.conventions.fpr95.startswith("first_geq"):
-            notes.append(Note("", "The published FPR95 do not follow the convention named here."))
+        defined = results.conventions.metrics
+        if defined.get(FPR95.key) != FPR95.definition:
+            notes.append(Note("", f"The published {FPR95.title} do not follow the convention named here."))
     return tuple(notes)
 
 
@@ -58,9 +61,15 @@ def measuring_notes(results: Results, with_published: bool) -> list[Note]:
     return [
         *notes,
         Note("", f"Pooling: {conventions.pooling}. Positives: {conventions.positives}."),
-        Note("", f"AUROC: {conventions.auroc}. AP: {conventions.ap}. FPR95: {conventions.fpr95}."),
+        Note("", convention_text(results, registry.RANKING)),
         Note("", f"Class maps: {conventions.class_maps}."),
     ]
+
+
+def convention_text(results: Results, metrics: Iterable[RankingMetric]) -> str:
+    """Say how metrics are defined."""
+    definitions = results.conventions.metrics
+    return " ".join(f"{metric.title}: {definitions[metric.key]}." for metric in metrics if metric.key in definitions)
 
 
 def nothing_published(results: Results, names: Sequence[str], source: str) -> Note:

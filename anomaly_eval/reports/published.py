@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
-from typing import NamedTuple
 
+from anomaly_eval.metrics import registry
 from anomaly_eval.runtime.shipped import shipped_folder
 
 SOURCE = "GMMSeg, NeurIPS 2022, Table 2"
@@ -13,14 +13,6 @@ SOURCE = "GMMSeg, NeurIPS 2022, Table 2"
 _DATASETS = {"fs_laf": "fishyscapes_lostandfound", "road_anomaly": "road_anomaly"}
 CLOSED_SET_SOURCE = "GMMSeg, NeurIPS 2022, Table 1"
 _CLOSED_SETS = {"ade20k": "ade20k", "cityscapes": "cityscapes", "cocostuff": "cocostuff10k"}
-
-
-class Rates(NamedTuple):
-    """Three metrics on one dataset, in percent."""
-
-    auroc: float
-    ap: float
-    fpr95: float
 
 
 @dataclass(frozen=True)
@@ -34,8 +26,8 @@ class PublishedRow:
     """Whether the method was trained with out-of-distribution data."""
     miou: float | None
     """Closed-set mean intersection over union on Cityscapes val in percent; None where not published."""
-    rates: dict[str, Rates]
-    """By the canonical name of the dataset."""
+    metrics: dict[str, dict[str, float]]
+    """By the canonical name of the dataset, then by the key of the metric, in percent."""
 
 
 def read_published() -> list[PublishedRow]:
@@ -79,8 +71,12 @@ def parse_published(text: str) -> list[PublishedRow]:
             resynthesis=line["resynthesis"] == "yes",
             ood_data=line["ood_data"] == "yes",
             miou=float(line["cityscapes_miou"]) if line["cityscapes_miou"] else None,
-            rates={
-                dataset: Rates(*(float(line[f"{prefix}_{metric}"]) for metric in Rates._fields))
+            metrics={
+                dataset: {
+                    key: float(line[f"{prefix}_{key}"])
+                    for key in registry.keys(registry.RANKING)
+                    if f"{prefix}_{key}" in line
+                }
                 for prefix, dataset in _DATASETS.items()
             },
         )

@@ -35,13 +35,13 @@ def print_comparison(console: Console, table: ComparisonTable) -> None:
 def terminal_table(table: ComparisonTable, datasets: Sequence[int]) -> Table:
     """Return a table of the datasets with these indices; one column per dataset holds all its metrics."""
     room = _interval_width(table)
-    width = max(_CELL_WIDTH, *(1 + len(metric) for metric in table.metrics))
+    width = max(_CELL_WIDTH, *(1 + len(metric.heading) for metric in table.metrics))
     drawn = Table(box=box.SIMPLE_HEAD, header_style="", padding=(0, 1))
     drawn.add_column("\nMethod", no_wrap=True)
     for setting in table.settings:
         drawn.add_column(f"\n{setting}", justify="right", no_wrap=True)
     for index in datasets:
-        metrics = "".join(metric.rjust(width + room) for metric in table.metrics_of(index))
+        metrics = "".join(metric.heading.rjust(width + room) for metric in table.metrics_of(index))
         header = Text(f"{table.datasets[index].center(len(metrics))}\n{metrics}")
         drawn.add_column(header, justify="right", no_wrap=True)
     for section in table.sections:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from anomaly_eval.datasets.cards import Task
-from anomaly_eval.metrics.rates import Convention
+from anomaly_eval.metrics import registry
 
 
 class Record(BaseModel):
@@ -16,18 +25,64 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
+    @classmethod
+    def columns(cls) -> list[str]:
+        """Return the names under which the record is written, in their order."""
+        return list(cls.model_fields)
 
-class Row(Record):
+
+class MetricRecord(Record):
+    """A record with a field `metrics`, by the keys of the registry, each written as a field of its own in its place.
+
+    Of files from before a metric was there, it is missing.
+    """
+
+    @classmethod
+    @abstractmethod
+    def metric_keys(cls) -> list[str]:
+        """Return which metrics there can be."""
+
+    @classmethod
+    def columns(cls) -> list[str]:
+        """Return the names under which the record is written, in their order."""
+        return [name for field in cls.model_fields for name in (cls.metric_keys() if field == "metrics" else [field])]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather(cls, content: Any) -> Any:
+        if not isinstance(content, Mapping):
+            return content
+        known = cls.metric_keys()
+        if "metrics" in content:
+            given = content["metrics"]
+            if isinstance(given, Mapping) and (unknown := [key for key in given if key not in known]):
+                raise ValueError(f"there is no metric {unknown[0]!r}")
+            return content
+        gathered = {name: value for name, value in content.items() if name not in known}
+        return gathered | {"metrics": {key: content[key] for key in known if key in content}}
+
+    @model_serializer(mode="wrap")
+    def _spread(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        spread: dict[str, Any] = {}
+        for name, value in write(self).items():
+            spread |= value if name == "metrics" else {name: value}
+        return spread
+
+
+class Row(MetricRecord):
     """One line of `results.csv`. Rates are percentages at full precision."""
 
     dataset: str
     method: str
-    auroc: float
-    ap: float
-    fpr95: float
+    metrics: dict[str, float]
     n_images: int
     n_anomaly_pixels: int
     n_inlier_pixels: int
+
+    @classmethod
+    def metric_keys(cls) -> list[str]:
+        """Return the ranking metrics."""
+        return registry.keys(registry.RANKING)
 
 
 class IntervalRow(Record):
@@ -36,7 +91,7 @@ class IntervalRow(Record):
     dataset: str
     method: str
     metric: str
-    """A column of `results.csv`: auroc, ap or fpr95."""
+    """A column of `results.csv`."""
     low: float
     high: float
     n_resamples: int
@@ -57,20 +112,23 @@ class DifferenceRow(Record):
     n_resamples: int
 
 
-class PerImageRow(Record):
+class PerImageRow(MetricRecord):
     """One line of `per_image.csv`: means over the images with both anomalies and inliers, in percent."""
 
     dataset: str
     method: str
-    per_image_auroc: float
-    per_image_ap: float
-    per_image_fpr95: float
+    metrics: dict[str, float]
     n_images: int
     n_left_out: int
     """Images without an anomaly or without an inlier."""
 
+    @classmethod
+    def metric_keys(cls) -> list[str]:
+        """Return the means of the ranking metrics."""
+        return registry.keys(registry.means_over_images())
 
-class ComponentRow(Record):
+
+class ComponentRow(MetricRecord):
     """One line of `components.csv`: the component metrics of SegmentMeIfYouCan, in percent."""
 
     dataset: str
@@ -79,40 +137,50 @@ class ComponentRow(Record):
     threshold: float
     threshold_from: str
     """`best_f1` of the pixels of the same dataset, or `given`."""
-    mean_siou: float
-    mean_ppv: float
-    """NaN where no component was predicted."""
-    mean_f1: float
+    metrics: dict[str, float]
+    """The mean PPV is NaN where no component was predicted."""
     n_components: int
     n_predicted: int
 
+    @classmethod
+    def metric_keys(cls) -> list[str]:
+        """Return the component metrics."""
+        return registry.keys(registry.COMPONENTS)
 
-class ClosedSetRow(Record):
+
+class ClosedSetRow(MetricRecord):
     """One line of `closed_set.csv`. Rates are percentages at full precision."""
 
     dataset: str
-    miou: float
-    macc: float
-    aacc: float
+    metrics: dict[str, float]
     n_images: int
     n_pixels: int
     """Pixels that were counted, void left out."""
     n_classes: int
-    """Classes that `miou` is the mean of: those that occur in a label or a prediction."""
+    """Classes that the mean IoU is of: those that occur in a label or a prediction."""
     protocol: str
     """Whose test settings were used, and which they are."""
 
+    @classmethod
+    def metric_keys(cls) -> list[str]:
+        """Return the closed-set metrics."""
+        return registry.keys(registry.CLOSED_SET)
 
-class ClosedSetClassRow(Record):
+
+class ClosedSetClassRow(MetricRecord):
     """One line of `closed_set_classes.csv`. Rates are percentages at full precision, NaN where there is none."""
 
     dataset: str
     class_id: int
     name: str
-    iou: float
-    acc: float
+    metrics: dict[str, float]
     n_label_pixels: int
     n_predicted_pixels: int
+
+    @classmethod
+    def metric_keys(cls) -> list[str]:
+        """Return the metrics of a class."""
+        return registry.keys(registry.CLASSES)
 
 
 class DatasetRecord(Record):
@@ -148,31 +216,21 @@ class DatasetRecord(Record):
         return self.expected_size is None or self.image_sizes == [self.expected_size]
 
 
-FPR95_CONVENTIONS: Mapping[Convention, str] = {
-    "first_geq": "first_geq: false-positive rate at the first threshold with a true-positive rate >= 0.95",
-    "first_gt": "first_gt: false-positive rate at the first threshold with a true-positive rate > 0.95 (as in RbA)",
-    "interpolated": (
-        "interpolated: false-positive rate interpolated linearly at a true-positive rate of 0.95 (as in ood_metrics)"
-    ),
-    "nearest": (
-        "nearest: false-positive rate at the threshold with the true-positive rate nearest to 0.95 "
-        "(as in torch-uncertainty)"
-    ),
-}
-
-
 UNKNOWN_CLASS_MAPS = "not known: score maps of the labels' sizes were read from files"
 """What is said of class maps where finished score maps came from elsewhere."""
 
 
-class Conventions(Record):
+def _definitions() -> dict[str, str]:
+    return {metric.key: metric.definition for metric in registry.RANKING}
+
+
+class Conventions(MetricRecord):
     """The choices that every number depends on, in words."""
 
     positives: str = "anomaly pixels; a higher score means more anomalous; void pixels are dropped"
     pooling: str = "all pixels of the set are pooled; images without an anomaly pixel stay in the pool"
-    auroc: str = "ties count one half"
-    ap: str = "step-wise sum over distinct thresholds (no interpolation)"
-    fpr95: str = FPR95_CONVENTIONS["first_geq"]
+    metrics: dict[str, str] = Field(default_factory=_definitions)
+    """Definitions of the ranking metrics; what is not given is that of the registry."""
     class_maps: str = "resized bilinearly to the label, then reduced over classes"
     closed_set: str = (
         "confusion counts of all pixels of the set are pooled, void pixels are dropped; no test-time augmentation"
@@ -185,6 +243,16 @@ class Conventions(Record):
         "as in mmsegmentation, mIoU is the mean over classes that occur in a label or a prediction, mAcc over those "
         "that occur in a label; aAcc is the share of all pixels"
     )
+
+    @classmethod
+    def metric_keys(cls) -> list[str]:
+        """Return the ranking metrics."""
+        return registry.keys(registry.RANKING)
+
+    @field_validator("metrics", mode="before")
+    @classmethod
+    def _complete(cls, given: Any) -> Any:
+        return _definitions() | dict(given) if isinstance(given, Mapping) else given
 
 
 class Timing(Record):

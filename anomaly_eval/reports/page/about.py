@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from anomaly_eval.metrics import registry
 from anomaly_eval.reports.methods import method_name
 from anomaly_eval.reports.origins import origin_details, origin_lead, origin_name
 from anomaly_eval.reports.page.markup import definitions, escape
@@ -12,9 +13,6 @@ from anomaly_eval.results.records import ModelRecord, Origin, Results
 _CONVENTIONS = {
     "positives": "Positives",
     "pooling": "Pooling",
-    "auroc": "AUROC",
-    "ap": "AP",
-    "fpr95": "FPR95",
     "class_maps": "Class maps",
     "closed_set": "Closed set",
     "closed_set_maps": "Closed-set class maps",
@@ -51,8 +49,9 @@ def about_markup(results: Results) -> str:
     """Return conventions and provenance."""
     origin = results.provenance
     # A convention that is added later is shown under its own name.
+    titles = _CONVENTIONS | {metric.key: metric.title for metric in registry.RANKING}
     conventions = [
-        (_CONVENTIONS.get(name, name.replace("_", " ").capitalize()), str(text))
+        (titles.get(name, name.replace("_", " ").capitalize()), str(text))
         for name, text in results.conventions.model_dump().items()
     ]
     network = origin_details(origin.model)

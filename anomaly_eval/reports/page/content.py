@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,8 +13,10 @@ from matplotlib import colormaps
 from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 
+from anomaly_eval.metrics import registry
 from anomaly_eval.metrics.curves import Curve
 from anomaly_eval.metrics.rates import least_count
+from anomaly_eval.metrics.registry import AVERAGE_PRECISION
 from anomaly_eval.reports.heatmap_figure import COLOUR_MAP
 from anomaly_eval.reports.methods import dataset_title, method_name
 from anomaly_eval.reports.page.levels import MOST_LEVELS, Levels
@@ -58,6 +61,11 @@ def outline(
     return {
         "colours": "".join(to_hex(colormaps[COLOUR_MAP](step / (MOST_LEVELS - 1)))[1:] for step in range(MOST_LEVELS)),
         "methods": [method_name(method) for method in methods],
+        "metrics": [
+            {"key": metric.key, "title": metric.title, "higherIsBetter": metric.higher_is_better}
+            for metric in registry.RANKING
+        ],
+        "sort": AVERAGE_PRECISION.key,
         "datasets": [
             {
                 "title": dataset_title(dataset.name, records),
@@ -136,8 +144,16 @@ def _sample(sample: KeptSample, methods: Sequence[str]) -> dict[str, Any]:
         "height": sample.size[1],
         "anomalies": sample.n_anomalies,
         "inliers": sample.n_inliers,
-        "metrics": [sample.maps[method].metrics if method in sample.maps else None for method in methods],
+        "metrics": [_written(sample.maps[method].metrics) if method in sample.maps else None for method in methods],
     }
+
+
+def _written(rates: Mapping[str, float] | None) -> dict[str, float] | None:
+    """Return metrics in the units in which they are read; JSON has no NaN, which is left out."""
+    if rates is None:
+        return None
+    found = {metric.key: metric.written(rates[metric.key]) for metric in registry.RANKING}
+    return {key: value for key, value in found.items() if math.isfinite(value)}
 
 
 def _curve(curve: Curve | None) -> dict[str, list[float]] | None:

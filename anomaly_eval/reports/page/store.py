@@ -152,11 +152,11 @@ class PageStore(TemporaryStore):
         return count_cells(self._borders.get(key, np.empty(0, np.float32)), anomalies, inliers)
 
     def _rank(self, anomalies: Scores, inliers: Scores) -> dict[str, float] | None:
-        """Return the metrics of one image under `auroc`, `ap` and `fpr95`."""
+        """Return the metrics of one image by their keys."""
         if not len(anomalies) or not len(inliers):
             return None
         counts = threshold_counts(sort_anomalies(anomalies), [Run(inliers)])
-        return ranking_metrics(counts, self._convention).as_dict()
+        return dict(ranking_metrics(counts, self._convention).rates)
 
     def _keep_sample(
         self,

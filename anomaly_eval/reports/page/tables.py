@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from anomaly_eval.metrics import registry
 from anomaly_eval.reports.closed_set import compare_closed_set
 from anomaly_eval.reports.comparison import ComparisonTable, compare
 from anomaly_eval.reports.methods import dataset_title, method_name
@@ -11,9 +12,6 @@ from anomaly_eval.reports.more_measures import compare_components, compare_per_i
 from anomaly_eval.reports.page.table_markup import Column, PageTable, TableCell, count_cell, rate_cell
 from anomaly_eval.reports.published import read_published, read_published_closed_set
 from anomaly_eval.results.records import Results
-
-_METRIC_NAMES = {"auroc": "AUROC", "ap": "AP", "fpr95": "FPR95"}
-_RISES, _FALLS = "↑", "↓"
 
 
 def page_tables(results: Results, with_published: bool) -> Iterator[PageTable]:
@@ -40,7 +38,7 @@ def page_table(table: ComparisonTable) -> PageTable:
         Column("Method", numeric=False, falling_first=False),
         *(Column(setting, numeric=False, falling_first=False) for setting in table.settings),
         *(
-            Column(metric, dataset, falling_first=not metric.endswith(_FALLS))
+            Column(metric.heading, dataset, falling_first=metric.higher_is_better)
             for index, dataset in enumerate(table.datasets)
             for metric in table.metrics_of(index)
         ),
@@ -71,12 +69,13 @@ def _differences(results: Results) -> PageTable:
     """Lay out the differences of all pairs of methods."""
     texts = [Column(title, numeric=False, falling_first=False) for title in ("Dataset", "Method", "Minus", "Metric")]
     numbers = [Column(title) for title in ("Difference", "Low", "High")]
+    titles = {metric.key: metric.title for metric in registry.RANKING}
     rows = [
         [
             TableCell(dataset_title(row.dataset, results.datasets)),
             TableCell(method_name(row.method)),
             TableCell(method_name(row.other)),
-            TableCell(_METRIC_NAMES.get(row.metric, row.metric)),
+            TableCell(titles.get(row.metric, row.metric)),
             *map(rate_cell, (row.difference, row.low, row.high)),
         ]
         for row in results.differences
@@ -89,16 +88,14 @@ def _classes(results: Results, dataset: str) -> PageTable:
     """Lay out the classes of a closed-set dataset."""
     columns = [
         Column("Class", numeric=False, falling_first=False),
-        Column(f"IoU {_RISES}"),
-        Column(f"Acc {_RISES}"),
+        *(Column(metric.heading, falling_first=metric.higher_is_better) for metric in registry.CLASSES),
         Column("Labelled pixels"),
         Column("Predicted pixels"),
     ]
     rows = [
         [
             TableCell(row.name),
-            rate_cell(row.iou),
-            rate_cell(row.acc),
+            *(rate_cell(row.metrics.get(metric.key), metric.unit.digits) for metric in registry.CLASSES),
             count_cell(row.n_label_pixels),
             count_cell(row.n_predicted_pixels),
         ]

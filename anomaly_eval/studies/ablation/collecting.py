@@ -9,8 +9,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from anomaly_eval.errors import InputError
+from anomaly_eval.metrics.registry import ECE, MIOU
 from anomaly_eval.reports.combining import NamedRun, combine, differences, read_run
-from anomaly_eval.reports.comparison import COLUMNS
 from anomaly_eval.results.records import Results
 from anomaly_eval.studies.ablation.plan import AblationPlan, PlannedRow
 from anomaly_eval.studies.ablation.records import AblationRow
@@ -28,12 +28,12 @@ class NetworkFindings:
     @property
     def miou(self) -> float | None:
         """Mean IoU in percent."""
-        return None if self.closed_set is None else self.closed_set.closed_set[0].miou
+        return None if self.closed_set is None else self.closed_set.closed_set[0].metrics[MIOU.key]
 
     @property
     def ece(self) -> float | None:
         """Expected calibration error in percent."""
-        return None if self.calibration is None else self.calibration.rows[0].ece
+        return None if self.calibration is None else self.calibration.rows[0].metrics[ECE.key]
 
 
 def read_findings(folder: Path, plan: AblationPlan, networks: Sequence[str]) -> dict[str, NetworkFindings]:
@@ -96,11 +96,11 @@ def ablation_rows(
                         if (one.dataset, one.method) == (measured.dataset, score)
                     }
                     numbers: dict[str, float | None] = {}
-                    for metric in COLUMNS:
-                        low, high = bounds.get(metric, (None, None))
-                        numbers |= {metric: getattr(measured, metric), f"{metric}_low": low, f"{metric}_high": high}
+                    for key, value in measured.metrics.items():
+                        low, high = bounds.get(key, (None, None))
+                        numbers |= {key: value, f"{key}_low": low, f"{key}_high": high}
                     names = {"section": section.title, "row": row.name, "network": row.network, "score": score}
-                    fields = {**names, **numbers, **of_network}
+                    fields = {**names, "metrics": numbers, **of_network}
                     fields |= {"dataset": measured.dataset, "n_images": measured.n_images}
                     lines.append(AblationRow.model_validate(fields))
     return lines

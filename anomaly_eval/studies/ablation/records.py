@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import Field
 
-from anomaly_eval.results.records import Record
+from anomaly_eval.metrics import registry
+from anomaly_eval.results.records import MetricRecord, Record
 from anomaly_eval.studies.ablation.hardware import Hardware
 
 
@@ -40,7 +41,7 @@ class StepsRecord(Record):
     steps: list[StepRecord]
 
 
-class AblationRow(Record):
+class AblationRow(MetricRecord):
     """One line of `ablation.csv`: a score of a row on a dataset, in percent at full precision."""
 
     section: str
@@ -48,21 +49,18 @@ class AblationRow(Record):
     network: str
     score: str
     dataset: str
-    auroc: float
-    auroc_low: float | None
-    auroc_high: float | None
-    ap: float
-    ap_low: float | None
-    ap_high: float | None
-    fpr95: float
-    fpr95_low: float | None
-    fpr95_high: float | None
-    """The middle 95 % over resamples of the images; None where there were none."""
+    metrics: dict[str, float | None]
+    """After each metric the middle 95 % over resamples of the images, KEY_low and KEY_high; None without any."""
     n_images: int
     closed_set: str | None
     """The dataset of the two that follow; they are the network's, whatever the score."""
     miou: float | None
     ece: float | None
+
+    @classmethod
+    def metric_keys(cls) -> list[str]:
+        """Return the ranking metrics, each with the ends of its interval."""
+        return [f"{key}{end}" for key in registry.keys(registry.RANKING) for end in ("", "_low", "_high")]
 
 
 class AblationRecord(Record):

@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePath
 
+from anomaly_eval.metrics import registry
+from anomaly_eval.metrics.registry import ECE, MIOU
 from anomaly_eval.reports.comparison import (
-    COLUMNS,
-    HIGHER_IS_BETTER,
-    METRICS,
     Cell,
     ComparisonTable,
     Line,
     Section,
     marked_titles,
     ranked_cells,
+    values_of,
 )
 from anomaly_eval.reports.methods import method_name, of_run
 from anomaly_eval.reports.notes import Note, deviation_notes, fit_marks, interval_notes, measuring_notes
@@ -24,8 +24,7 @@ from anomaly_eval.studies.ablation.collecting import NetworkFindings, combined
 from anomaly_eval.studies.ablation.plan import AblationPlan, PlannedNetwork, PlannedRow
 from anomaly_eval.studies.ablation.records import AblationRow, StudyRecord
 
-CLOSED_SET_METRICS = ("mIoU ↑", "ECE ↓")
-_CLOSED_SET_HIGHER = (True, False)
+_OF_NETWORK = (MIOU, ECE)
 
 
 def ablation_table(
@@ -51,7 +50,7 @@ def ablation_table(
                 own = [[(found[row.network].miou, found[row.network].ece)] for row, _ in lines]
                 cells = [
                     (*of_classes, *of_anomalies)
-                    for of_classes, of_anomalies in zip(ranked_cells(own, _CLOSED_SET_HIGHER), cells, strict=True)
+                    for of_classes, of_anomalies in zip(ranked_cells(own, _OF_NETWORK), cells, strict=True)
                 ]
             sections.append(
                 Section(
@@ -73,13 +72,13 @@ def ablation_table(
         notes = [*deviation_notes(closed_set, "closed_set", False), *notes, *_closed_set_notes(closed_set, found)]
     return ComparisonTable(
         subject=plan.title,
-        metrics=METRICS,
+        metrics=registry.RANKING,
         datasets=titles,
         settings=(),
         sections=tuple(sections),
         notes=(*notes, *interval_notes(anomalies), *_study_notes(plan, study, chosen, anomalies)),
         warnings=warnings_of_all(found),
-        other_metrics={0: CLOSED_SET_METRICS} if closed_set is not None else {},
+        other_metrics={0: _OF_NETWORK} if closed_set is not None else {},
     )
 
 
@@ -98,18 +97,23 @@ def _cells(
 ) -> list[tuple[tuple[Cell, ...], ...]]:
     """Return the cells of a section on the anomaly datasets, ranked, with their intervals."""
     measured = [[rows.get((row.name, score, name)) for name in names] for row, score in lines]
-    rates = [[None if one is None else [getattr(one, name) for name in COLUMNS] for one in line] for line in measured]
+    metrics = registry.RANKING
+    values = [[None if one is None else values_of(one.metrics, metrics) for one in line] for line in measured]
     return [
         tuple(
-            tuple(replace(cell, interval=_interval(one, name)) for cell, name in zip(cells, COLUMNS, strict=True))
+            tuple(
+                replace(cell, interval=_interval(one, metric.key)) for cell, metric in zip(cells, metrics, strict=True)
+            )
             for one, cells in zip(of_line, ranked, strict=True)
         )
-        for of_line, ranked in zip(measured, ranked_cells(rates, HIGHER_IS_BETTER), strict=True)
+        for of_line, ranked in zip(measured, ranked_cells(values, metrics), strict=True)
     ]
 
 
-def _interval(row: AblationRow | None, metric: str) -> tuple[float, float] | None:
-    low, high = getattr(row, f"{metric}_low", None), getattr(row, f"{metric}_high", None)
+def _interval(row: AblationRow | None, key: str) -> tuple[float, float] | None:
+    if row is None:
+        return None
+    low, high = row.metrics.get(f"{key}_low"), row.metrics.get(f"{key}_high")
     return None if low is None or high is None else (low, high)
 
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from anomaly_eval.metrics import registry
 from anomaly_eval.metrics.calibration import CalibrationMetrics
 from anomaly_eval.metrics.closed_set import ClosedSetMetrics
+from anomaly_eval.metrics.registry import MIOU, PIXEL_ACCURACY
 from anomaly_eval.metrics.reliability import ReliabilityBins
-from anomaly_eval.results.records import DatasetRecord, ModelRecord, Record, Timing
+from anomaly_eval.results.records import DatasetRecord, MetricRecord, ModelRecord, Record, Timing
+
+OF_CLASSES = (MIOU, PIXEL_ACCURACY)
 
 
-class CalibrationRow(Record):
-    """One line of `calibration.csv`. Errors and rates are percentages at full precision."""
+class CalibrationRow(MetricRecord):
+    """One line of `calibration.csv`, at full precision. Errors and rates are percentages."""
 
     network: str
     dataset: str
@@ -20,19 +24,16 @@ class CalibrationRow(Record):
     """What the logits were divided by; 1 is the network as it is."""
     temperature_from: str
     """The split that the temperature was fitted on; empty where it was not."""
-    ece: float
-    mce: float
-    adaptive_ece: float
-    classwise_ece: float
-    brier: float
-    """Mean squared error summed over classes, in [0, 2]."""
-    nll: float
-    """Nats a pixel."""
-    miou: float
-    aacc: float
+    metrics: dict[str, float]
+    """The Brier score is summed over classes, in [0, 2]; NLL is in nats a pixel."""
     n_bins: int
     n_images: int
     n_pixels: int
+
+    @classmethod
+    def metric_keys(cls) -> list[str]:
+        """Return the calibration metrics, and what classes were predicted right."""
+        return registry.keys((*registry.CALIBRATION, *OF_CLASSES))
 
 
 class CalibrationClassRow(Record):
@@ -103,14 +104,7 @@ def calibration_row(
         dataset=record.name,
         temperature=temperature,
         temperature_from=temperature_from,
-        ece=100 * metrics.ece,
-        mce=100 * metrics.mce,
-        adaptive_ece=100 * metrics.adaptive_ece,
-        classwise_ece=100 * metrics.classwise_ece,
-        brier=metrics.brier,
-        nll=metrics.nll,
-        miou=100 * closed_set.mean_iou,
-        aacc=100 * closed_set.pixel_accuracy,
+        metrics={**registry.written(registry.CALIBRATION, metrics), **registry.written(OF_CLASSES, closed_set)},
         n_bins=len(metrics.reliability.counts),
         n_images=record.n_images,
         n_pixels=metrics.n_pixels,

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import PurePath
 
-from anomaly_eval.reports.comparison import Cell, ComparisonTable, Line, Section, ranked_cells
+from anomaly_eval.metrics import registry
+from anomaly_eval.reports.comparison import ComparisonTable, Line, Metrics, Section, ranked_cells, values_of
 from anomaly_eval.reports.notes import DAGGER, Note, deviations
-from anomaly_eval.studies.calibration.records import CalibrationFindings, CalibrationRow
-
-METRICS = ("mIoU ↑", "aAcc ↑", "ECE ↓", "MCE ↓", "aECE ↓", "cwECE ↓", "Brier ↓", "NLL ↓")
-HIGHER_IS_BETTER = (True, True, False, False, False, False, False, False)
-_DIGITS = (2, 2, 2, 2, 2, 2, 4, 4)
+from anomaly_eval.studies.calibration.records import OF_CLASSES, CalibrationFindings, CalibrationRow
 
 
 def compare_calibration(findings: CalibrationFindings) -> ComparisonTable:
     """Arrange a line for each network and temperature, in their order."""
-    rates = [[_rates(row)] for row in findings.rows]
+    metrics: Metrics = (*OF_CLASSES, *registry.CALIBRATION)
+    values = [[values_of(row.metrics, metrics)] for row in findings.rows]
     lines = [
-        Line(method_of(row), "", (), tuple(map(_with_digits, cells)))
-        for row, cells in zip(findings.rows, ranked_cells(rates, HIGHER_IS_BETTER), strict=True)
+        Line(method_of(row), "", (), cells)
+        for row, cells in zip(findings.rows, ranked_cells(values, metrics), strict=True)
     ]
     changed = deviations(findings.dataset)
     conventions = findings.conventions
@@ -40,7 +36,7 @@ def compare_calibration(findings: CalibrationFindings) -> ComparisonTable:
         notes.append(Note("", f"{name}: {checkpoint}. Resolution: {model.resolution}, inference: {model.inference}."))
     return ComparisonTable(
         subject="Calibration",
-        metrics=METRICS,
+        metrics=metrics,
         datasets=(findings.dataset.title + (DAGGER if changed else ""),),
         settings=(),
         sections=(Section("", tuple(lines)),),
@@ -53,11 +49,3 @@ def compare_calibration(findings: CalibrationFindings) -> ComparisonTable:
 def method_of(row: CalibrationRow) -> str:
     """Return what a network at a temperature is called."""
     return f"{row.network}, T = {row.temperature:.3f}" if row.temperature_from else row.network
-
-
-def _rates(row: CalibrationRow) -> Sequence[float]:
-    return (row.miou, row.aacc, row.ece, row.mce, row.adaptive_ece, row.classwise_ece, row.brier, row.nll)
-
-
-def _with_digits(cells: Sequence[Cell]) -> tuple[Cell, ...]:
-    return tuple(replace(cell, digits=digits) for cell, digits in zip(cells, _DIGITS, strict=True))

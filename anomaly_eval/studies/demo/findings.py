@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from anomaly_eval.reports.comparison import COLUMNS, HIGHER_IS_BETTER, METRICS
+from anomaly_eval.metrics import registry
+from anomaly_eval.metrics.registry import AVERAGE_PRECISION
 from anomaly_eval.reports.methods import method_name
 from anomaly_eval.results.records import Record, Row
 
@@ -43,10 +44,10 @@ class DemoFindings(Record):
 def wins(density: Row, rival: Row) -> list[str]:
     """Return the metrics in which the density is the better score."""
     won = []
-    for title, name, higher in zip(METRICS, COLUMNS, HIGHER_IS_BETTER, strict=True):
-        gain = getattr(density, name) - getattr(rival, name)
-        if (gain if higher else -gain) > 0:
-            won.append(title.split()[0])
+    for metric in registry.RANKING:
+        gain = density.metrics[metric.key] - rival.metrics[metric.key]
+        if (gain if metric.higher_is_better else -gain) > 0:
+            won.append(metric.title)
     return won
 
 
@@ -61,11 +62,14 @@ def in_words(findings: DemoFindings) -> list[str]:
         verdicts = []
         for rival in RIVALS:
             won = wins(density, _row(softmax.rows, rival))
-            verdict = {0: "worse", len(METRICS): "better"}.get(len(won), f"better in {' and '.join(won)} only")
+            verdict = {0: "worse", len(registry.RANKING): "better"}.get(len(won), f"better in {' and '.join(won)} only")
             verdicts.append(f"{verdict} than {_of(softmax, rival)}")
         sentences.append(f"Unknown objects: {method_name(name)} is {', '.join(verdicts)}.")
     best, owner = max(((row, network) for network in findings.networks for row in network.rows), key=_average_precision)
-    sentences.append(f"The score with the highest AP is {_of(owner, best.method)}: {best.ap:.1f} %.")
+    highest = best.metrics[AVERAGE_PRECISION.key]
+    sentences.append(
+        f"The score with the highest {AVERAGE_PRECISION.title} is {_of(owner, best.method)}: {highest:.1f} %."
+    )
     better = "better" if gmmseg.ece < softmax.ece else "worse"
     sentences.append(
         f"Calibration: {gmmseg.name} is {better} calibrated, ECE {gmmseg.ece:.1f} % against {softmax.ece:.1f} %."
@@ -79,7 +83,7 @@ def _row(rows: Sequence[Row], method: str) -> Row:
 
 
 def _average_precision(item: tuple[Row, NetworkFinding]) -> float:
-    return item[0].ap
+    return item[0].metrics[AVERAGE_PRECISION.key]
 
 
 def _of(network: NetworkFinding, method: str) -> str:

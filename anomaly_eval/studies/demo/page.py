@@ -6,7 +6,7 @@ from html import escape
 
 from rich.table import Table
 
-from anomaly_eval.reports.comparison import METRICS
+from anomaly_eval.metrics import registry
 from anomaly_eval.reports.methods import method_name
 from anomaly_eval.studies.demo.findings import DemoFindings, in_words
 
@@ -23,8 +23,8 @@ def terminal_table(findings: DemoFindings) -> Table:
     table = Table(title="Drawn streets: unknown objects, in percent")
     for title in ("Network", "Score"):
         table.add_column(title)
-    for title in METRICS:
-        table.add_column(title, justify="right")
+    for metric in registry.RANKING:
+        table.add_column(metric.heading, justify="right")
     for cells in _cells(findings):
         table.add_row(*cells)
     return table
@@ -37,7 +37,7 @@ def html_page(findings: DemoFindings) -> str:
         f"<tr><td>{escape(network)}<td>{escape(score)}<td class=n>{'<td class=n>'.join(numbers)}"
         for network, score, *numbers in _cells(findings)
     )
-    heads = "".join(f"<th class=n>{title}</th>" for title in METRICS)
+    heads = "".join(f"<th class=n>{escape(metric.heading)}</th>" for metric in registry.RANKING)
     folders = "".join(
         f'<li><a href="{kind}/results.md">{kind}/</a>: what <code>gmmseg-anomaly eval</code> writes</li>'
         for kind in (network.kind for network in findings.networks)
@@ -56,7 +56,11 @@ def html_page(findings: DemoFindings) -> str:
 
 def _cells(findings: DemoFindings) -> list[tuple[str, ...]]:
     return [
-        (network.name, method_name(row.method), f"{row.auroc:.2f}", f"{row.ap:.2f}", f"{row.fpr95:.2f}")
+        (
+            network.name,
+            method_name(row.method),
+            *(f"{row.metrics[metric.key]:.{metric.unit.digits}f}" for metric in registry.RANKING),
+        )
         for network in findings.networks
         for row in network.rows
     ]

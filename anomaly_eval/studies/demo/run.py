@@ -16,6 +16,7 @@ from anomaly_eval.datasets.prefetch import read_ahead
 from anomaly_eval.datasets.samples import SampleSet, find_dataset
 from anomaly_eval.evaluation.request import EvaluationRequest
 from anomaly_eval.evaluation.run import run_evaluation
+from anomaly_eval.metrics.registry import MIOU
 from anomaly_eval.reports.figures.anomaly_grid import ComparedImage, draw_anomaly_grid
 from anomaly_eval.reports.figures.reliability import draw_reliability
 from anomaly_eval.reports.figures.saving import file_of
@@ -102,7 +103,7 @@ def run_demo(request: DemoRequest, console: Console) -> DemoFindings:
                 NetworkFinding(
                     kind=kind,
                     name=TWINS[kind],
-                    miou=results.closed_set[0].miou,
+                    miou=results.closed_set[0].metrics[MIOU.key],
                     ece=100 * calibrations[kind].ece,
                     rows=results.rows,
                 )

@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from rich.console import Console
 from rich.markup import escape
@@ -18,6 +17,7 @@ from anomaly_eval.datasets.test_settings import ProtocolChoice
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.closed_set import check_same_classes
 from anomaly_eval.evaluation.fit import check_out
+from anomaly_eval.metrics import registry
 from anomaly_eval.reports.figures.saving import FORMATS, beside, save
 from anomaly_eval.reports.figures.style import TWO_COLUMNS
 from anomaly_eval.reports.names import network_names
@@ -30,9 +30,12 @@ from anomaly_eval.studies.grid.grid_networks import NamedNetwork, check_score_na
 from anomaly_eval.studies.grid.grid_record import GridImageRecord, GridNetworkRecord, GridRecord
 from anomaly_eval.studies.grid.grid_rows import AnomalyRows, ClassRows, GridRows
 
-Measure = Literal["auroc", "ap", "miou", "accuracy"]
-_MEASURES: dict[Task, tuple[Measure, ...]] = {"anomaly": ("auroc", "ap"), "closed_set": ("miou", "accuracy")}
 _RECORD = "json"
+
+
+def measures(task: Task) -> list[str]:
+    """Return what images of a dataset can be ranked by, the default first."""
+    return registry.keys(registry.RANKING) if task == "anomaly" else ["miou", "accuracy"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class GridRequest:
     """None is the best, the median and the worst."""
     count: int = 1
     """How many images each choice gets."""
-    measure: Measure | None = None
+    measure: str | None = None
     """What images are ranked by; None is AUROC for anomalies and mean IoU for classes."""
     protocol: ProtocolChoice | None = None
     """Whose test settings closed-set datasets are run with; None is the card's."""
@@ -131,10 +134,10 @@ def _check_options(request: GridRequest, samples: SampleSet) -> None:
         raise InputError(
             f"{given[0]} is not for {samples.spec}, which is {kind} dataset; leave it out, or choose {other} dataset."
         )
-    measures = _MEASURES[samples.card.task]
-    if request.measure is not None and request.measure not in measures:
+    known = measures(samples.card.task)
+    if request.measure is not None and request.measure not in known:
         raise InputError(
-            f"images of {samples.spec} cannot be ranked by {request.measure}; rank them by {' or '.join(measures)}."
+            f"images of {samples.spec} cannot be ranked by {request.measure}; rank them by {' or '.join(known)}."
         )
     if samples.card.task == "anomaly":
         shipped = [network for network in request.networks if network.statistics is not None]
@@ -164,14 +167,16 @@ def _prepare(
     return networks, ClassRows(networks, classes, request.width)
 
 
-def _rank(rows: GridRows, samples: SampleSet, measure: Measure, console: Console) -> dict[str, float]:
-    """Return the number of each image that has one, in one pass."""
+def _rank(rows: GridRows, samples: SampleSet, measure: str, console: Console) -> dict[str, float]:
+    """Return a number of each image that has one, the larger the better, in one pass."""
     values: dict[str, float] = {}
+    falling = [metric.key for metric in registry.RANKING if not metric.higher_is_better]
+    sign = -1 if measure in falling else 1
     with progress_bar(console, f"ranking {samples.spec}", len(samples.samples)) as advance:
         for loaded in read_ahead(samples, Clock()):
             measured = rows.measure(loaded)
             if measured:
-                values[loaded[0].id] = measured[measure]
+                values[loaded[0].id] = sign * measured[measure]
             advance()
     if not values:
         lacking = "both anomaly and inlier pixels" if samples.card.task == "anomaly" else "a pixel of any class"
@@ -200,5 +205,5 @@ def _warn_of_few(chosen: Sequence[Chosen], request: GridRequest, console: Consol
         console.print(f"[yellow]warning:[/] {escape(text)}", highlight=False, soft_wrap=True)
 
 
-def _measure(request: GridRequest, samples: SampleSet) -> Measure:
-    return request.measure or _MEASURES[samples.card.task][0]
+def _measure(request: GridRequest, samples: SampleSet) -> str:
+    return request.measure or measures(samples.card.task)[0]

@@ -14,6 +14,7 @@ from anomaly_eval.datasets.prefetch import Loaded
 from anomaly_eval.datasets.samples import Sample
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.closed_set import predicted_classes
+from anomaly_eval.metrics import registry
 from anomaly_eval.metrics.closed_set import ClosedSetState
 from anomaly_eval.metrics.errors import NothingToMeasureError
 from anomaly_eval.metrics.per_image import PerImageState
@@ -144,4 +145,4 @@ def _ranked(values: NDArray[np.float32], label: NDArray[np.uint8], sample: Sampl
         return {}
     except ValueError as error:
         raise InputError(f"a score of {sample.image} cannot be ranked: {error}.") from error
-    return {"auroc": 100 * found.per_image_auroc, "ap": 100 * found.per_image_average_precision}
+    return {metric.key: metric.written(found.means[metric.key]) for metric in registry.RANKING}

@@ -27,9 +27,8 @@ def test_all_scores_from_checkpoint_to_tables(tmp_path, evaluate):
     assert {(row["n_images"], row["n_anomaly_pixels"]) for row in found} == {("4", "1200")}
     assert {row["n_inlier_pixels"] for row in found} == {str(4 * SIZE[0] * SIZE[1] - 1200)}
     results = read(tmp_path)
-    assert [row.model_dump() for row in results.rows] == [
-        {key: type(getattr(results.rows[0], key))(value) for key, value in row.items()} for row in found
-    ]
+    written = [row.model_dump() for row in results.rows]
+    assert written == [{key: type(written[0][key])(value) for key, value in row.items()} for row in found]
     (record,) = results.datasets
     assert (record.n_images, record.expected_images, record.n_images_without_anomaly) == (4, 60, 1)
     assert record.image_sizes == [SIZE]

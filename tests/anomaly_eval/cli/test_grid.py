@@ -44,7 +44,7 @@ def test_chosen_images_of_classes(tmp_path: Path, grid) -> None:
 
 def test_refusals(tmp_path: Path, grid) -> None:
     assert_refused(grid("--choose", "nicest"), "'nicest'", "best, median, worst")
-    assert_refused(grid("--measure", "beauty"), "'beauty'", "auroc, ap, miou, accuracy")
+    assert_refused(grid("--measure", "beauty"), "'beauty'", "auroc, ap, fpr95, miou, accuracy")
     assert_refused(grid("--images", "nothing"), "nothing")
     assert_refused(grid("--measure", "miou"), "miou", "auroc or ap")
     assert not list(tmp_path.glob("grid.*"))

@@ -125,10 +125,10 @@ def test_equals_mmsegmentations_test(tmp_path, model, own, tested, card, sizes, 
     # A logit that ties with another to the last digit may fall either way.
     predicted = np.array([row.n_predicted_pixels for row in found.classes])
     np.testing.assert_allclose(predicted, areas[2], atol=3)
-    right = np.array([row.acc for row in found.classes]) / 100 * label_pixels
+    right = np.array([row.metrics["acc"] for row in found.classes]) / 100 * label_pixels
     np.testing.assert_allclose(right, areas[0], atol=3)
     assert len(set(predicted.nonzero()[0])) > 1
-    for name, value in (("mIoU", found.row.miou), ("mAcc", found.row.macc), ("aAcc", found.row.aacc)):
+    for name, value in zip(("mIoU", "mAcc", "aAcc"), found.row.metrics.values(), strict=True):
         assert value == pytest.approx(expected[name], abs=0.03)
     assert found.row.n_pixels == areas[3].sum()
     assert (found.row.n_images, found.row.n_classes) == (len(sizes), 5)
@@ -161,10 +161,10 @@ def test_closed_set_alone_needs_no_statistics_and_writes_no_ranking(tmp_path, ev
     (row,) = list(csv.DictReader((tmp_path / "out/closed_set.csv").open()))
     assert list(row) == ["dataset", "miou", "macc", "aacc", "n_images", "n_pixels", "n_classes", "protocol"]
     assert (row["dataset"], row["n_images"], row["protocol"]) == ("training", "3", "network: whole; native")
-    assert float(row["miou"]) == results.closed_set[0].miou
+    assert float(row["miou"]) == results.closed_set[0].metrics["miou"]
     classes = list(csv.DictReader((tmp_path / "out/closed_set_classes.csv").open()))
     assert [found["name"] for found in classes] == list(networks.CLASSES)
-    assert [float(found["iou"]) for found in classes] == [found.iou for found in results.closed_set_classes]
+    assert [float(found["iou"]) for found in classes] == [found.metrics["iou"] for found in results.closed_set_classes]
     assert float(row["miou"]) == pytest.approx(np.mean([float(found["iou"]) for found in classes]), abs=1e-9)
     assert results.rows == []
     assert results.datasets[0].task == "closed_set"

@@ -15,7 +15,7 @@ from anomaly_eval.metrics.bins import ScoreBins
 from anomaly_eval.metrics.components import OBSTACLE_TRACK, ComponentState
 from anomaly_eval.metrics.ranking import RankingState
 from anomaly_eval.metrics.rates import CONVENTIONS, fpr_at_tpr
-from anomaly_eval.results.records import FPR95_CONVENTIONS
+from anomaly_eval.metrics.registry import FPR95
 from tests.anomaly_eval.commands import assert_refused, nothing_left, read, rows
 
 
@@ -30,7 +30,7 @@ def test_intervals_hold_the_metric_and_are_the_same_for_a_seed(tmp_path, evaluat
     measured = {row.method: row for row in results.rows}
     assert len(results.intervals) == 6
     for row in results.intervals:
-        assert row.low <= getattr(measured[row.method], row.metric) <= row.high
+        assert row.low <= measured[row.method].metrics[row.metric] <= row.high
         # Of four images one has no anomaly, so a few resamples have none either.
         assert 190 <= row.n_resamples <= 200
     assert [(row.method, row.other, row.metric) for row in results.differences] == [
@@ -38,7 +38,7 @@ def test_intervals_hold_the_metric_and_are_the_same_for_a_seed(tmp_path, evaluat
     ]
     for row in results.differences:
         assert row.difference == pytest.approx(
-            getattr(measured["msp"], row.metric) - getattr(measured["energy"], row.metric)
+            measured["msp"].metrics[row.metric] - measured["energy"].metrics[row.metric]
         )
         assert row.low <= row.difference <= row.high
     first = (tmp_path / "out" / "intervals.csv").read_bytes()
@@ -110,8 +110,8 @@ def test_the_network_runs_once_for_components_and_twice_where_nothing_is_kept(tm
     for pair in kept:
         state.update(*pair)
     expected = state.compute()
-    assert (row.mean_siou, row.mean_ppv) == (100 * expected.mean_siou, 100 * expected.mean_ppv)
-    assert row.mean_f1 == 100 * expected.mean_f1
+    assert (row.metrics["mean_siou"], row.metrics["mean_ppv"]) == (100 * expected.mean_siou, 100 * expected.mean_ppv)
+    assert row.metrics["mean_f1"] == 100 * expected.mean_f1
     assert row.n_components == expected.n_components == 3
 
     kept.clear()
@@ -152,7 +152,7 @@ def test_the_convention_of_fpr95_is_used_throughout_and_named(tmp_path, evaluate
     options = ["--scores", "msp", "--fpr95", convention, "--per-image", "--bootstrap", "50"]
     assert evaluate(*options)[0] == 0
     results = read(tmp_path)
-    assert results.conventions.fpr95 == FPR95_CONVENTIONS[convention]
+    assert results.conventions.metrics["fpr95"] == FPR95.conventions[convention]
     assert f"FPR95: {convention}" in (tmp_path / "out" / "results.md").read_text()
 
     def fpr95(images, kind):
@@ -162,9 +162,9 @@ def test_the_convention_of_fpr95_is_used_throughout_and_named(tmp_path, evaluate
         return 100 * fpr_at_tpr(state.counts(), convention=kind)
 
     assert len({fpr95(tied, kind) for kind in CONVENTIONS}) >= 3
-    assert results.rows[0].fpr95 == fpr95(tied, convention)
+    assert results.rows[0].metrics["fpr95"] == fpr95(tied, convention)
     alone = [fpr95([image], convention) for image in tied[1:]]
-    assert results.per_image[0].per_image_fpr95 == pytest.approx(sum(alone) / 3)
+    assert results.per_image[0].metrics["per_image_fpr95"] == pytest.approx(sum(alone) / 3)
     (interval,) = (row for row in results.intervals if row.metric == "fpr95")
     # Images differ little, so the intervals of the conventions do not overlap.
     assert interval.low <= fpr95(tied, convention) <= interval.high
@@ -190,7 +190,7 @@ def test_first_images_unlike_the_others_give_no_impossible_intervals(tmp_path, e
     assert evaluate("--scores", "msp", "--bootstrap", "100")[0] == 0
     results = read(tmp_path)
     for row in results.intervals:
-        assert 0 <= row.low <= getattr(results.rows[0], row.metric) <= row.high <= 100
+        assert 0 <= row.low <= results.rows[0].metrics[row.metric] <= row.high <= 100
         assert row.high - row.low < 8
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pickle
 
 import numpy as np
@@ -15,9 +14,12 @@ from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 from anomaly_eval.metrics.labels import ANOMALY, INLIER, VOID
 from anomaly_eval.metrics.per_image import PerImageMetrics, PerImageState
 from anomaly_eval.metrics.ranking import RankingState
+from anomaly_eval.metrics.registry import RANKING, means_over_images
 
 SCORES = st.one_of(st.sampled_from([-np.inf, np.inf]), st.integers(-8, 8).map(lambda step: step / 4))
 LABELS = st.sampled_from([INLIER, ANOMALY, VOID])
+
+PERFECT = {"auroc": 1.0, "ap": 1.0, "fpr95": 0.0}
 
 
 @st.composite
@@ -56,8 +58,9 @@ def by_scikit_learn(scores, labels):
 def test_equals_the_mean_over_images_with_both_kinds(drawn):
     found = state_of(drawn).compute()
     expected = [metrics for metrics in (by_scikit_learn(*image) for image in drawn) if metrics is not None]
-    means = (found.per_image_auroc, found.per_image_average_precision, found.per_image_fpr95)
-    np.testing.assert_allclose(means, np.mean(expected, axis=0), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(
+        [found.means[key] for key in ("auroc", "ap", "fpr95")], np.mean(expected, axis=0), rtol=0, atol=1e-12
+    )
     assert (found.n_images, found.n_left_out) == (len(expected), len(drawn) - len(expected))
 
 
@@ -98,25 +101,26 @@ def test_each_image_has_a_threshold_of_its_own():
     pooled = RankingState()
     for image in drawn:
         pooled.update(*image)
-    assert state_of(drawn).compute() == PerImageMetrics(1.0, 1.0, 0.0, n_images=2, n_left_out=0)
-    assert (pooled.compute().auroc, pooled.compute().fpr95) == (0.75, 0.5)
+    assert state_of(drawn).compute() == PerImageMetrics(
+        {"auroc": 1.0, "ap": 1.0, "fpr95": 0.0}, n_images=2, n_left_out=0
+    )
+    rates = pooled.compute().rates
+    assert (rates["auroc"], rates["fpr95"]) == (0.75, 0.5)
 
 
 def test_the_names_cannot_be_taken_for_those_of_the_pool():
-    names = [field.name for field in dataclasses.fields(PerImageMetrics)]
-    assert names == [
-        "per_image_auroc",
-        "per_image_average_precision",
-        "per_image_fpr95",
-        "n_images",
-        "n_left_out",
-    ]
+    assert not {metric.key for metric in means_over_images()} & {metric.key for metric in RANKING}
+
+
+def test_means_by_another_convention_are_not_merged():
+    with pytest.raises(ValueError, match="first_gt do not fit those by first_geq"):
+        PerImageState().merge(PerImageState("first_gt"))
 
 
 def test_an_image_can_be_a_tensor_of_any_shape_and_is_not_changed():
     scores, labels = torch.tensor([[3.0, 1.0], [2.0, 0.0]]), torch.tensor([[1, 0], [0, 255]], dtype=torch.uint8)
     found = state_of([(scores, labels), (scores.to(torch.bfloat16), labels)]).compute()
-    assert (found.per_image_auroc, found.n_images) == (1.0, 2)
+    assert (found.means["auroc"], found.n_images) == (1.0, 2)
     assert scores.tolist() == [[3.0, 1.0], [2.0, 0.0]]
 
 
@@ -136,4 +140,4 @@ def test_what_cannot_be_ranked_is_refused_and_adds_nothing():
     ]:
         with pytest.raises(ValueError, match=message):
             state.update(np.float32(scores), np.uint8(labels), "frame 7")
-    assert state.compute() == PerImageMetrics(1.0, 1.0, 0.0, n_images=1, n_left_out=0)
+    assert state.compute() == PerImageMetrics(PERFECT, n_images=1, n_left_out=0)

@@ -34,7 +34,7 @@ def compute(scores, labels) -> RankingMetrics:
 
 
 def assert_equal(metrics: RankingMetrics, expected) -> None:
-    got = (metrics.auroc, metrics.average_precision, metrics.fpr95)
+    got = [metrics.rates[key] for key in ("auroc", "ap", "fpr95")]
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-12)
 
 
@@ -75,13 +75,13 @@ def test_one_anomaly_pixel(position):
     labels[position] = ANOMALY
     metrics = compute(scores, labels)
     assert_equal(metrics, by_scikit_learn(scores, labels))
-    assert metrics.auroc == position / 99
+    assert metrics.rates["auroc"] == position / 99
 
 
 def test_all_tied_scores_rank_at_chance():
     labels = np.array([INLIER] * 90 + [ANOMALY] * 10, np.uint8)
     metrics = compute(np.zeros(100, np.float32), labels)
-    assert (metrics.auroc, metrics.average_precision, metrics.fpr95) == (0.5, 0.1, 1.0)
+    assert metrics.rates == {"auroc": 0.5, "ap": 0.1, "fpr95": 1.0}
 
 
 def test_fpr_takes_the_first_threshold_at_or_above_the_rate():

@@ -100,7 +100,7 @@ def test_csv_holds_the_rows_exactly(mixed: Results) -> None:
 def test_the_record_survives_json(mixed: Results) -> None:
     again = Results.model_validate_json(mixed.model_dump_json())
     assert repr(again) == repr(mixed)
-    assert math.isnan(again.closed_set_classes[2].iou)
+    assert math.isnan(again.closed_set_classes[2].metrics["iou"])
 
 
 def test_latex_is_laid_out_as_table_1(mixed: Results) -> None:

@@ -56,16 +56,16 @@ def plain(cell: str) -> str:
 def expected(results: Results, dataset: str, method: str, metric: str) -> float | None:
     """Look a value up in the rows."""
     found = [row for row in results.rows if (row.dataset, row.method) == (dataset, method)]
-    return getattr(found[0], metric) if found else None
+    return found[0].metrics[metric] if found else None
 
 
 def brute_force(results: Results, dataset: str, metric: str) -> tuple[set[str], set[str]]:
     """Find the methods that are best and second on one dataset by looking at each value."""
     sign = -1 if metric == "fpr95" else 1
     values = {
-        row.method: sign * getattr(row, metric)
+        row.method: sign * row.metrics[metric]
         for row in results.rows
-        if row.dataset == dataset and math.isfinite(getattr(row, metric))
+        if row.dataset == dataset and math.isfinite(row.metrics[metric])
     }
     best = {method for method, value in values.items() if all(value >= other for other in values.values())}
     rest = {method: value for method, value in values.items() if method not in best}

@@ -56,6 +56,7 @@ function showAllRates(kind, counts, position) {
 }
 
 function startControls() {
+  byId("sort").prepend(...page.metrics.map(({ key, title }) => element("option", { value: key }, title)));
   const chosen = { sort: byId("sort"), follow: byId("follow"), view: byId("view") };
   for (const [name, select] of Object.entries(chosen)) {
     // A browser may remember what was chosen before the page was read again.

@@ -5,7 +5,8 @@ function imageOrder() {
   const { samples } = currentDataset();
   const places = samples.map((_, index) => index);
   if (!state.sort) return places;
-  const sign = (state.worstFirst ? 1 : -1) * (state.sort === "fpr95" ? -1 : 1);
+  const { higherIsBetter } = page.metrics.find(({ key }) => key === state.sort);
+  const sign = state.worstFirst === higherIsBetter ? 1 : -1;
   const valueOf = (place) => samples[place].metrics[state.method]?.[state.sort];
   return places.sort((one, other) => {
     const [own, others] = [valueOf(one), valueOf(other)];
@@ -23,13 +24,13 @@ function stepImage(step) {
 
 function drawList() {
   const { samples } = currentDataset();
-  const metric = state.sort || "ap";
+  const metric = state.sort || page.sort;
   byId("list").replaceChildren(
     ...imageOrder().map((place) => {
       const sample = samples[place];
       const rate = sample.metrics[state.method]?.[metric];
       const lacking = sample.anomalies ? "no inlier" : "no anomaly";
-      const value = rate === undefined ? (sample.anomalies && sample.inliers ? UNKNOWN : lacking) : (100 * rate).toFixed(1);
+      const value = rate === undefined ? (sample.anomalies && sample.inliers ? UNKNOWN : lacking) : rate.toFixed(1);
       const button = element("button", { type: "button", title: sample.id });
       button.append(element("span", { class: "id" }, sample.id), element("span", { class: "value" }, value));
       button.dataset.image = place;

@@ -39,9 +39,8 @@ function showRates(panel, index, map) {
 
 function showMetrics(panel, index) {
   const found = currentDataset().samples[state.image].metrics[index];
-  const rate = (name) => (100 * found[name]).toFixed(1);
   panel.querySelector(".metrics").textContent = found
-    ? `AUROC ${rate("auroc")} · AP ${rate("ap")} · FPR95 ${rate("fpr95")}`
+    ? page.metrics.map(({ key, title }) => `${title} ${found[key]?.toFixed(1) ?? UNKNOWN}`).join(" · ")
     : "cannot be ranked";
 }
 

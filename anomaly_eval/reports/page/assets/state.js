@@ -6,7 +6,7 @@ const state = {
   method: 0,
   hidden: new Set(),
   positions: page.datasets.map((dataset) => dataset.methods.map(({ levels }) => (levels ? bestF1(levels) : 0))),
-  sort: "ap",
+  sort: page.sort,
   worstFirst: true,
   follow: "tpr",
   view: "scores",

@@ -45,7 +45,7 @@ ONE = NetworkRequest(Path("a/net.pth"))
         (dict(count=0), r"--count 0 draws nothing; give 1 or more\."),
         (dict(scores=["mps"]), r"there is no score 'mps'; did you mean 'msp'\?"),
         (dict(scores=["msp", "sml"]), r"^the score sml needs statistics of the training data; give --stats FILE"),
-        (dict(measure="miou"), r"images of road_anomaly cannot be ranked by miou; rank them by auroc or ap\."),
+        (dict(measure="miou"), r"images of road_anomaly cannot be ranked by miou; rank them by auroc or ap or fpr95\."),
         (
             dict(protocol="network"),
             r"^--protocol is not for road_anomaly, which is an anomaly dataset; leave it out, or choose a closed-set ",
