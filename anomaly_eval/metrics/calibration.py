@@ -67,18 +67,6 @@ class CalibrationMetrics:
     class_reliability: tuple[ReliabilityBins, ...]
 
 
-def calibration_metrics(
-    probabilities: Tensor | NDArray[np.floating], label: NDArray[np.uint8], bins: int = 15
-) -> CalibrationMetrics:
-    """Compute the metrics of one map of probabilities; see `CalibrationState.update_probabilities` for the arrays.
-
-    Raises ValueError for what that refuses, for fewer than one bin, and where all pixels are void.
-    """
-    state = CalibrationState(len(probabilities), bins)
-    state.update_probabilities(probabilities, label)
-    return state.compute()
-
-
 class CalibrationState:
     """Counts image by image, merges with the state of other images, and computes the metrics.
 

@@ -6,7 +6,6 @@ import errno
 import mmap
 import os
 import tempfile
-from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -134,22 +133,3 @@ def sort_in_place(values: Scores, workers: int = 1, threads: Executor | None = N
     values.partition(borders)
     with nullcontext(threads) if threads is not None else ThreadPoolExecutor(workers) as pool:
         list(pool.map(np.ndarray.sort, np.split(values, borders)))
-
-
-def merged_chunks(runs: list[Run], size: int = 1 << 22) -> Iterator[Scores]:
-    """Yield all values of the runs ascending, in chunks of about `size` that never part equal values."""
-    starts = [0] * len(runs)
-    share = max(1, size // max(1, len(runs)))
-    while left := [index for index, run in enumerate(runs) if starts[index] < len(run.values)]:
-        # Every run gives at most its share and what is tied with the last one; one that ends before sets no border.
-        longer = [index for index in left if len(runs[index].values) - starts[index] > share]
-        border = min((runs[index].values[starts[index] + share - 1] for index in longer), default=np.inf)
-        parts = []
-        for index in left:
-            rest = runs[index].values[starts[index] :]
-            taken = int(np.searchsorted(rest, border, side="right"))
-            parts.append(rest[:taken])
-            starts[index] += taken
-        yield np.sort(np.concatenate(parts)) if len(parts) > 1 else np.array(parts[0])
-        for run in runs:
-            run.release()

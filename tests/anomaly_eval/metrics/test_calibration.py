@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn.metrics import brier_score_loss, log_loss
 from torch.nn import functional
 
-from anomaly_eval.metrics.calibration import CalibrationMetrics, CalibrationState, calibration_metrics
+from anomaly_eval.metrics.calibration import CalibrationMetrics, CalibrationState
 from anomaly_eval.metrics.labels import VOID
 from anomaly_eval.metrics.reliability import (
     STEPS,
@@ -27,6 +27,7 @@ from anomaly_eval.metrics.reliability import (
     exact_sum,
     expected_calibration_error,
 )
+from tests.anomaly_eval.metrics.calibrated import calibration_metrics
 
 BOUND = 2.0**-31 + 1e-14
 """What the metrics may be off by: half a step, and the rounding of the float64 they are compared with."""

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from anomaly_eval.metrics.calibration import CalibrationState, calibration_metrics
+from anomaly_eval.metrics.calibration import CalibrationState
 from anomaly_eval.metrics.labels import VOID
+from tests.anomaly_eval.metrics.calibrated import calibration_metrics
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf, 1e39])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import itertools
 import pickle
 import tempfile
 
@@ -16,7 +15,7 @@ from hypothesis import strategies as st
 from anomaly_eval.metrics.labels import ANOMALY, INLIER, VOID
 from anomaly_eval.metrics.ranking import RankingState
 from anomaly_eval.metrics.rates import auroc
-from anomaly_eval.metrics.runs import Run, ScorePool, merged_chunks, sort_in_place
+from anomaly_eval.metrics.runs import ScorePool, sort_in_place
 
 FEW_VALUES = st.sampled_from([-np.inf, -1.0, 0.0, 1.0, 2.0, np.inf])
 VALUES = st.one_of(FEW_VALUES, st.integers(-20, 20).map(float))
@@ -99,7 +98,6 @@ def test_wider_scores_widen_memory_while_runs_on_disk_stay_narrow():
     assert runs[0].values.dtype == np.float32
     assert runs[-1].values.dtype == np.float64
     assert content(pool) == [0.25, third, 0.5, 1.5, 2.5]
-    assert np.concatenate(list(merged_chunks(runs, 2))).tolist() == [0.25, third, 0.5, 1.5, 2.5]
 
 
 def test_widening_in_memory_keeps_every_bit():
@@ -159,34 +157,6 @@ def test_a_pickled_state_is_no_larger_than_its_scores():
     # States travel between processes; the room they have left should stay at home.
     state = state_of(random_images(0), limit=1 << 20)
     assert len(pickle.dumps(state)) < 1 << 14
-
-
-@given(st.lists(st.lists(VALUES, max_size=15), max_size=9), st.integers(1, 40), FLOATS)
-@settings(max_examples=200, deadline=None)
-def test_merged_chunks_ascend_and_never_part_equal_values(parts, size, kind):
-    runs = [Run(np.sort(np.array(part, kind if index % 2 else np.float32))) for index, part in enumerate(parts)]
-    chunks = list(merged_chunks(runs, size))
-    assert all(len(chunk) for chunk in chunks)
-    expected = sorted(value for part in parts for value in part)
-    assert [value for chunk in chunks for value in chunk.tolist()] == expected
-    for before, after in itertools.pairwise(chunks):
-        assert before[-1] < after[0]
-
-
-def test_merged_chunks_are_about_as_large_as_asked_for():
-    rng = np.random.default_rng(0)
-    runs = [Run(np.sort(rng.permutation(1000)[:n].astype(np.float32) + i / 16)) for i, n in enumerate([1000, 500, 9])]
-    lengths = [len(chunk) for chunk in merged_chunks(runs, 60)]
-    assert max(lengths) <= 60
-    # Each chunk takes a whole share of one run at least, or the rest of it.
-    assert len(lengths) <= sum(lengths) / 20 + len(runs)
-
-
-def test_merged_chunks_can_be_changed_without_changing_the_runs():
-    runs = [Run(np.arange(5.0))]
-    for chunk in merged_chunks(runs):
-        chunk += 1
-    assert runs[0].values.tolist() == [0.0, 1.0, 2.0, 3.0, 4.0]
 
 
 @pytest.mark.parametrize("n", [0, 1, 1000, (1 << 20) + 7])

@@ -7,9 +7,10 @@ import pytest
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from anomaly_eval.metrics.calibration import CalibrationMetrics, calibration_metrics
+from anomaly_eval.metrics.calibration import CalibrationMetrics
 from anomaly_eval.metrics.reliability import ReliabilityBins
 from anomaly_eval.reports.figures.reliability import draw_reliability
+from tests.anomaly_eval.metrics.calibrated import calibration_metrics
 from tests.anomaly_eval.reports.figures.drawn import pixels, texts
 
 
