@@ -55,14 +55,14 @@ class AnomalyRows:
         self._rows: list[ComparedImage] = []
 
     def measure(self, loaded: Loaded) -> Measured:
-        """Return AUROC and AP of the first score of the first network."""
+        """Return the ranking metrics of the first score of the first network."""
         sample, image, label = loaded
         network = self._networks[0]
         ((_, values),) = _maps(network, network.scores[:1], sample, image).items()
         return _ranked(values, label, sample)
 
     def add(self, loaded: Loaded, caption: str) -> dict[str, Measured]:
-        """Keep the score maps of an image; return AUROC and AP of each."""
+        """Keep the score maps of an image; return the ranking metrics of each."""
         sample, image, label = loaded
         maps: dict[str, NDArray[np.float32]] = {}
         for network in self._networks:
