@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint install
+.PHONY: demo test lint docs install
 
 demo: install
 	$(BIN)/gmmseg-anomaly demo --out demo --overwrite
@@ -15,6 +15,10 @@ lint: install
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports --no-cache
+
+# The notice that this silences is about MkDocs 2, which mkdocs-material keeps out.
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 install: .venv/installed
 

@@ -27,7 +27,7 @@ class MissingOperations(ModuleType):
             raise NotImplementedError(
                 f"mmcv's compiled operation `{name}` is not available: the installed mmcv has none. "
                 "Use a network that does not need it, or install mmcv 2.1.0 with its operations "
-                '(see "Compiled mmcv" in the README).'
+                "(see docs/compiled-mmcv.md)."
             )
 
         return missing

@@ -1,9 +1,7 @@
-"""The interface for Python, and the lines in the README that use it."""
+"""The interface for Python."""
 
 from __future__ import annotations
 
-import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +13,6 @@ import anomaly_eval
 from anomaly_eval import Evaluation, evaluate
 from anomaly_eval.errors import InputError
 from tests.anomaly_eval.commands import rows
-
-CHECKOUT = Path(__file__).parents[2]
 
 
 def test_numbers_are_those_of_the_command(tmp_path: Path, data: Path, checkpoint: Path, evaluate) -> None:
@@ -48,14 +44,6 @@ def test_results_are_kept_where_told(tmp_path: Path, data: Path, checkpoint: Pat
 def test_refusals_are_sentences(tmp_path: Path, data: Path, checkpoint: Path) -> None:
     with pytest.raises(InputError, match=r"nothing\.pth"):
         evaluate(tmp_path / "nothing.pth", "road_anomaly", data_root=data, progress=False)
-
-
-def test_the_readme_runs(tmp_path: Path, data: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (code,) = re.findall(r"```python\n(from anomaly_eval import .*?)```", (CHECKOUT / "README.md").read_text(), re.S)
-    shutil.copy(checkpoint, tmp_path / "your.pth")
-    monkeypatch.chdir(tmp_path)
-    exec(code.replace('"/data"', repr(str(data))), {})
-    assert (tmp_path / "roc.pdf").stat().st_size > 1000
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:

@@ -84,8 +84,8 @@ Prepare: TypeAlias = Callable[[Bench], Sequence[str]]
 class Row:
     """One row of the table: a hostile or broken file, and what it gets.
 
-    `what` and `answer` are the first and the last cell in README.md; each text between backticks of the answer to a
-    refused file is a part of the sentence that refuses it.
+    `what` and `answer` are the first and the last cell in docs/hostile-files.md; each text between backticks of the
+    answer to a refused file is a part of the sentence that refuses it.
     """
 
     what: str

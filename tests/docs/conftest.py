@@ -1,0 +1,5 @@
+"""The network and the data of the tests of commands, for the examples that run on them."""
+
+from tests.anomaly_eval.conftest import checkpoint, data
+
+__all__ = ["checkpoint", "data"]
