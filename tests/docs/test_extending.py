@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from PIL import Image
+from safetensors.torch import save_file
 
 from anomaly_eval.cli.main import main
 from anomaly_eval.datasets.cards import load_card
 from anomaly_eval.datasets.samples import locate_samples
+from tests.anomaly_eval.commands import rows
 from tests.docs.pages import CHECKOUT, blocks
 
 EXTENDING = CHECKOUT / "docs" / "extending"
@@ -60,3 +68,47 @@ def test_known_classes_are_a_card_too(tmp_path: Path) -> None:
     samples = locate_samples(read, "train", tmp_path)
     assert variant == "val"
     assert samples.samples[0].read_label().tolist() == [[255, 0, 1, 2, 3, 4, 255]]
+
+
+def test_a_score_is_what_the_page_says() -> None:
+    (code,) = blocks(EXTENDING / "score.md", "python")
+    found: dict[str, object] = {}
+    exec(code, found)
+    logits = torch.randn(5, 7, 9)
+    by_size = np.sort(logits.numpy(), axis=0)
+    np.testing.assert_array_equal(found["margin"](logits).numpy(), by_size[-2] - by_size[-1])
+
+
+HOUSE = CHECKOUT / "anomaly_eval"
+FILES = ["scores/registry.py", "segmenters/kinds/__init__.py", "metrics/registry.py"]
+
+
+@pytest.mark.skipif(not all((HOUSE / file).is_file() for file in FILES), reason="a registry is to come")
+def test_a_score_a_kind_of_network_and_a_metric_take_one_file_each(tmp_path: Path, data: Path) -> None:
+    """What three pages show, put into a copy of the packages; then `eval` knows all three."""
+    copy = tmp_path / "copy"
+    for package in ("anomaly_eval", "gmmseg"):
+        shutil.copytree(CHECKOUT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in ("configs", "datasets", "networks", "reports"):
+        (copy / folder).symlink_to(CHECKOUT / folder)
+    (score,), (kind,), (entry,) = (blocks(EXTENDING / f"{of}.md", "python") for of in ("score", "network", "metric"))
+    (copy / "anomaly_eval/scores/margin.py").write_text(score, encoding="utf-8")
+    (copy / "anomaly_eval/segmenters/kinds/tiny.py").write_text(kind, encoding="utf-8")
+    registry = copy / "anomaly_eval/metrics/registry.py"
+    entry = f"from anomaly_eval.metrics.rates import tpr_at_fpr\n\n{entry}"
+    text, replaced = re.subn(r"^RANKING: .*\n", lambda _: entry, registry.read_text(encoding="utf-8"), flags=re.M)
+    assert replaced == 1
+    registry.write_text(text, encoding="utf-8")
+
+    torch.manual_seed(0)
+    layers = torch.nn.ModuleDict({"body": torch.nn.Conv2d(3, 8, 7), "head": torch.nn.Conv2d(8, 5, 1)})
+    save_file(layers.state_dict(), tmp_path / "your.tiny")
+    words = ["eval", "--ckpt", str(tmp_path / "your.tiny"), "--dataset", "road_anomaly", "--data-root", str(data)]
+    words += ["--scores", "msp", "margin", "--out", str(tmp_path / "out"), "--device", "cpu"]
+    environment = os.environ | {"PYTHONPATH": str(copy)}
+    subprocess.run([sys.executable, "-m", "anomaly_eval", *words], cwd=copy, env=environment, check=True)
+    found = {row["method"]: row for row in rows(tmp_path / "out")}
+    assert found.keys() == {"msp", "margin"}
+    assert all(0 <= float(row["tpr_at_1"]) <= 100 for row in found.values())
+    table = (tmp_path / "out" / "results.tex").read_text(encoding="utf-8")
+    assert "Margin" in table and "TPR@FPR1" in table
