@@ -33,6 +33,6 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             return f"![{text}]({posixpath.relpath(taken, posixpath.dirname(page.file.src_uri) or '.')})"
         if config.repo_url:
             return f"[{text}]({config.repo_url.rstrip('/')}/blob/HEAD/{place}{anchor})"
-        return f"`{place}`" if text.strip("`/") == place else f"{text} (`{place}`)"
+        return f"`{place}`" if f"/{place}".endswith("/" + text.strip("`/")) else f"{text} (`{place}`)"
 
     return _LINK.sub(replaced, markdown)
