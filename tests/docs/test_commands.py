@@ -78,7 +78,8 @@ def _values(words: list[str], option: str) -> list[str]:
 
 
 def _options(command: typer.core.TyperCommand | typer.core.TyperGroup) -> Iterator[str]:
-    for parameter in command.params:
+    # Some commands make options as they are called.
+    for parameter in command.get_params(typer.Context(command)):
         yield from parameter.opts
     for below in getattr(command, "commands", {}).values():
         yield from _options(below)
