@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from anomaly_eval.cli.app import App
 from anomaly_eval.cli.options import MAX_SEED, DataRoot, say
 from anomaly_eval.errors import InputError
 
 MAX_SCENES = 100_000
-datasets_app = typer.Typer(help="List the datasets and what is found of them; check one in detail; draw one.")
+datasets_app = App("List the datasets and what is found of them; check one in detail; draw one.")
 
 
 @datasets_app.callback(invoke_without_command=True)

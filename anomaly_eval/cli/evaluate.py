@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 from rich.console import Console
 
+from anomaly_eval.cli.app import Command
 from anomaly_eval.cli.options import (
     CHECKPOINT,
     MAX_SEED,
@@ -29,7 +30,11 @@ from anomaly_eval.cli.options import (
 )
 from anomaly_eval.errors import InputError
 
-SAVE_SCORES = "--save-scores"
+
+class EvaluateCommand(Command):
+    """The command, whose --save-scores need not say how precisely."""
+
+    alone: ClassVar[Mapping[str, str]] = {"--save-scores": ScorePrecision.float32.value}
 
 
 def evaluate(
@@ -168,16 +173,6 @@ def evaluate(
         return
     print_results(Console(), results, with_published)
     say(f"Results: {out}")
-
-
-def name_default_precision(arguments: Sequence[str]) -> list[str]:
-    """Write `--save-scores` without a value as `--save-scores float32`: the parser takes options with or without."""
-    words = list(arguments)
-    for place in range(len(words) - 1, -1, -1):
-        alone = place == len(words) - 1 or words[place + 1].startswith("-")
-        if words[place] == SAVE_SCORES and alone:
-            words.insert(place + 1, ScorePrecision.float32.value)
-    return words
 
 
 def _heatmap_count(text: str) -> int | None:

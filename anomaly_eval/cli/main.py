@@ -15,8 +15,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from anomaly_eval.cli.ablate import ablate
+from anomaly_eval.cli.app import App
 from anomaly_eval.cli.datasets import datasets_app
-from anomaly_eval.cli.evaluate import evaluate, name_default_precision
+from anomaly_eval.cli.evaluate import EvaluateCommand, evaluate
 from anomaly_eval.cli.networks import networks_app
 from anomaly_eval.cli.options import (
     MAX_SEED,
@@ -40,25 +41,12 @@ from anomaly_eval.evaluation.processes.launching import refuse_several_processes
 from anomaly_eval.runtime.machine import is_out_of_memory, keep_freed_memory, prefer_fast_sort
 from anomaly_eval.runtime.shipped import config_source
 
-app = typer.Typer(
+app = App(
+    "Anomaly segmentation: exact AUROC, AP and FPR95 of any mmsegmentation checkpoint, with named conventions.",
     no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="Anomaly segmentation: exact AUROC, AP and FPR95 of any mmsegmentation checkpoint, with named conventions.",
 )
 
-LIST_OPTIONS = frozenset({"--dataset", "--scores", "--sml-without", "--cfg-options"})
-MORE_LIST_OPTIONS = {
-    "ablate": frozenset({"--only"}),
-    "eval": frozenset({"--score-maps", "--names"}),
-    "calibrate": frozenset({"--ckpt", "--config", "--names"}),
-    "grid": frozenset({"--ckpt", "--config", "--names", "--images", "--stats"}),
-    "report": frozenset({"--names"}),
-}
-"""Options that take several values in one command and a single one in others."""
-
-
-app.command(name="eval")(evaluate)
+app.command(name="eval", cls=EvaluateCommand)(evaluate)
 
 
 @app.command()
@@ -270,20 +258,6 @@ def root(
         refuse_several_processes(context.invoked_subcommand)
 
 
-def spread_lists(arguments: Sequence[str]) -> list[str]:
-    """Write `--dataset a b` as `--dataset a --dataset b`: the parser takes one value after each option."""
-    options = LIST_OPTIONS | MORE_LIST_OPTIONS.get(arguments[0], frozenset()) if arguments else LIST_OPTIONS
-    spread: list[str] = []
-    current: str | None = None
-    for argument in arguments:
-        if argument.startswith("-"):
-            current = argument if argument in options else None
-        elif current is not None and spread[-1] != current:
-            spread.append(current)
-        spread.append(argument)
-    return spread
-
-
 def _survive_surroundings() -> None:
     """Print what a terminal's encoding lacks as `?`, and leave nothing half-written when a scheduler ends the run."""
     for stream in (sys.stdout, sys.stderr):
@@ -306,7 +280,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if broken is not None:
         return _refused(f"the argument {broken!a} is not UTF-8; rename it.")
     try:
-        app(spread_lists(name_default_precision(words)), prog_name="gmmseg-anomaly", obj=["gmmseg-anomaly", *words])
+        app(words, prog_name="gmmseg-anomaly", obj=["gmmseg-anomaly", *words])
     except (InputError, OSError, UnicodeError) as error:
         # What no reader of ours turned into a sentence is still bad input or a full machine, not a bug to trace.
         return _refused(str(error))

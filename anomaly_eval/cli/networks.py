@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from anomaly_eval.cli.app import App
 from anomaly_eval.cli.options import Config, say
 from anomaly_eval.errors import InputError
 
-networks_app = typer.Typer(help="List the networks that ship with the project; show one; make a file of your own one.")
+networks_app = App("List the networks that ship with the project; show one; make a file of your own one.")
 
 
 @networks_app.callback(invoke_without_command=True)

@@ -81,7 +81,7 @@ def report(
     runs: Annotated[list[Path], typer.Argument(help="Folders that `eval` wrote.")],
     out: Annotated[Path, typer.Option(help="Folder for the report.")] = Path("report"),
     names: Annotated[list[str] | None, typer.Option(help="What tables call the runs. Default: their folders.")] = None,
-    format: Annotated[str, typer.Option(help="Formats of the tables, with commas.")] = "tex,csv,md,html",
+    format: Annotated[list[str], typer.Option(help="Formats of the tables.")] = ["tex", "csv", "md", "html"],  # noqa: B006
     with_published: Annotated[
         bool, typer.Option("--with-published", help="Add the published rows to the tables.")
     ] = False,
@@ -102,7 +102,7 @@ def report(
         runs=runs,
         out=out,
         names=names or (),
-        formats=[word.strip() for word in format.split(",") if word.strip()],
+        formats=_without_commas(format),
         with_published=with_published,
         intervals=intervals,
         figures=figures,
@@ -132,7 +132,7 @@ def grid(
     ] = None,
     images: Annotated[list[str] | None, typer.Option(help="Ids of the images to draw.")] = None,
     choose: Annotated[
-        str | None, typer.Option(help="Or which to choose, with commas: best, median, worst. Default: all three.")
+        list[str] | None, typer.Option(help="Or which to choose: best, median, worst. Default: all three.")
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="Images of each choice.")] = 1,
     measure: Annotated[
@@ -164,7 +164,7 @@ def grid(
         scores=scores,
         statistics=stats or (),
         images=images,
-        choose=None if choose is None else parse_choices(choose),
+        choose=parse_choices(_without_commas(choose)) if choose else None,
         count=count,
         measure=None if measure is None else chosen_word(measure, known, "--measure"),
         protocol=None if protocol is None else protocol.value,
@@ -186,6 +186,11 @@ def _networks(
         NetworkRequest(path, chosen, device.value, resize, window_batch)
         for path, chosen in zip(ckpt, configs, strict=True)
     ]
+
+
+def _without_commas(words: Sequence[str]) -> list[str]:
+    """Return the words of a list that may also be written as one word with commas."""
+    return [part.strip() for word in words for part in word.split(",") if part.strip()]
 
 
 def chosen_word(word: str, known: Sequence[Word], option: str) -> Word:

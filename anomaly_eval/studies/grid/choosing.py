@@ -21,10 +21,10 @@ class Chosen:
     choice: Choice | None = None
 
 
-def parse_choices(text: str) -> tuple[Choice, ...]:
-    """Return the words of `best,median,worst` or a part of it; raises InputError for another one, or none."""
-    words = list(dict.fromkeys(word.strip() for word in text.split(",")))
-    unknown = [word for word in words if word not in CHOICES]
+def parse_choices(words: Sequence[str]) -> tuple[Choice, ...]:
+    """Return the choices among `words`, each once; raises InputError for a word that is none."""
+    words = list(dict.fromkeys(words))
+    unknown = [word for word in words or [""] if word not in CHOICES]
     if unknown:
         raise InputError(f"--choose {unknown[0]!r} is not understood; give {', '.join(CHOICES)}, or some of them.")
     return tuple(sorted((choice for choice in CHOICES if choice in words), key=words.index))

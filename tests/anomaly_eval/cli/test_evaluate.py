@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from anomaly_eval.cli.main import main, spread_lists
+from anomaly_eval.cli.main import main
 from tests.anomaly_eval import networks
 from tests.anomaly_eval.commands import SIZE, assert_refused, nothing_left, read, rows
 
@@ -139,14 +139,6 @@ def test_a_scheduler_that_ends_the_run_leaves_nothing(tmp_path, data, checkpoint
         process.terminate()
         assert process.wait() == 143
     assert nothing_left(tmp_path)
-
-
-def test_lists_may_be_written_with_spaces():
-    words = ["eval", "--dataset", "a", "b", "--out", "x", "--scores", "c", "--dataset", "d", "e", "--overwrite"]
-    assert spread_lists(words) == [
-        *["eval", "--dataset", "a", "--dataset", "b", "--out", "x", "--scores", "c"],
-        *["--dataset", "d", "--dataset", "e", "--overwrite"],
-    ]
 
 
 def test_datasets_are_listed_and_checked(data, capsys):

@@ -40,6 +40,8 @@ def test_chosen_images_of_classes(tmp_path: Path, grid) -> None:
     assert code == 0, errors
     (image,) = json.loads((tmp_path / "grid.json").read_text())["images"]
     assert image["choice"] == "worst"
+    assert grid("--choose", "worst", "best", "--overwrite", dataset=str(tmp_path / "training.yaml"))[0] == 0
+    assert [one["choice"] for one in json.loads((tmp_path / "grid.json").read_text())["images"]] == ["worst", "best"]
 
 
 def test_refusals(tmp_path: Path, grid) -> None:

@@ -83,6 +83,13 @@ def test_best_numbers_are_ranked_over_runs(tmp_path: Path, runs, report) -> None
     assert {path.name for path in (tmp_path / "report").iterdir()} == {"report.md", "report.json"}
 
 
+@pytest.mark.parametrize("formats", [["md", "csv"], ["md,csv"], ["md", "--format=csv"]])
+def test_formats_are_a_list(tmp_path: Path, runs, report, formats) -> None:
+    assert report(runs[0], "--format", *formats)[0] == 0
+    assert (tmp_path / "report" / "report.md").exists() and (tmp_path / "report" / "results.csv").exists()
+    assert not (tmp_path / "report" / "results.tex").exists()
+
+
 def test_one_run_keeps_its_names(tmp_path: Path, runs, report) -> None:
     assert report(runs[0], "--format", "tex")[0] == 0
     text = (tmp_path / "report" / "results.tex").read_text()

@@ -52,12 +52,12 @@ def test_no_image_is_taken_twice() -> None:
 
 
 def test_words_of_the_command() -> None:
-    assert parse_choices("best,median,worst") == CHOICES
-    assert parse_choices("worst, best") == ("worst", "best")
-    assert parse_choices("median,median") == ("median",)
-    for text in ("mean", "", "best;worst"):
+    assert parse_choices(CHOICES) == CHOICES
+    assert parse_choices(["worst", "best"]) == ("worst", "best")
+    assert parse_choices(["median", "median"]) == ("median",)
+    for words in (["mean"], [], [""], ["best;worst"]):
         with pytest.raises(InputError, match="give best, median, worst, or some of them"):
-            parse_choices(text)
+            parse_choices(words)
 
 
 def test_images_by_name() -> None:

@@ -1,0 +1,92 @@
+"""Commands and groups of commands in which every option is read by the same rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from anomaly_eval.cli.words import Option, Syntax, read_words, refuse_unknown
+from anomaly_eval.errors import InputError
+
+
+class Command(TyperCommand):
+    """A command that reads lists as lists, refuses single options given twice, and takes options of its group."""
+
+    alone: ClassVar[Mapping[str, str]] = {}
+    """What options mean that are given without a value."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, _prepared(self, ctx, args, self.alone))
+
+
+class Group(TyperGroup):
+    """A group of such commands."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, _prepared(self, ctx, args, {}))
+
+
+class App(typer.Typer):
+    """An application, or a part of one, made of such commands and groups."""
+
+    def __init__(self, help: str, **settings: Any) -> None:
+        super().__init__(cls=Group, help=help, add_completion=False, pretty_exceptions_enable=False, **settings)
+
+    def command(
+        self, name: str | None = None, *, cls: type[TyperCommand] | None = Command, **settings: Any
+    ) -> Callable[[Any], Any]:
+        """Register a function as a command, as typer does."""
+        return super().command(name, cls=cls, **settings)
+
+
+def _prepared(command: Any, context: Any, words: Sequence[str], alone: Mapping[str, str]) -> list[str]:
+    """Return the words as the parser should see them, and give the command what its groups were given."""
+    if any(word in context.help_option_names for word in words):
+        return list(words)
+    is_group = isinstance(command, Group)
+    read, given = read_words(_syntax(command.get_params(context), alone, is_group), words)
+    own = {param.name: param.opts[0] for param in command.params if _is_option(param)}
+    for name, (option, value) in _of_groups(context).items():
+        if name in own:
+            if own[name] in given:
+                raise InputError(f"{option} is given before and after {context.info_name}; leave one of them out.")
+            context.default_map = {**(context.default_map or {}), name: value}
+        elif not is_group:
+            refuse_unknown(option, context.command_path)
+    return read
+
+
+def _syntax(params: Sequence[Any], alone: Mapping[str, str], is_group: bool) -> Syntax:
+    """Derive what a command takes from its parameters."""
+    options: dict[str, Option] = {}
+    for param in filter(_is_option, params):
+        one = Option(param.opts[0], not (param.is_flag or param.count), param.multiple, alone.get(param.opts[0]))
+        options |= dict.fromkeys([*param.opts, *param.secondary_opts], one)
+    arguments = [param for param in params if not _is_option(param)]
+    unlimited = any(param.nargs < 0 for param in arguments)
+    return Syntax(
+        options,
+        needed=[param.name.upper() for param in arguments if param.required],
+        most=None if unlimited else sum(param.nargs for param in arguments),
+        is_group=is_group,
+    )
+
+
+def _is_option(param: Any) -> bool:
+    return bool(param.param_type_name == "option")
+
+
+def _of_groups(context: Any) -> dict[str, tuple[str, Any]]:
+    """Return the options that the groups around a command were given, by the parameter's name: option and value."""
+    given: dict[str, tuple[str, Any]] = {}
+    group = context.parent
+    while group is not None:
+        for param in filter(_is_option, group.command.params):
+            source = group.get_parameter_source(param.name)
+            if source is not None and source.name == "COMMANDLINE":
+                given.setdefault(param.name, (param.opts[0], group.params[param.name]))
+        group = group.parent
+    return given

@@ -1,0 +1,171 @@
+"""Words to options: lists are lists, single options are single, and nothing is dropped in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer
+
+from anomaly_eval.cli.app import Command, Group
+from anomaly_eval.cli.main import app, main
+from anomaly_eval.cli.words import Option, Syntax, read_words
+from anomaly_eval.errors import InputError
+from tests.anomaly_eval.commands import assert_refused
+
+OPTIONS = {
+    "--ckpt": Option("--ckpt"),
+    "--scores": Option("--scores", multiple=True),
+    "--names": Option("--names", multiple=True),
+    "--figures": Option("--figures", takes_value=False),
+    "--save": Option("--save", alone="float32"),
+}
+ALONE = Syntax(OPTIONS)
+WITH_WORDS = Syntax(OPTIONS, needed=["RUNS"], most=None)
+
+
+def read(text: str, syntax: Syntax = ALONE) -> str:
+    return " ".join(read_words(syntax, text.split())[0])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "--scores a b",
+        "--scores a --scores b",
+        "--scores=a --scores=b",
+        "--scores=a --scores b",
+        "--scores a --scores=b",
+    ],
+)
+def test_a_list_is_a_list_however_it_is_written(text: str) -> None:
+    words = read(text)
+    assert words.replace("--scores=", "--scores ") == "--scores a --scores b"
+
+
+def test_a_list_ends_at_the_next_option() -> None:
+    assert read("--scores a b --ckpt c --names d e --figures") == (
+        "--scores=a --scores b --ckpt=c --names=d --names e --figures"
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["--ckpt a --ckpt b", "--ckpt=a --ckpt=b", "--ckpt a --figures --ckpt=b", "--ckpt a b"]
+)
+@pytest.mark.parametrize("order", ["{}", "--scores x y {}"])
+def test_a_single_option_has_one_value(text: str, order: str) -> None:
+    with pytest.raises(InputError, match=r"^--ckpt takes one value, and 'a' and 'b' are two; .*\.$"):
+        read(order.format(text))
+
+
+def test_the_same_value_twice_is_twice() -> None:
+    with pytest.raises(InputError, match="'a' and 'a' are two"):
+        read("--ckpt a --ckpt a")
+
+
+def test_flags_may_be_given_twice() -> None:
+    assert read("--figures --figures") == "--figures --figures"
+
+
+def test_words_without_an_option_stand_before_after_and_between_options_but_not_after_a_list() -> None:
+    for text in ("run --names a b", "--names a b -- run", "--names a b --ckpt c run", "--names=a run", "--figures run"):
+        assert "run" in read(text, WITH_WORDS).split()
+        assert "--names run" not in read(text, WITH_WORDS)
+    with pytest.raises(InputError, match=r"there is no RUNS, as --names takes all words .* or -- before RUNS\."):
+        read("--figures --names a run", WITH_WORDS)
+
+
+def test_words_that_repeat_are_left_to_the_command() -> None:
+    assert read("run run", WITH_WORDS) == "run run"
+
+
+def test_words_that_belong_to_nothing_are_refused() -> None:
+    with pytest.raises(InputError, match=r"^there is no use for 'b'; leave it out\.$"):
+        read("a --figures b", Syntax(OPTIONS, needed=["NAME"], most=1))
+    with pytest.raises(InputError, match="no use for 'b'"):
+        read("a -- b", Syntax(OPTIONS, needed=["NAME"], most=1))
+
+
+def test_after_two_dashes_nothing_is_an_option() -> None:
+    assert read("--ckpt a -- --ckpt b --names", WITH_WORDS) == "--ckpt=a -- --ckpt b --names"
+
+
+def test_values_may_begin_with_a_dash() -> None:
+    assert read("--ckpt -x") == "--ckpt=-x"
+    assert read("--ckpt=--figures") == "--ckpt=--figures"
+    assert read("--ckpt - --scores - -") == "--ckpt=- --scores=- --scores -"
+
+
+def test_negative_numbers_are_values() -> None:
+    assert read("--ckpt -3.5") == "--ckpt=-3.5"
+    assert read("--scores -1 -.5 -2e-3 --figures") == "--scores=-1 --scores -.5 --scores -2e-3 --figures"
+
+
+def test_an_option_is_no_value() -> None:
+    for text in ("--ckpt --figures", "--scores --ckpt a", "--ckpt --"):
+        with pytest.raises(InputError, match=r"needs a value, but --\w* follows; add one"):
+            read(text)
+
+
+def test_an_unknown_option_ends_a_list_and_is_left_to_the_parser() -> None:
+    assert read("--scores a --nope") == "--scores=a --nope"
+
+
+def test_an_option_that_may_stand_alone() -> None:
+    assert read("--save") == "--save=float32"
+    assert read("--save --figures") == "--save=float32 --figures"
+    assert read("--save float16 --scores a") == "--save=float16 --scores=a"
+    with pytest.raises(InputError, match="'float32' and 'float16' are two"):
+        read("--save --save float16")
+
+
+def commands(command: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield all commands and groups with their words."""
+    command = command or typer.main.get_command(app)
+    yield path, command
+    for name, one in getattr(command, "commands", {}).items():
+        yield from commands(one, (*path, name))
+
+
+def test_every_command_reads_words_by_these_rules() -> None:
+    found = dict(commands())
+    assert ("eval",) in found and ("datasets", "check") in found
+    assert all(isinstance(command, Command | Group) for command in found.values())
+
+
+@pytest.mark.parametrize(
+    ("path", "option"),
+    [
+        (path, param)
+        for path, command in commands()
+        for param in command.params
+        if param.param_type_name == "option" and not param.is_flag and not param.multiple
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else value.opts[0],
+)
+def test_every_single_option_is_refused_when_it_is_given_twice(path: tuple[str, ...], option: Any, capsys) -> None:
+    name = option.opts[0]
+    code = main([*path, name, "1", f"{name}=2"])
+    assert_refused((code, "", capsys.readouterr().err), f"{name} takes one value", "'1' and '2'")
+
+
+def test_a_list_in_the_place_of_a_single_value(capsys) -> None:
+    assert main(["fit", "--ckpt", "c", "--dataset", "a", "b", "--out", "o"]) == 2
+    assert capsys.readouterr().err == "error: --dataset takes one value, and 'a' and 'b' are two; give one.\n"
+
+
+def test_help_is_given_whatever_else_is_said(capsys) -> None:
+    assert main(["fit", "--ckpt", "a", "--ckpt", "b", "--help"]) == 0
+    assert "Learn the statistics" in capsys.readouterr().out
+
+
+def test_options_of_a_group_reach_its_commands(data, tmp_path, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("GMMSEG_ANOMALY_DATA", str(tmp_path))
+    assert main(["datasets", "--data-root", str(data), "check", "road_anomaly"]) == 0
+    assert "4 of 60 expected images" in capsys.readouterr().out
+    both = ["datasets", "--data-root", str(tmp_path), "check", "road_anomaly", "--data-root", str(data)]
+    assert_refused((main(both), "", capsys.readouterr().err), "--data-root is given before and after check")
+    make = ["datasets", "--data-root", str(data), "make", "synthetic_streets", "--out", str(tmp_path / "drawn")]
+    assert_refused((main(make), "", capsys.readouterr().err), "datasets make has no --data-root")
+    assert not (tmp_path / "drawn").exists()
