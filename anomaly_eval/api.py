@@ -20,6 +20,7 @@ from anomaly_eval.reports.combining import read_run
 from anomaly_eval.reports.figures.dataset import dataset_figures
 from anomaly_eval.results.curves import Distribution, read_distributions
 from anomaly_eval.results.records import Record, Results
+from anomaly_eval.scores import score_options
 from anomaly_eval.segmenters.load import NetworkRequest
 
 
@@ -83,12 +84,14 @@ def evaluate(
 
     checkpoint, datasets, data_root, scores, fit_dataset, config, resize, device: as on the command line. out: the
     folder to keep the results in; None keeps none. measures: intervals, components and more. progress: whether bars
-    and warnings go to standard error. options: further fields of `EvaluationRequest`.
+    and warnings go to standard error. options: further fields of `EvaluationRequest`, and options of scores, such as
+    `sml_without`.
 
     Raises InputError, whose text is one sentence, for whatever the command would refuse.
     """
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "out" if out is None else Path(out)
+        of_scores = {name: options.pop(name) for name in score_options() if name in options}
         request = EvaluationRequest(
             network=NetworkRequest(Path(checkpoint), config, device, resize),  # type: ignore[arg-type]
             datasets=[datasets] if isinstance(datasets, str) else list(datasets),
@@ -96,6 +99,7 @@ def evaluate(
             data_root=None if data_root is None else Path(data_root),
             scores=scores,
             fit_dataset=fit_dataset,
+            score_options=of_scores,
             command=["anomaly_eval.evaluate"],
             # Nobody could go on from a folder that is deleted in any case.
             **({"journal": out is not None} | options),

@@ -27,7 +27,11 @@ from rich.table import Table  # noqa: E402
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve  # noqa: E402
 
 from anomaly_eval.metrics.ranking import RankingState  # noqa: E402
-from anomaly_eval.scores import MSP, Energy, Entropy, MaxLogit, score_maps  # noqa: E402
+from anomaly_eval.scores import score_maps  # noqa: E402
+from anomaly_eval.scores.energy import Energy  # noqa: E402
+from anomaly_eval.scores.entropy import Entropy  # noqa: E402
+from anomaly_eval.scores.max_logit import MaxLogit  # noqa: E402
+from anomaly_eval.scores.msp import MSP  # noqa: E402
 from anomaly_eval.segmenters.base import Prediction  # noqa: E402
 from anomaly_eval.segmenters.coarse_maps import CoarseMaps  # noqa: E402
 

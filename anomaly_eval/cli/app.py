@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -40,6 +41,26 @@ class App(typer.Typer):
     ) -> Callable[[Any], Any]:
         """Register a function as a command, as typer does."""
         return super().command(name, cls=cls, **settings)
+
+
+def parameters(options: Mapping[str, tuple[Any, Any]]) -> list[Any]:
+    """Return optional parameters by their names, each from its type and what `typer.Option` made of it."""
+
+    def command(**values: Any) -> None: ...
+
+    command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option]
+            )
+            for name, (kind, option) in options.items()
+        ]
+    )
+    command.__annotations__ = {}
+    one = typer.Typer(add_completion=False)
+    one.command()(command)
+    params: list[Any] = typer.main.get_command(one).params
+    return params
 
 
 def _prepared(command: Any, context: Any, words: Sequence[str], alone: Mapping[str, str]) -> list[str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import typer
 from rich.console import Console
 
-from anomaly_eval.cli.app import Command
+from anomaly_eval.cli.app import Command, parameters
 from anomaly_eval.cli.options import (
     CHECKPOINT,
     MAX_SEED,
@@ -30,11 +31,37 @@ from anomaly_eval.cli.options import (
 )
 from anomaly_eval.errors import InputError
 
+SCORE_OPTIONS = "anomaly_eval.score_options"
+
 
 class EvaluateCommand(Command):
-    """The command, whose --save-scores need not say how precisely."""
+    """The command with the options of all scores, whose --save-scores need not say how precisely."""
 
     alone: ClassVar[Mapping[str, str]] = {"--save-scores": ScorePrecision.float32.value}
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the options; those of scores follow --stats."""
+        params = super().get_params(ctx)
+        place = next(index for index, param in enumerate(params) if param.name == "stats") + 1
+        return [*params[:place], *self._of_scores, *params[place:]]
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Keep the options of scores aside, as no parameter of the function is theirs."""
+        rest = super().parse_args(ctx, args)
+        ctx.meta[SCORE_OPTIONS] = {param.name: ctx.params.pop(param.name) for param in self._of_scores}
+        return rest
+
+    @cached_property
+    def _of_scores(self) -> list[Any]:
+        # Scores need torch, which commands wait for until they run.
+        from anomaly_eval.scores import score_options
+
+        return parameters(
+            {
+                name: (option.type, typer.Option(help=option.help, min=option.min))
+                for name, (_, option) in score_options().items()
+            }
+        )
 
 
 def evaluate(
@@ -60,13 +87,9 @@ def evaluate(
         list[str] | None, typer.Option(help="Scores. Default: all that the network allows, but for smoothed ones.")
     ] = None,
     fit_dataset: Annotated[
-        str | None, typer.Option(help="Fit sml and mahalanobis on this closed-set dataset first.")
+        str | None, typer.Option(help="Fit scores that learn on this closed-set dataset first.")
     ] = None,
     stats: Annotated[Path | None, typer.Option(help="Statistics written by `gmmseg-anomaly fit`.")] = None,
-    sml_without: Annotated[
-        list[str] | None,
-        typer.Option(help="Switch off steps of SML: standardisation, suppression, smoothing."),
-    ] = None,
     protocol: Annotated[
         ProtocolName | None,
         typer.Option(
@@ -146,7 +169,7 @@ def evaluate(
         scores=scores,
         fit_dataset=fit_dataset,
         statistics=stats,
-        sml_without=sml_without or (),
+        score_options=context.meta[SCORE_OPTIONS],
         save_scores=None if save_scores is None else save_scores.value,
         heatmaps=_heatmap_count(heatmaps),
         figures=figures,

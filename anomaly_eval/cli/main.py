@@ -56,7 +56,7 @@ def fit(
     out: Annotated[Path, typer.Option(help="The statistics file to write (.safetensors).")],
     data_root: DataRoot = None,
     config: Config = None,
-    scores: Annotated[list[str] | None, typer.Option(help="Scores to fit. Default: sml and mahalanobis.")] = None,
+    scores: Annotated[list[str] | None, typer.Option(help="Scores to fit. Default: all that learn.")] = None,
     resize: Resize = None,
     device: DeviceOption = Device.auto,
     window_batch: WindowBatch = 4,
@@ -66,7 +66,7 @@ def fit(
         bool, typer.Option("--overwrite", help="Replace an existing file, and an interrupted run of others.")
     ] = False,
 ) -> None:
-    """Learn the statistics of SML and Mahalanobis on in-distribution images."""
+    """Learn the statistics of scores on in-distribution images."""
     from anomaly_eval.evaluation.fit import FitRequest, contribute_to_fit, run_fit
     from anomaly_eval.evaluation.processes.team import as_one_of
     from anomaly_eval.segmenters.load import NetworkRequest

@@ -40,7 +40,7 @@ def _print_card(console: Console, card: NetworkCard) -> None:
         ("config", card.config),
         ("recipe", card.recipe),
         ("input", f"--resize {card.input}, unless another one is given"),
-        ("statistics", f"of sml and mahalanobis, for --resize {sizes}" if sizes else "none ship"),
+        ("statistics", f"of fitted scores, for --resize {sizes}" if sizes else "none ship"),
         ("licence", card.licence),
         ("sha256", card.sha256),
         *(("mean IoU", f"{one.mean_iou:.2f} % on {_about(one)}") for one in card.closed_set),
@@ -52,6 +52,8 @@ def _print_card(console: Console, card: NetworkCard) -> None:
 
 def _anomaly_table(results: Sequence[AnomalyResult]) -> Table:
     """Put the scores below each other and the datasets side by side."""
+    import anomaly_eval.scores  # noqa: F401  (they bring their titles)
+
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("AUROC / AP / FPR95 in %", overflow="fold")
     for result in results:

@@ -95,6 +95,7 @@ def report(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier report in --out.")] = False,
 ) -> None:
     """Put the results of one or more runs into one table: LaTeX, CSV, Markdown and a page to browse."""
+    import anomaly_eval.scores  # noqa: F401  (they bring their titles)
     from anomaly_eval.reports.report import ReportRequest, run_report
     from anomaly_eval.reports.terminal import print_comparison
 

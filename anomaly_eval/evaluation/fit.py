@@ -175,7 +175,7 @@ def _moments_of(segmenter: Segmenter, scores: Sequence[FittedScore], clock: Cloc
     def compute(sample: Sample, image: NDArray[np.uint8], label: NDArray[np.uint8]) -> Arrays:
         with clock.section("fit"), torch.inference_mode():
             prediction = predict(segmenter, image, sample.image)
-            return _arrays({score.name: score.observe(prediction, label) for score in scores})
+            return _arrays({score.name: score.observe(prediction, label, sample.id) for score in scores})
 
     return compute
 

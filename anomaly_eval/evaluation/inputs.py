@@ -19,7 +19,6 @@ from anomaly_eval.evaluation.request import (
     EvaluationRequest,
     check_options,
     check_tasks,
-    configured,
     shipped_statistics,
 )
 from anomaly_eval.results.records import FitRecord
@@ -110,7 +109,7 @@ def _find_all(references: Sequence[str], data_root: Path | None) -> list[SampleS
 
 
 def _scores(request: EvaluationRequest, segmenter: Segmenter) -> list[Score]:
-    return [configured(score, request.sml_without) for score in choose_scores(request.scores, segmenter.provides)]
+    return choose_scores(request.scores, segmenter.provides, request.chosen_options)
 
 
 def _fit(

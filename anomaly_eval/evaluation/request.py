@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from anomaly_eval.datasets.cards import Task
 from anomaly_eval.datasets.test_settings import ProtocolChoice
@@ -15,8 +16,7 @@ from anomaly_eval.evaluation.measures import Measures
 from anomaly_eval.score_maps.disk import MapsRequest
 from anomaly_eval.score_maps.index import Precision
 from anomaly_eval.score_maps.refusals import refuse_network_options
-from anomaly_eval.scores import FittedScore, Score, choose_scores
-from anomaly_eval.scores.sml import SML
+from anomaly_eval.scores import FittedScore, choose_scores, score_options
 from anomaly_eval.segmenters.base import Prediction
 from anomaly_eval.segmenters.load import NetworkRequest
 
@@ -35,7 +35,8 @@ class EvaluationRequest:
     scores: Sequence[str] | None = None
     fit_dataset: str | None = None
     statistics: Path | None = None
-    sml_without: Sequence[str] = ()
+    score_options: Mapping[str, Any] = field(default_factory=dict)
+    """Options of scores by the names that `anomaly_eval.scores.score_options` gives them, such as `sml_without`."""
     save_scores: Precision | None = None
     """What score maps are rounded to when they are written; None writes none."""
     heatmaps: int | None = 0
@@ -53,6 +54,11 @@ class EvaluationRequest:
     overwrite: bool = False
     command: Sequence[str] = ()
 
+    @property
+    def chosen_options(self) -> dict[str, Any]:
+        """The options of scores that have a value."""
+        return {name: value for name, value in self.score_options.items() if value not in (None, (), [])}
+
 
 FITTING = "give --fit-dataset NAME, or --stats FILE as written by `gmmseg-anomaly fit`"
 
@@ -66,10 +72,15 @@ def check_options(request: EvaluationRequest) -> None:
         raise InputError("--component-threshold must be a number.")
     if request.statistics is not None and request.fit_dataset is not None:
         raise InputError("--stats and --fit-dataset exclude each other; give one of them.")
-    everything = frozenset(field.name for field in fields(Prediction))
-    scores = [configured(score, request.sml_without) for score in choose_scores(request.scores, everything)]
-    if request.sml_without and not any(isinstance(score, SML) for score in scores):
-        raise InputError("--sml-without changes sml, which is not among --scores; add it or leave the option out.")
+    everything = frozenset(output.name for output in fields(Prediction))
+    scores = choose_scores(request.scores, everything, request.chosen_options)
+    known = score_options()
+    for name in request.chosen_options:
+        kind, _ = known[name]
+        if not any(isinstance(score, kind) for score in scores):
+            raise InputError(
+                f"{flag(name)} changes {kind.name}, which is not among --scores; add it or leave the option out."
+            )
     unfitted = [score.name for score in scores if isinstance(score, FittedScore) and not score.fitted]
     given = request.statistics or request.fit_dataset
     if request.scores is not None and unfitted and given is None and shipped_statistics(request) is None:
@@ -95,7 +106,7 @@ def _check_source(request: EvaluationRequest) -> None:
             "--scores": request.scores,
             "--fit-dataset": request.fit_dataset,
             "--stats": request.statistics,
-            "--sml-without": request.sml_without,
+            **_flags(request),
             "--protocol": request.protocol,
             "--save-scores": request.save_scores,
         }
@@ -106,13 +117,23 @@ def _check_source(request: EvaluationRequest) -> None:
             raise InputError(f"--overwrite would delete the score maps in {folder}; choose another --out than {out}.")
 
 
+def _flags(request: EvaluationRequest) -> dict[str, bool]:
+    """Return the options of scores that are given, as the command line writes them."""
+    return {flag(name): True for name in request.chosen_options}
+
+
+def flag(name: str) -> str:
+    """Write the name of an option as the command line does."""
+    return f"--{name.replace('_', '-')}"
+
+
 def check_tasks(request: EvaluationRequest, tasks: set[Task]) -> None:
     """Refuse options for a kind of dataset that is not among the datasets."""
     of_anomalies = {
         "--scores": request.scores is not None,
         "--fit-dataset": request.fit_dataset is not None,
         "--stats": request.statistics is not None,
-        "--sml-without": bool(request.sml_without),
+        **_flags(request),
         "--save-scores": request.save_scores is not None,
         "--heatmaps": request.heatmaps != 0,
         "--figures": request.figures,
@@ -135,17 +156,3 @@ def check_tasks(request: EvaluationRequest, tasks: set[Task]) -> None:
         raise InputError(
             "--protocol is about closed-set datasets, and none is among --dataset; leave it out, or add one."
         )
-
-
-def configured(score: Score, sml_without: Sequence[str]) -> Score:
-    """Return a score with the steps of --sml-without switched off; raises InputError for an unknown step."""
-    if not isinstance(score, SML):
-        return score
-    steps = {"standardisation", "suppression", "smoothing"}
-    if unknown := set(sml_without) - steps:
-        raise InputError(f"SML has no step {sorted(unknown)[0]!r}; --sml-without takes {', '.join(sorted(steps))}.")
-    return SML(
-        standardise="standardisation" not in sml_without,
-        suppress="suppression" not in sml_without,
-        smoothing="smoothing" not in sml_without,
-    )

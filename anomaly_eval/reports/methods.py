@@ -5,23 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from anomaly_eval.results.records import DatasetRecord
-
-METHOD_NAMES = {
-    "msp": "MSP",
-    "entropy": "Entropy",
-    "max_logit": "Max logit",
-    "energy": "Energy",
-    "sml": "SML",
-    "mahalanobis": "Mahalanobis",
-    "gmmseg": "GMMSeg",
-    "gmmseg_logsumexp": "GMMSeg (log-sum-exp)",
-    "gmmseg_normalised": "GMMSeg (normalised)",
-    "msp_smoothed": "MSP (smoothed)",
-    "entropy_smoothed": "Entropy (smoothed)",
-    "max_logit_smoothed": "Max logit (smoothed)",
-    "energy_smoothed": "Energy (smoothed)",
-    "gmmseg_smoothed": "GMMSeg (smoothed)",
-}
+from anomaly_eval.results.titles import TITLES
 
 _OF_RUN = "/"
 
@@ -29,7 +13,7 @@ _OF_RUN = "/"
 def method_name(method: str) -> str:
     """Return the name of a score as the literature writes it; an unknown one is returned as it is."""
     run, _, score = method.rpartition(_OF_RUN)
-    name = METHOD_NAMES.get(score, score)
+    name = TITLES.get(score, score)
     return f"{run}: {name}" if run else name
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -66,16 +67,51 @@ class ClassStatistics:
         return self.partition.log()
 
 
+@dataclass(frozen=True)
+class ScoreOption:
+    """An option of a score; the command line calls it by the score's name and the keyword: `--sml-without`."""
+
+    keyword: str
+    type: Any
+    """What the command line reads: int, float, str, or a list of one of them."""
+    help: str
+    min: float | None = None
+
+
 class Score(ABC):
-    """One anomaly score: a reduction of class maps to one map, higher meaning more anomalous."""
+    """One anomaly score: a reduction of class maps to one map, higher meaning more anomalous.
+
+    All that is said of it anywhere stands here: a class in a module of this folder is known by these facts alone.
+    """
 
     name: str
+    """How the command line and results call it; two scores of one name give the same maps."""
+    title: ClassVar[str]
+    """How tables call it, as the literature does."""
+    paper: ClassVar[str]
+    """Where it comes from: authors and venue, or a few words."""
     source: ClassVar[str] = "logits"
     """The field of `Prediction` that the score reads."""
+    needs: ClassVar[str] = "logits"
+    """What that is, in words."""
+    options: ClassVar[Sequence[ScoreOption]] = ()
+    """What users may choose; see `configured`."""
+    place: ClassVar[int] = 1000
+    """Tables show scores with a smaller one first."""
     needs_predicted_classes: bool = False
     """Whether `refine` reads the predicted classes."""
     by_default: ClassVar[bool] = True
     """Whether the score is computed when no scores are named."""
+
+    @classmethod
+    def configured(cls, **options: Any) -> Score:
+        """Build the score with some of its options, by keyword; what was chosen enters the name.
+
+        Raises InputError for a value that makes no sense.
+        """
+        score = cls(**options)
+        score.name = "_".join([cls.name, *(f"{keyword}_{value}" for keyword, value in options.items())])
+        return score
 
     def class_maps(self, prediction: Prediction) -> CoarseMaps:
         """Return the maps (classes, h, w) that are resized to the image and then reduced."""
@@ -106,8 +142,11 @@ class FittedScore(Score):
         """Whether the statistics are there."""
 
     @abstractmethod
-    def observe(self, prediction: Prediction, label: NDArray[np.uint8]) -> ObservedMoments:
-        """Return what one image adds; `label` (height, width) holds class indices, 255 where unlabelled."""
+    def observe(self, prediction: Prediction, label: NDArray[np.uint8], image_id: str) -> ObservedMoments:
+        """Return what one image adds; `label` (height, width) holds class indices, 255 where unlabelled.
+
+        A score that draws pixels seeds its draws by `image_id`, so that every run draws the same.
+        """
 
     @abstractmethod
     def merge(self, before: ObservedMoments, more: ObservedMoments) -> ObservedMoments:

@@ -24,7 +24,11 @@ class Density(Score):
     """GMMSeg's anomaly score; the largest component stands for its class, as in the paper."""
 
     name = "gmmseg"
+    title = "GMMSeg"
+    paper = "Liang et al., NeurIPS 2022"
     source = "log_density"
+    needs = "class log densities"
+    place = 7
 
     def reduce(self, statistics: ClassStatistics) -> Tensor:
         return negative_max_log_density(statistics)
@@ -34,7 +38,10 @@ class LogSumExpDensity(Density):
     """The same with the density of the whole mixture (Eq. 4)."""
 
     name = "gmmseg_logsumexp"
+    title = "GMMSeg (log-sum-exp)"
+    paper = "Liang et al., NeurIPS 2022, Eq. 4"
     source = "log_density_logsumexp"
+    place = 8
 
 
 class NormalisedDensity(Density):
@@ -45,6 +52,9 @@ class NormalisedDensity(Density):
     """
 
     name = "gmmseg_normalised"
+    title = "GMMSeg (normalised)"
+    paper = "the official network's output"
+    place = 9
 
     def class_maps(self, prediction: Prediction) -> CoarseMaps:
         maps = super().class_maps(prediction)

@@ -17,6 +17,9 @@ class Energy(Score):
     """Free energy."""
 
     name = "energy"
+    title = "Energy"
+    paper = "Liu et al., NeurIPS 2020"
+    place = 4
 
     def reduce(self, statistics: ClassStatistics) -> Tensor:
         return energy(statistics)

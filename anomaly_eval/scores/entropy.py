@@ -21,6 +21,9 @@ class Entropy(Score):
     """Softmax entropy."""
 
     name = "entropy"
+    title = "Entropy"
+    paper = "entropy of the softmax"
+    place = 2
 
     def reduce(self, statistics: ClassStatistics) -> Tensor:
         return entropy(statistics)

@@ -56,7 +56,11 @@ class Mahalanobis(FittedScore):
     """
 
     name = "mahalanobis"
+    title = "Mahalanobis"
+    paper = "Lee et al., NeurIPS 2018, for each pixel"
     source = "features"
+    needs = "features"
+    place = 6
 
     def __init__(self) -> None:
         self.means_: Tensor | None = None
@@ -82,7 +86,7 @@ class Mahalanobis(FittedScore):
     def reduce(self, statistics: ClassStatistics) -> Tensor:
         return statistics.values.amin(dim=0)
 
-    def observe(self, prediction: Prediction, label: NDArray[np.uint8]) -> ObservedMoments:
+    def observe(self, prediction: Prediction, label: NDArray[np.uint8], image_id: str) -> ObservedMoments:
         maps = super().class_maps(prediction)
         coarse = torch.from_numpy(sample_label(label, maps)).to(maps.values.device).flatten()
         kept = coarse != VOID

@@ -16,6 +16,9 @@ class MaxLogit(Score):
     """Maximum logit, negated."""
 
     name = "max_logit"
+    title = "Max logit"
+    paper = "Hendrycks et al., ICML 2022"
+    place = 3
 
     def reduce(self, statistics: ClassStatistics) -> Tensor:
         return max_logit(statistics)

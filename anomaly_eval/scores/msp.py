@@ -16,6 +16,9 @@ class MSP(Score):
     """Maximum softmax probability, negated."""
 
     name = "msp"
+    title = "MSP"
+    paper = "Hendrycks and Gimpel, ICLR 2017"
+    place = 1
 
     def reduce(self, statistics: ClassStatistics) -> Tensor:
         return msp(statistics)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anomaly_eval.errors import InputError
-from anomaly_eval.scores.base import ClassStatistics, FittedScore, ObservedMoments
+from anomaly_eval.scores.base import ClassStatistics, FittedScore, ObservedMoments, ScoreOption
 from anomaly_eval.scores.boundaries import smooth, suppress_boundaries
 from anomaly_eval.segmenters.base import Prediction
 
@@ -34,6 +35,10 @@ class SML(FittedScore):
     """
 
     name = "sml"
+    title = "SML"
+    paper = "Jung et al., ICCV 2021"
+    place = 5
+    options = (ScoreOption("without", list[str], "Switch off steps of SML: standardisation, suppression, smoothing."),)
 
     def __init__(self, standardise: bool = True, suppress: bool = True, smoothing: bool = True) -> None:
         self.standardise = standardise
@@ -46,6 +51,19 @@ class SML(FittedScore):
             self.name = "_".join(["sml_without", *without])
         self.mean_: Tensor | None = None
         self.deviation_: Tensor | None = None
+
+    @classmethod
+    def configured(cls, **options: Any) -> SML:
+        """Switch off the steps that `without` names; raises InputError for an unknown one."""
+        without: Sequence[str] = options.get("without", ())
+        steps = {"standardisation", "suppression", "smoothing"}
+        if unknown := set(without) - steps:
+            raise InputError(f"SML has no step {sorted(unknown)[0]!r}; --sml-without takes {', '.join(sorted(steps))}.")
+        return cls(
+            standardise="standardisation" not in without,
+            suppress="suppression" not in without,
+            smoothing="smoothing" not in without,
+        )
 
     @property
     def fitted(self) -> bool:
@@ -71,7 +89,7 @@ class SML(FittedScore):
             score = suppress_boundaries(score, predicted)
         return smooth(score) if self.smoothing else score
 
-    def observe(self, prediction: Prediction, label: NDArray[np.uint8]) -> ObservedMoments:
+    def observe(self, prediction: Prediction, label: NDArray[np.uint8], image_id: str) -> ObservedMoments:
         classes = prediction.logits.values.shape[0]
         sums = torch.zeros(3, classes, dtype=torch.float64)
         origin = torch.full((classes,), torch.nan, dtype=torch.float64)

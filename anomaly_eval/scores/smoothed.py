@@ -55,6 +55,7 @@ def _taps(sigma: float) -> int:
 class _Smoothed(Score):
     """What smoothed scores share; they are other scores than those that they smooth, and computed when named only."""
 
+    paper = "ours"
     by_default = False
 
     def refine(self, score: Tensor, predicted: Tensor | None) -> Tensor:
@@ -65,27 +66,37 @@ class SmoothedDensity(_Smoothed, Density):
     """GMMSeg's anomaly score, smoothed."""
 
     name = "gmmseg_smoothed"
+    title = f"{Density.title} (smoothed)"
+    place = 14
 
 
 class SmoothedMSP(_Smoothed, MSP):
     """Maximum softmax probability, negated and smoothed."""
 
     name = "msp_smoothed"
+    title = f"{MSP.title} (smoothed)"
+    place = 10
 
 
 class SmoothedEntropy(_Smoothed, Entropy):
     """Entropy of the softmax, smoothed."""
 
     name = "entropy_smoothed"
+    title = f"{Entropy.title} (smoothed)"
+    place = 11
 
 
 class SmoothedMaxLogit(_Smoothed, MaxLogit):
     """Maximum logit, negated and smoothed."""
 
     name = "max_logit_smoothed"
+    title = f"{MaxLogit.title} (smoothed)"
+    place = 12
 
 
 class SmoothedEnergy(_Smoothed, Energy):
     """Free energy, smoothed."""
 
     name = "energy_smoothed"
+    title = f"{Energy.title} (smoothed)"
+    place = 13

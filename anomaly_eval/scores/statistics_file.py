@@ -15,7 +15,7 @@ from torch import Tensor
 from anomaly_eval.errors import InputError
 from anomaly_eval.results.records import FitRecord, ModelRecord
 from anomaly_eval.runtime.output_folder import write_atomically
-from anomaly_eval.scores import FittedScore
+from anomaly_eval.scores.base import FittedScore
 from gmmseg.safetensors_files import safetensors_bytes
 
 _FORMAT = "gmmseg-anomaly statistics 1"

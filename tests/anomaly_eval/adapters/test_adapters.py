@@ -19,8 +19,9 @@ from anomaly_eval.metrics.binned import BinnedRankingState
 from anomaly_eval.metrics.bins import ScoreBins
 from anomaly_eval.metrics.labels import ANOMALY, INLIER, VOID
 from anomaly_eval.metrics.ranking import RankingState
-from anomaly_eval.scores import MSP, Energy
 from anomaly_eval.scores.base import ClassStatistics
+from anomaly_eval.scores.energy import Energy
+from anomaly_eval.scores.msp import MSP
 
 ROOT = Path(__file__).parents[3]
 LABELS = [INLIER, ANOMALY, VOID]

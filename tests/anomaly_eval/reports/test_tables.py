@@ -18,7 +18,7 @@ from rich.segment import Segment
 
 from anomaly_eval.reports.comparison import Rank, compare, ranks
 from anomaly_eval.reports.latex import escape
-from anomaly_eval.reports.methods import METHOD_NAMES, method_name
+from anomaly_eval.reports.methods import method_name
 from anomaly_eval.reports.published import read_published
 from anomaly_eval.reports.tables import print_results, results_csv, results_latex, results_markdown
 from anomaly_eval.results.records import DatasetRecord, Results, Row
@@ -313,6 +313,7 @@ def test_latex_compiles(results: Results, tmp_path: Path, with_published: bool) 
     assert "Overfull" not in done.stdout
 
 
-def test_every_score_has_a_name() -> None:
-    assert METHOD_NAMES.keys() >= SCORES.keys()
+def test_scores_are_called_as_they_say_and_others_by_their_names() -> None:
+    assert {name: method_name(name) for name in SCORES} == {name: kind.title for name, kind in SCORES.items()}
+    assert method_name("run/sml") == "run: SML"
     assert method_name("someone_elses") == "someone_elses"

@@ -58,7 +58,7 @@ def reference_fit(images):
 
 def fit(images):
     score = Mahalanobis()
-    moments = reduce(score.merge, (score.observe(prediction, label) for prediction, label in images))
+    moments = reduce(score.merge, (score.observe(prediction, label, "id") for prediction, label in images))
     return score, score.finish(moments, NAMES)
 
 
@@ -117,7 +117,7 @@ def test_dead_channels_and_absent_classes_are_told():
 def test_nothing_labelled_is_refused():
     prediction, label = image(0)
     score = Mahalanobis()
-    moments = score.observe(prediction, np.full_like(label, VOID))
+    moments = score.observe(prediction, np.full_like(label, VOID), "id")
     with pytest.raises(ValueError, match="no labelled pixel"):
         score.finish(score.merge(moments, moments), NAMES)
 

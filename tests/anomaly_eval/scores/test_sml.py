@@ -109,7 +109,7 @@ def reference_statistics(predictions, classes):
 
 def fitted(predictions, **steps):
     score = SML(**steps)
-    moments = reduce(score.merge, (score.observe(one, np.zeros(one.size, np.uint8)) for one in predictions))
+    moments = reduce(score.merge, (score.observe(one, np.zeros(one.size, np.uint8), "id") for one in predictions))
     assert score.finish(moments, ["a", "b", "c", "d"]) == []
     return score
 
@@ -147,7 +147,7 @@ def test_a_class_never_predicted_takes_the_pooled_statistics_and_is_named():
     values = torch.randn(3, 4, 4, generator=torch.Generator().manual_seed(0))
     values[2] -= 100
     score = SML()
-    moments = score.observe(Prediction(CoarseMaps.covering(values, (16, 16))), np.zeros((16, 16), np.uint8))
+    moments = score.observe(Prediction(CoarseMaps.covering(values, (16, 16))), np.zeros((16, 16), np.uint8), "id")
     notes = score.finish(moments, ["road", "car", "train"])
     assert len(notes) == 1 and notes[0].endswith(": train")
     largest = CoarseMaps.covering(values, (16, 16)).resized().amax(dim=0).double()
@@ -160,7 +160,7 @@ def test_a_class_without_spread_keeps_its_mean():
     values[0, :, :4] = torch.tensor([1.0, 2.0, 3.0, 4.0])
     values[1, :, 4:] = 7.0
     score = SML()
-    moments = score.observe(Prediction(CoarseMaps.covering(values, (2, 8))), np.zeros((2, 8), np.uint8))
+    moments = score.observe(Prediction(CoarseMaps.covering(values, (2, 8))), np.zeros((2, 8), np.uint8), "id")
     notes = score.finish(moments, ["road", "sky"])
     assert notes == ["predicted with one value only, pooled deviation used: sky"]
     assert score.mean_.tolist() == [2.5, 7.0]
@@ -177,7 +177,7 @@ def test_a_class_without_spread_stays_one_wherever_its_images_come_from():
     second = torch.full((3, *size), -50.0)
     second[1] = 7.3
     images = [Prediction(CoarseMaps.covering(values, size)) for values in (second, first, second, second)]
-    moments = reduce(score.merge, (score.observe(one, np.zeros(size, np.uint8)) for one in images))
+    moments = reduce(score.merge, (score.observe(one, np.zeros(size, np.uint8), "id") for one in images))
     assert score.finish(moments, ["road", "sky", "car"]) == [
         "predicted with one value only, pooled deviation used: sky, car"
     ]
@@ -196,7 +196,8 @@ def test_moments_of_images_are_those_of_all_pixels(seed, images, scale, offset):
     predictions = [Prediction(CoarseMaps.covering(torch.from_numpy(one).float(), (6, 7))) for one in values]
     score = SML()
     notes = score.finish(
-        reduce(score.merge, (score.observe(one, np.zeros((6, 7), np.uint8)) for one in predictions)), list("abcde")
+        reduce(score.merge, (score.observe(one, np.zeros((6, 7), np.uint8), "id") for one in predictions)),
+        list("abcde"),
     )
     logits = torch.stack([one.logits.resized() for one in predictions]).transpose(0, 1).flatten(1).double().numpy()
     predicted, largest = logits.argmax(axis=0), logits.max(axis=0)
@@ -213,7 +214,9 @@ def test_moments_of_images_are_those_of_all_pixels(seed, images, scale, offset):
 
 def test_logits_all_the_same_cannot_be_standardised():
     score = SML()
-    moments = score.observe(Prediction(CoarseMaps.covering(torch.zeros(2, 4, 4), (4, 4))), np.zeros((4, 4), np.uint8))
+    moments = score.observe(
+        Prediction(CoarseMaps.covering(torch.zeros(2, 4, 4), (4, 4))), np.zeros((4, 4), np.uint8), "id"
+    )
     with pytest.raises(ValueError, match="all the same"):
         score.finish(moments, ["road", "sky"])
 

@@ -56,11 +56,11 @@ def observed(monkeypatch):
 
     seen, real = Observed(), Mahalanobis.observe
 
-    def observe(self, prediction, label):
+    def observe(self, prediction, label, image_id):
         if len(seen) == seen.fails_at:
             raise OSError("the machine was switched off")
         seen.append(prediction.size)
-        return real(self, prediction, label)
+        return real(self, prediction, label, image_id)
 
     monkeypatch.setattr(Mahalanobis, "observe", observe)
     return seen

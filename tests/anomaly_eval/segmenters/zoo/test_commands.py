@@ -139,7 +139,7 @@ def test_listing_and_showing(zoo: Path, capsys: pytest.CaptureFixture[str]) -> N
         "config: gmmseg_cgnet_cityscapes",
         "recipe: Random weights, drawn with seed 0.",
         "input: --resize 32, unless another one is given",
-        "statistics: of sml and mahalanobis, for --resize 32",
+        "statistics: of fitted scores, for --resize 32",
         "licence: For tests alone.",
         f"sha256: {digest}",
         "mean IoU: 61.23 % on Cityscapes, 500 images",

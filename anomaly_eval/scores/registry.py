@@ -1,0 +1,74 @@
+"""All scores by name: those that the modules of this folder define, and those that others register."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from importlib import import_module
+from inspect import isabstract
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import Any
+
+from anomaly_eval.errors import InputError
+from anomaly_eval.results.titles import TITLES
+from anomaly_eval.scores.base import Score, ScoreOption
+
+SCORES: dict[str, type[Score]] = {}
+"""In the order of tables."""
+
+
+def register(kind: type[Score]) -> None:
+    """Make a score known by its name, after those that are; raises ValueError where the name is taken."""
+    if SCORES.setdefault(kind.name, kind) is not kind:
+        raise ValueError(f"there are two scores {kind.name!r}")
+    TITLES[kind.name] = kind.title
+
+
+def choose_scores(
+    names: Iterable[str] | None, provides: frozenset[str], options: Mapping[str, Any] | None = None
+) -> list[Score]:
+    """Build the named scores, or where `names` is None all usual ones that the segmenter's outputs allow.
+
+    options: by the names that `score_options` gives them. Raises InputError for an unknown name, for a score whose
+    input the segmenter does not provide, and for an option without sense.
+    """
+    if names is None:
+        return [_built(kind, options) for kind in SCORES.values() if kind.by_default and kind.source in provides]
+    chosen: list[Score] = []
+    for name in dict.fromkeys(names):
+        kind = SCORES.get(name)
+        if kind is None:
+            close = get_close_matches(name, SCORES, n=1)
+            hint = f"did you mean {close[0]!r}? " if close else ""
+            hint = "write spaces, not commas, between names; " if "," in name else hint
+            raise InputError(f"there is no score {name!r}; {hint}the scores are {', '.join(SCORES)}.")
+        if kind.source not in provides:
+            raise InputError(
+                f"the score {name!r} needs {kind.needs}, which this network does not provide; leave it out of --scores."
+            )
+        chosen.append(_built(kind, options))
+    return chosen
+
+
+def score_options() -> dict[str, tuple[type[Score], ScoreOption]]:
+    """Return the options of all scores, by names such as `sml_without`."""
+    return {f"{kind.name}_{option.keyword}": (kind, option) for kind in SCORES.values() for option in kind.options}
+
+
+def _built(kind: type[Score], options: Mapping[str, Any] | None) -> Score:
+    named = ((option.keyword, f"{kind.name}_{option.keyword}") for option in kind.options)
+    return kind.configured(**{keyword: options[name] for keyword, name in named if options and name in options})
+
+
+def _defined() -> Iterable[type[Score]]:
+    """Yield the scores that are defined in this folder; a class without a name of its own is none."""
+    modules = (f"{__package__}.{module.name}" for module in iter_modules([str(Path(__file__).parent)]))
+    for name in modules:
+        members = vars(import_module(name)).values() if name != __name__ else ()
+        own = (kind for kind in members if isinstance(kind, type) and kind.__module__ == name)
+        yield from (kind for kind in own if issubclass(kind, Score) and "name" in vars(kind) and not isabstract(kind))
+
+
+for _kind in sorted(_defined(), key=lambda kind: (kind.place, kind.name)):
+    register(_kind)
