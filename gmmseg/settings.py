@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from gmmseg.covariance_names import Covariance
 from gmmseg.density import ClassDensity
 from gmmseg.errors import InputError
 
@@ -18,7 +19,6 @@ Normalisation = Literal["none", "l2", "layer_norm", "layer_norm_l2"]
 Assignment = Literal["sinkhorn", "vanilla"]
 _DEVICE = re.compile(r"cpu|cuda(:\d+)?")
 ClassPrior = Literal["uniform", "frequencies"]
-Covariance = Literal["diagonal", "full"]
 Warmup = Literal["none", "deviations", "all"]
 MemoryType = Literal["float32", "float16", "bfloat16"]
 MemoryStart = Literal["empty", "random_directions"]

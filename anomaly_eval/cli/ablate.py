@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from anomaly_eval.cli.options import MAX_SEED, DataRoot, Device, DeviceOption, say
+from anomaly_eval.cli.options import MAX_SEED, DataRoot, DeviceOption, say
 
 
 def ablate(
@@ -25,7 +25,7 @@ def ablate(
     seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of everything random.")] = 0,
     iterations: Annotated[int | None, typer.Option(min=1, help="Length of each training. Default: the plan's.")] = None,
     only: Annotated[list[str] | None, typer.Option(help="Rows of the plan, by name. Default: all.")] = None,
-    device: DeviceOption = Device.auto,
+    device: DeviceOption = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Start anew, and delete what --out holds.")] = False,
 ) -> None:
     """Run an ablation study: train and refit the networks of a plan, evaluate them, and write one table."""
@@ -41,7 +41,7 @@ def ablate(
         seed=seed,
         iterations=iterations,
         only=only or (),
-        device=device.value,
+        device=device,
         overwrite=overwrite,
         command=context.obj,
     )

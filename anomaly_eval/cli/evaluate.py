@@ -14,22 +14,18 @@ from anomaly_eval.cli.app import Command, parameters
 from anomaly_eval.cli.options import (
     CHECKPOINT,
     MAX_SEED,
-    Components,
     Config,
     DataRoot,
-    Device,
     DeviceOption,
-    Fpr95,
-    Launcher,
     LauncherOption,
     NoJournal,
-    ProtocolName,
     Resize,
-    ScorePrecision,
     WindowBatch,
     say,
 )
 from anomaly_eval.errors import InputError
+from anomaly_eval.metrics.conventions import Convention
+from anomaly_eval.runtime.choices import ComponentChoice, Precision, ProtocolChoice
 
 SCORE_OPTIONS = "anomaly_eval.score_options"
 
@@ -37,7 +33,7 @@ SCORE_OPTIONS = "anomaly_eval.score_options"
 class EvaluateCommand(Command):
     """The command with the options of all scores, whose --save-scores need not say how precisely."""
 
-    alone: ClassVar[Mapping[str, str]] = {"--save-scores": ScorePrecision.float32.value}
+    alone: ClassVar[Mapping[str, str]] = {"--save-scores": "float32"}
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the options; those of scores follow --stats."""
@@ -91,16 +87,16 @@ def evaluate(
     ] = None,
     stats: Annotated[Path | None, typer.Option(help="Statistics written by `gmmseg-anomaly fit`.")] = None,
     protocol: Annotated[
-        ProtocolName | None,
+        ProtocolChoice | None,
         typer.Option(
             help="Test settings for closed-set datasets: of the dataset's card, or the network's own. Default: card."
         ),
     ] = None,
     resize: Resize = None,
-    device: DeviceOption = Device.auto,
+    device: DeviceOption = "auto",
     window_batch: WindowBatch = 4,
     save_scores: Annotated[
-        ScorePrecision | None,
+        Precision | None,
         typer.Option(help="Also write all score maps as TIFF: float32, without loss, or rounded to float16."),
     ] = None,
     heatmaps: Annotated[
@@ -113,8 +109,9 @@ def evaluate(
         bool, typer.Option("--page", help="Also write index.html: tables, curves and all images, to browse.")
     ] = False,
     fpr95: Annotated[
-        Fpr95, typer.Option(help="How FPR95 is read off: as Fishyscapes, RbA, ood_metrics or torch-uncertainty do.")
-    ] = Fpr95.first_geq,
+        Convention,
+        typer.Option(help="How FPR95 is read off: as Fishyscapes, RbA, ood_metrics or torch-uncertainty do."),
+    ] = "first_geq",
     bootstrap: Annotated[
         int, typer.Option(min=0, max=100_000, help="Resamples of the images for 95 % intervals, such as 1000.")
     ] = 0,
@@ -126,7 +123,7 @@ def evaluate(
         typer.Option("--per-image", help="Also means over images, which are other numbers than those of the pool."),
     ] = False,
     components: Annotated[
-        Components | None,
+        ComponentChoice | None,
         typer.Option(help="Also the component metrics of SegmentMeIfYouCan: of the card's track, or of the one named."),
     ] = None,
     component_threshold: Annotated[
@@ -137,7 +134,7 @@ def evaluate(
         bool, typer.Option("--with-published", help="Add the published rows to the tables.")
     ] = False,
     no_journal: NoJournal = False,
-    launcher: LauncherOption = Launcher.none,
+    launcher: LauncherOption = "none",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace earlier results in --out, and an interrupted run of others.")
     ] = False,
@@ -155,13 +152,13 @@ def evaluate(
     if seed is not None and not bootstrap:
         raise InputError("--seed is that of the resamples; add --bootstrap, or leave it out.")
     if ckpt is None and score_maps:
-        how = {"--config": config, "--resize": resize, "--device": device is not Device.auto}
-        how |= {"--window-batch": window_batch != 4, "--launcher": launcher is not Launcher.none}
+        how = {"--config": config, "--resize": resize, "--device": device != "auto"}
+        how |= {"--window-batch": window_batch != 4, "--launcher": launcher != "none"}
         refuse_network_options(how)
     if names and not score_maps:
         raise InputError("--names is what the methods of --score-maps are called; add --score-maps, or leave it out.")
     request = EvaluationRequest(
-        network=None if ckpt is None else NetworkRequest(ckpt, config, device.value, resize, window_batch),
+        network=None if ckpt is None else NetworkRequest(ckpt, config, device, resize, window_batch),
         maps=None if not score_maps else MapsRequest(score_maps, names or ()),
         datasets=dataset,
         out=out,
@@ -170,17 +167,17 @@ def evaluate(
         fit_dataset=fit_dataset,
         statistics=stats,
         score_options=context.meta[SCORE_OPTIONS],
-        save_scores=None if save_scores is None else save_scores.value,
+        save_scores=save_scores,
         heatmaps=_heatmap_count(heatmaps),
         figures=figures,
         page=page,
-        protocol=None if protocol is None else protocol.value,
+        protocol=protocol,
         measures=Measures(
-            fpr_convention=fpr95.value,
+            fpr_convention=fpr95,
             resamples=bootstrap,
             seed=seed or 0,
             per_image=per_image,
-            components=None if components is None else components.value,
+            components=components,
             component_threshold=component_threshold,
         ),
         with_published=with_published,
@@ -190,7 +187,7 @@ def evaluate(
     )
     console = Console(stderr=True)
     results = as_one_of(
-        launcher.value, lambda team: run_evaluation(request, console, team), lambda team: contribute(request, team)
+        launcher, lambda team: run_evaluation(request, console, team), lambda team: contribute(request, team)
     )
     if results is None:
         return

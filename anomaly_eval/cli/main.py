@@ -23,12 +23,8 @@ from anomaly_eval.cli.options import (
     MAX_SEED,
     Checkpoint,
     Config,
-    CovarianceName,
     DataRoot,
-    Device,
     DeviceOption,
-    FeaturesName,
-    Launcher,
     LauncherOption,
     NoJournal,
     Resize,
@@ -38,8 +34,10 @@ from anomaly_eval.cli.options import (
 from anomaly_eval.cli.reports import calibrate, grid, report
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.processes.launching import refuse_several_processes
+from anomaly_eval.runtime.choices import FittedFeatures
 from anomaly_eval.runtime.machine import is_out_of_memory, keep_freed_memory, prefer_fast_sort
 from anomaly_eval.runtime.shipped import config_source
+from gmmseg.covariance_names import Covariance
 
 app = App(
     "Anomaly segmentation: exact AUROC, AP and FPR95 of any mmsegmentation checkpoint, with named conventions.",
@@ -58,10 +56,10 @@ def fit(
     config: Config = None,
     scores: Annotated[list[str] | None, typer.Option(help="Scores to fit. Default: all that learn.")] = None,
     resize: Resize = None,
-    device: DeviceOption = Device.auto,
+    device: DeviceOption = "auto",
     window_batch: WindowBatch = 4,
     no_journal: NoJournal = False,
-    launcher: LauncherOption = Launcher.none,
+    launcher: LauncherOption = "none",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an existing file, and an interrupted run of others.")
     ] = False,
@@ -72,7 +70,7 @@ def fit(
     from anomaly_eval.segmenters.load import NetworkRequest
 
     request = FitRequest(
-        network=NetworkRequest(ckpt, config, device.value, resize, window_batch),
+        network=NetworkRequest(ckpt, config, device, resize, window_batch),
         dataset=dataset,
         out=out,
         data_root=data_root,
@@ -82,7 +80,7 @@ def fit(
     )
     console = Console(stderr=True)
     records = as_one_of(
-        launcher.value, lambda team: run_fit(request, console, team), lambda team: contribute_to_fit(request, team)
+        launcher, lambda team: run_fit(request, console, team), lambda team: contribute_to_fit(request, team)
     )
     if records is None:
         return
@@ -100,14 +98,14 @@ def fit_mixtures(
     config: Config = None,
     components: Annotated[int, typer.Option(min=1, help="Gaussians of each class.")] = 5,
     covariance: Annotated[
-        CovarianceName,
+        Covariance,
         typer.Option(help="Of each Gaussian: its diagonal, as in the paper's experiments, or the whole."),
-    ] = CovarianceName.diagonal,
+    ] = "diagonal",
     shrinkage: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the mean covariance in each full one.")
     ] = 0.0,
     features: Annotated[
-        FeaturesName | None,
+        FittedFeatures | None,
         typer.Option(
             help="What to fit: the input of the last layer or, of a GMM classifier, its projection or its embedding. "
             "Default: the last that there is."
@@ -124,7 +122,7 @@ def fit_mixtures(
     variance_floor: Annotated[float, typer.Option(min=1e-12, max=1e6, help="Smallest variance of a feature.")] = 1e-6,
     seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of the pixels and of the first means.")] = 0,
     resize: Resize = None,
-    device: DeviceOption = Device.auto,
+    device: DeviceOption = "auto",
     window_batch: WindowBatch = 4,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
@@ -133,14 +131,14 @@ def fit_mixtures(
     from anomaly_eval.studies.mixtures.run import MixtureRequest, run_fit_mixtures
 
     request = MixtureRequest(
-        network=NetworkRequest(ckpt, config, device.value, resize, window_batch),
+        network=NetworkRequest(ckpt, config, device, resize, window_batch),
         dataset=dataset,
         out=out,
         data_root=data_root,
         components=components,
-        covariance=covariance.value,
+        covariance=covariance,
         shrinkage=shrinkage,
-        features=None if features is None else features.value,
+        features=features,
         calibrated=calibrated,
         pixels_per_image=pixels_per_image,
         pixels_per_class=pixels_per_class,
@@ -183,7 +181,7 @@ def train(
     seed: Annotated[
         int | None, typer.Option(min=0, max=MAX_SEED, help="Seed of everything random. Default: the config's, else 0.")
     ] = None,
-    launcher: LauncherOption = Launcher.none,
+    launcher: LauncherOption = "none",
 ) -> None:
     """Train a network on mmengine's Runner; the weights it writes at the end are for `eval`."""
     from anomaly_eval.segmenters.zoo import checkpoint_file
@@ -199,7 +197,7 @@ def train(
         init_from=None if init_from is None else checkpoint_file(init_from, "--init-from"),
         options=cfg_options or (),
         seed=seed,
-        launcher=launcher.value,
+        launcher=launcher,
     )
     try:
         run_training(request, say)

@@ -1,80 +1,18 @@
-"""What several commands share: options, the words that options choose from, and how a line is printed."""
+"""What several commands share: options, and how a line is printed."""
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from anomaly_eval.runtime.choices import DeviceName, LauncherName
+
 MAX_SEED = 2**32 - 1
 
-
-class Device(str, Enum):
-    """Where the network runs."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-
-
-class ProtocolName(str, Enum):
-    """Whose test settings closed-set datasets are evaluated with."""
-
-    card = "card"
-    network = "network"
-
-
-class Fpr95(str, Enum):
-    """How FPR95 is read off the curve."""
-
-    first_geq = "first_geq"
-    first_gt = "first_gt"
-    interpolated = "interpolated"
-    nearest = "nearest"
-
-
-class Components(str, Enum):
-    """Whose component sizes count."""
-
-    card = "card"
-    anomaly = "anomaly"
-    obstacle = "obstacle"
-
-
-class ScorePrecision(str, Enum):
-    """What saved score maps are rounded to."""
-
-    float32 = "float32"
-    float16 = "float16"
-
-
-class CovarianceName(str, Enum):
-    """What is kept of the covariance of a Gaussian."""
-
-    diagonal = "diagonal"
-    full = "full"
-
-
-class FeaturesName(str, Enum):
-    """What mixtures are fitted to."""
-
-    input = "input"
-    projection = "projection"
-    embedding = "embedding"
-
-
-class Launcher(str, Enum):
-    """What started several processes."""
-
-    none = "none"
-    pytorch = "pytorch"
-    slurm = "slurm"
-
-
-LauncherOption = Annotated[Launcher, typer.Option("--launcher", help="What started several processes.")]
+LauncherOption = Annotated[LauncherName, typer.Option("--launcher", help="What started several processes.")]
 NoJournal = Annotated[
     bool, typer.Option("--no-journal", help="Keep nothing from which an interrupted run could go on.")
 ]
@@ -96,7 +34,7 @@ Resize = Annotated[
         help="Resize images for the network: 0.5x, 512 (short side), 1024x512. Default: native, or a shipped one's own."
     ),
 ]
-DeviceOption = Annotated[Device, typer.Option(help="Where the network runs.")]
+DeviceOption = Annotated[DeviceName, typer.Option(help="Where the network runs.")]
 WindowBatch = Annotated[int, typer.Option(min=1, help="Sliding windows that run at once.")]
 
 

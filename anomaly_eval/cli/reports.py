@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 from rich.console import Console
 
-from anomaly_eval.cli.options import MAX_SEED, DataRoot, Device, DeviceOption, ProtocolName, Resize, WindowBatch, say
+from anomaly_eval.cli.options import MAX_SEED, DataRoot, DeviceOption, Resize, WindowBatch, say
 from anomaly_eval.errors import InputError
+from anomaly_eval.runtime.choices import DeviceName, ProtocolChoice
 
 if TYPE_CHECKING:
     from anomaly_eval.segmenters.load import NetworkRequest
@@ -48,7 +49,7 @@ def calibrate(
         int, typer.Option(min=0, max=MAX_SEED, help="Seed of the pixels that a temperature is fitted on.")
     ] = 0,
     resize: Resize = None,
-    device: DeviceOption = Device.auto,
+    device: DeviceOption = "auto",
     window_batch: WindowBatch = 4,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier calibration in --out.")] = False,
 ) -> None:
@@ -141,13 +142,13 @@ def grid(
         typer.Option(help="What ranks images: auroc, ap or fpr95; miou or accuracy. Default: the first of each."),
     ] = None,
     protocol: Annotated[
-        ProtocolName | None, typer.Option(help="Test settings for closed-set datasets. Default: card.")
+        ProtocolChoice | None, typer.Option(help="Test settings for closed-set datasets. Default: card.")
     ] = None,
     no_outline: Annotated[
         bool, typer.Option("--no-outline", help="Leave out the outline of the label on score maps.")
     ] = False,
     resize: Resize = None,
-    device: DeviceOption = Device.auto,
+    device: DeviceOption = "auto",
     window_batch: WindowBatch = 4,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier files.")] = False,
 ) -> None:
@@ -168,7 +169,7 @@ def grid(
         choose=parse_choices(_without_commas(choose)) if choose else None,
         count=count,
         measure=None if measure is None else chosen_word(measure, known, "--measure"),
-        protocol=None if protocol is None else protocol.value,
+        protocol=protocol,
         outline=not no_outline,
         overwrite=overwrite,
         command=context.obj,
@@ -178,14 +179,13 @@ def grid(
 
 
 def _networks(
-    ckpt: list[Path], config: list[str] | None, device: Device, resize: str | None, window_batch: int
+    ckpt: list[Path], config: list[str] | None, device: DeviceName, resize: str | None, window_batch: int
 ) -> list[NetworkRequest]:
     from anomaly_eval.segmenters.load import NetworkRequest
 
     configs = for_each(config, len(ckpt), "--config")
     return [
-        NetworkRequest(path, chosen, device.value, resize, window_batch)
-        for path, chosen in zip(ckpt, configs, strict=True)
+        NetworkRequest(path, chosen, device, resize, window_batch) for path, chosen in zip(ckpt, configs, strict=True)
     ]
 
 

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import BaseModel, ConfigDict, PositiveInt, model_validator
-
-ProtocolChoice = Literal["card", "network"]
-"""Whose test settings count on closed-set datasets: those of the dataset's card, or the network's own."""
 
 
 class SlidingWindow(BaseModel):

@@ -12,7 +12,6 @@ from rich.console import Console
 from torch import Tensor
 
 from anomaly_eval.datasets.samples import Sample, SampleSet
-from anomaly_eval.datasets.test_settings import ProtocolChoice
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.anomaly import dataset_record
 from anomaly_eval.evaluation.image_loop import Compute, Passes
@@ -21,6 +20,7 @@ from anomaly_eval.metrics import registry
 from anomaly_eval.metrics.closed_set import ClosedSetMetrics, ClosedSetState, confusion_matrix
 from anomaly_eval.metrics.labels import VOID
 from anomaly_eval.results.records import ClosedSetClassRow, ClosedSetRow, DatasetRecord
+from anomaly_eval.runtime.choices import ProtocolChoice
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.segmenters.base import Segmenter, predict
 from anomaly_eval.segmenters.coarse_maps import CoarseMaps

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +16,13 @@ from anomaly_eval.metrics import registry
 from anomaly_eval.metrics.bins import ScoreBins
 from anomaly_eval.metrics.bootstrap import ImageHistograms, draw_weights, percentile_interval, resampled_metrics
 from anomaly_eval.metrics.components import TRACKS, Track
+from anomaly_eval.metrics.conventions import Convention
 from anomaly_eval.metrics.errors import NothingToMeasureError
 from anomaly_eval.metrics.labels import VOID
 from anomaly_eval.metrics.per_image import PerImageState
 from anomaly_eval.metrics.ranking import RankingMetrics, RankingState
-from anomaly_eval.metrics.rates import Convention
 from anomaly_eval.results.records import DifferenceRow, IntervalRow, PerImageRow
-
-ComponentChoice = Literal["card", "anomaly", "obstacle"]
-"""Which track's component sizes count: that of each dataset's card, or one for all."""
+from anomaly_eval.runtime.choices import ComponentChoice
 
 MEMORY_BUDGET = 1 << 28
 """Bytes of inlier scores that all methods together keep in memory before they turn to the disk."""

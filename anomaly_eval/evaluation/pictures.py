@@ -13,7 +13,7 @@ from rich.console import Console
 
 from anomaly_eval.datasets.samples import Sample, SampleSet
 from anomaly_eval.evaluation.anomaly import Observer
-from anomaly_eval.metrics.rates import Convention
+from anomaly_eval.metrics.conventions import Convention
 from anomaly_eval.reports.figures.dataset import draw_distributions
 from anomaly_eval.reports.heatmaps import HeatmapStore, choose_evenly
 from anomaly_eval.reports.methods import method_name

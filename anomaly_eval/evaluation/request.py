@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from anomaly_eval.datasets.cards import Task
-from anomaly_eval.datasets.test_settings import ProtocolChoice
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.anomaly import DEFAULT_MEASURES
 from anomaly_eval.evaluation.measures import Measures
+from anomaly_eval.runtime.choices import Precision, ProtocolChoice
 from anomaly_eval.score_maps.disk import MapsRequest
-from anomaly_eval.score_maps.index import Precision
 from anomaly_eval.score_maps.refusals import refuse_network_options
 from anomaly_eval.scores import FittedScore, choose_scores, score_options
 from anomaly_eval.segmenters.base import Prediction

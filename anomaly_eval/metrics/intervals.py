@@ -10,8 +10,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from anomaly_eval.metrics.conventions import Convention
 from anomaly_eval.metrics.counts import Counts, ThresholdCounts
-from anomaly_eval.metrics.rates import Convention, average_precision, fpr_at_tpr, least_count
+from anomaly_eval.metrics.rates import average_precision, fpr_at_tpr, least_count
 
 _PIXELS_AT_ONCE = 1 << 20
 _ROUNDING = 1e-14

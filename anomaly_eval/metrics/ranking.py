@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from anomaly_eval.metrics import registry
 from anomaly_eval.metrics.arrays import ArrayLike, split_by_label
+from anomaly_eval.metrics.conventions import Convention
 from anomaly_eval.metrics.counts import DistinctScores, ThresholdCounts, sort_anomalies, threshold_counts
 from anomaly_eval.metrics.histograms import ScoreHistogram, score_histogram
-from anomaly_eval.metrics.rates import Convention
 from anomaly_eval.metrics.runs import Run, ScorePool
 
 MEMORY_LIMIT = 128 << 20

@@ -7,15 +7,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 
+from anomaly_eval.metrics.conventions import CONVENTIONS, Convention
 from anomaly_eval.metrics.counts import Counts, ThresholdCounts
-
-Convention = Literal["first_geq", "first_gt", "interpolated", "nearest"]
-"""How the false-positive rate at a true-positive rate is read off the curve, see `fpr_at_tpr`."""
-CONVENTIONS: tuple[Convention, ...] = get_args(Convention)
 
 
 @dataclass(frozen=True)

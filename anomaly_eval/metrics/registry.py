@@ -11,6 +11,7 @@ from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from anomaly_eval.metrics.conventions import Convention
 from anomaly_eval.metrics.counts import ThresholdCounts
 from anomaly_eval.metrics.intervals import (
     BinCounts,
@@ -19,7 +20,7 @@ from anomaly_eval.metrics.intervals import (
     fpr_at_tpr_interval,
     monotone_interval,
 )
-from anomaly_eval.metrics.rates import Convention, auroc, average_precision, fpr_at_tpr
+from anomaly_eval.metrics.rates import auroc, average_precision, fpr_at_tpr
 
 if TYPE_CHECKING:
     from anomaly_eval.metrics.calibration import CalibrationMetrics

@@ -11,12 +11,11 @@ from pydantic import Field, ValidationError
 from anomaly_eval.datasets.layouts import check_relative
 from anomaly_eval.errors import InputError
 from anomaly_eval.results.records import FitRecord, ModelRecord, Record
+from anomaly_eval.runtime.choices import Precision
 from anomaly_eval.runtime.safe_read import read_regular
 from anomaly_eval.runtime.strict_yaml import first_problem
 
 SCORES_FOLDER, INDEX_FILE = "scores", "index.json"
-Precision = Literal["float32", "float16"]
-"""What values are rounded to: float32 keeps every bit of a score, float16 three digits, up to 65504."""
 
 _MOST_BYTES, _LONGEST_REASON = 1 << 30, 500
 _KIND: Final = "gmmseg-anomaly score maps"

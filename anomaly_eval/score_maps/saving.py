@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from anomaly_eval.datasets.samples import Sample, SampleSet
 from anomaly_eval.errors import InputError
 from anomaly_eval.results.records import DatasetRecord, FitRecord, ModelRecord
+from anomaly_eval.runtime.choices import Precision
 from anomaly_eval.runtime.file_names import file_names
 from anomaly_eval.runtime.output_folder import write_atomically
-from anomaly_eval.score_maps.index import INDEX_FILE, SCORES_FOLDER, MapsIndex, Precision, SavedMap
+from anomaly_eval.score_maps.index import INDEX_FILE, SCORES_FOLDER, MapsIndex, SavedMap
 from anomaly_eval.score_maps.tiff import encode_tiff
 
 _MOST_WORKERS = 4

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 
 from anomaly_eval.errors import InputError
-
-DeviceName = Literal["auto", "cpu", "cuda"]
+from anomaly_eval.runtime.choices import DeviceName
 
 
 def choose_device(name: DeviceName) -> torch.device:

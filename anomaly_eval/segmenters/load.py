@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anomaly_eval.errors import InputError
+from anomaly_eval.runtime.choices import DeviceName
 from anomaly_eval.segmenters.zoo import checkpoint_file, network_instead_of
 
 if TYPE_CHECKING:
-    from anomaly_eval.segmenters.device import DeviceName
     from anomaly_eval.segmenters.input_size import InputSize
     from anomaly_eval.segmenters.protocol import NetworkSegmenter
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from anomaly_eval.datasets.samples import SampleSet
-from anomaly_eval.datasets.test_settings import ProtocolChoice
 from anomaly_eval.results.provenance import threads_on, versions
 from anomaly_eval.results.records import Record
+from anomaly_eval.runtime.choices import ProtocolChoice
 from anomaly_eval.runtime.machine import processor_name
 from anomaly_eval.scores import Score
 from anomaly_eval.segmenters.base import Segmenter

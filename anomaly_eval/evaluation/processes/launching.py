@@ -7,11 +7,10 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from anomaly_eval.errors import InputError
+from anomaly_eval.runtime.choices import LauncherName
 
-LauncherName = Literal["none", "pytorch", "slurm"]
 _OF_TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 _OF_SLURM = ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID")
 _SHARED = frozenset({"eval", "fit", "train"})

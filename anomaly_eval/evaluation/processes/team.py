@@ -17,7 +17,8 @@ from rich.markup import escape
 from torch.distributed import PrefixStore, Store, TCPStore  # type: ignore[attr-defined]
 
 from anomaly_eval.errors import InputError
-from anomaly_eval.evaluation.processes.launching import LauncherName, Place, find_place
+from anomaly_eval.evaluation.processes.launching import Place, find_place
+from anomaly_eval.runtime.choices import LauncherName
 
 BEAT, PATIENCE, GRACE = 1.0, 30.0, 15.0
 """Seconds between signs of life, without one until a process counts as dead, and from then until a process that does

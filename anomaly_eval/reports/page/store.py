@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.metrics.arrays import split_by_label
+from anomaly_eval.metrics.conventions import Convention
 from anomaly_eval.metrics.counts import sort_anomalies, threshold_counts
 from anomaly_eval.metrics.ranking import ranking_metrics
-from anomaly_eval.metrics.rates import Convention
 from anomaly_eval.metrics.runs import Run, Scores
 from anomaly_eval.reports.page.cells import Borders, CellCounts, count_cells, fit_borders
 from anomaly_eval.reports.page.levels import Levels, pooled_levels

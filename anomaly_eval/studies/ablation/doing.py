@@ -11,7 +11,7 @@ from rich.console import Console
 from anomaly_eval.evaluation.measures import Measures
 from anomaly_eval.evaluation.request import EvaluationRequest
 from anomaly_eval.evaluation.run import run_evaluation
-from anomaly_eval.segmenters.device import DeviceName
+from anomaly_eval.runtime.choices import DeviceName
 from anomaly_eval.segmenters.load import NetworkRequest
 from anomaly_eval.studies.ablation.networks import NetworkSetup
 from anomaly_eval.studies.ablation.plan import AblationPlan

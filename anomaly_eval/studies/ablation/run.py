@@ -17,9 +17,10 @@ from anomaly_eval.reports.csv_files import csv_of
 from anomaly_eval.reports.latex import latex_table
 from anomaly_eval.reports.markdown import markdown_table
 from anomaly_eval.results.provenance import versions
+from anomaly_eval.runtime.choices import DeviceName
 from anomaly_eval.runtime.machine import usable_cores
 from anomaly_eval.runtime.output_folder import write_atomically
-from anomaly_eval.segmenters.device import DeviceName, choose_device
+from anomaly_eval.segmenters.device import choose_device
 from anomaly_eval.studies.ablation.collecting import ablation_rows, read_findings
 from anomaly_eval.studies.ablation.data import check_classes, count_classes
 from anomaly_eval.studies.ablation.doing import Workshop

@@ -13,7 +13,6 @@ from rich.markup import escape
 from anomaly_eval.datasets.cards import Task
 from anomaly_eval.datasets.prefetch import read_ahead
 from anomaly_eval.datasets.samples import SampleSet, find_dataset
-from anomaly_eval.datasets.test_settings import ProtocolChoice
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.closed_set import check_same_classes
 from anomaly_eval.evaluation.fit import check_out
@@ -21,6 +20,7 @@ from anomaly_eval.metrics import registry
 from anomaly_eval.reports.figures.saving import FORMATS, beside, save
 from anomaly_eval.reports.figures.style import TWO_COLUMNS
 from anomaly_eval.reports.names import network_names
+from anomaly_eval.runtime.choices import ProtocolChoice
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.runtime.output_folder import write_atomically
 from anomaly_eval.runtime.progress import progress_bar

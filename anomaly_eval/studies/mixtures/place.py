@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.results.records import FitRecord
+from anomaly_eval.runtime.choices import FittedFeatures
 from anomaly_eval.segmenters.capabilities import TakesMixtures
 from gmmseg.classifier import GMMClassifier
 from gmmseg.estimation import Mixtures
@@ -19,9 +20,6 @@ from gmmseg.settings import MixtureSettings
 
 if TYPE_CHECKING:
     from anomaly_eval.studies.mixtures.posterior import Posterior
-
-FittedFeatures = Literal["input", "projection", "embedding"]
-"""What mixtures are fitted to: the input of the last layer, or of a GMM classifier its projection or its embedding."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -17,6 +17,7 @@ from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.fit import check_classes, check_out, class_name_notes
 from anomaly_eval.metrics.labels import VOID
 from anomaly_eval.results.records import FitRecord
+from anomaly_eval.runtime.choices import FittedFeatures
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.runtime.output_folder import write_atomically
 from anomaly_eval.runtime.progress import progress_bar
@@ -25,15 +26,12 @@ from anomaly_eval.segmenters.base import predict
 from anomaly_eval.segmenters.input_size import InputSize
 from anomaly_eval.segmenters.load import NetworkRequest
 from anomaly_eval.studies.mixtures.posterior import PosteriorSample
+from gmmseg.covariance_names import Covariance
 from gmmseg.denormals import flushed_denormals
 from gmmseg.estimation import Mixtures, fit_mixtures
 from gmmseg.full_covariance import FullMixtures, fit_full_mixtures
 from gmmseg.reservoir import ClassReservoir
 from gmmseg.sampling import draw_per_class_and_image
-from gmmseg.settings import Covariance
-
-if TYPE_CHECKING:
-    from anomaly_eval.studies.mixtures.place import FittedFeatures
 
 
 @dataclass(frozen=True)
