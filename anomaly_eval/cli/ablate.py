@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from anomaly_eval.cli.options import MAX_SEED, DataRoot, DeviceOption, say
+from anomaly_eval.cli.options import DataRoot, DeviceOption, say
+from anomaly_eval.runtime.asked import MAX_SEED
 
 
 def ablate(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, get_args, get_type_hints
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -39,8 +40,59 @@ class App(typer.Typer):
     def command(
         self, name: str | None = None, *, cls: type[TyperCommand] | None = Command, **settings: Any
     ) -> Callable[[Any], Any]:
-        """Register a function as a command, as typer does."""
-        return super().command(name, cls=cls, **settings)
+        """Register a function as a command, as typer does; see `with_fields`."""
+        register = super().command(name, cls=cls, **settings)
+
+        def decorate(function: Any) -> Any:
+            register(with_fields(function))
+            return function
+
+        return decorate
+
+
+def with_fields(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that takes the fields of dataclasses, each an option, in the place of the dataclasses."""
+    hints = get_type_hints(function, include_extras=True)
+    groups: dict[str, Any] = {name: kind for name, kind in hints.items() if dataclasses.is_dataclass(kind)}
+    if not groups:
+        return function
+
+    def command(**words: Any) -> Any:
+        for name, kind in groups.items():
+            words[name] = kind(**{field.name: words.pop(field.name) for field in dataclasses.fields(kind)})
+        return function(**words)
+
+    taken: list[inspect.Parameter] = []
+    for param in inspect.signature(function).parameters.values():
+        kind = groups.get(param.name)
+        plain = [param.replace(annotation=hints.get(param.name), kind=inspect.Parameter.KEYWORD_ONLY)]
+        taken += plain if kind is None else _fields_of(kind)
+    return _signed(command, taken, function)
+
+
+def _fields_of(kind: Any) -> list[inspect.Parameter]:
+    """Return a parameter for each field of a dataclass, whose annotation holds `Asked`."""
+    hints = get_type_hints(kind, include_extras=True)
+    taken = []
+    for field in dataclasses.fields(kind):
+        plain: Any
+        plain, asked = get_args(hints[field.name])
+        option = typer.Option(asked.flag_of(field.name), help=asked.help, min=asked.min, max=asked.max)
+        annotation: Any = Annotated[plain, option]
+        taken.append(
+            inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=annotation)
+        )
+    return taken
+
+
+def _signed(command: Any, taken: Sequence[inspect.Parameter], like: Any = None) -> Callable[..., Any]:
+    """Give a function the parameters that typer reads off it, and the name and the text of another."""
+    if like is not None:
+        command.__name__, command.__doc__ = like.__name__, like.__doc__
+    command.__signature__ = inspect.Signature(taken)
+    command.__annotations__ = {param.name: param.annotation for param in taken}
+    signed: Callable[..., Any] = command
+    return signed
 
 
 def parameters(options: Mapping[str, tuple[Any, Any]]) -> list[Any]:
@@ -48,17 +100,12 @@ def parameters(options: Mapping[str, tuple[Any, Any]]) -> list[Any]:
 
     def command(**values: Any) -> None: ...
 
-    command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [
-            inspect.Parameter(
-                name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option]
-            )
-            for name, (kind, option) in options.items()
-        ]
-    )
-    command.__annotations__ = {}
+    taken = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option])
+        for name, (kind, option) in options.items()
+    ]
     one = typer.Typer(add_completion=False)
-    one.command()(command)
+    one.command()(_signed(command, taken))
     params: list[Any] = typer.main.get_command(one).params
     return params
 

@@ -9,8 +9,9 @@ import typer
 from rich.console import Console
 
 from anomaly_eval.cli.app import App
-from anomaly_eval.cli.options import MAX_SEED, DataRoot, say
+from anomaly_eval.cli.options import DataRoot, say
 from anomaly_eval.errors import InputError
+from anomaly_eval.runtime.asked import MAX_SEED
 
 MAX_SCENES = 100_000
 datasets_app = App("List the datasets and what is found of them; check one in detail; draw one.")

@@ -12,20 +12,18 @@ from rich.console import Console
 
 from anomaly_eval.cli.app import Command, parameters
 from anomaly_eval.cli.options import (
+    AS_USUAL,
     CHECKPOINT,
-    MAX_SEED,
     Config,
     DataRoot,
-    DeviceOption,
     LauncherOption,
     NoJournal,
-    Resize,
-    WindowBatch,
+    Running,
     say,
 )
 from anomaly_eval.errors import InputError
-from anomaly_eval.metrics.conventions import Convention
-from anomaly_eval.runtime.choices import ComponentChoice, Precision, ProtocolChoice
+from anomaly_eval.evaluation.wanted import DEFAULT_MEASURES, Measures
+from anomaly_eval.runtime.choices import Precision, ProtocolChoice
 
 SCORE_OPTIONS = "anomaly_eval.score_options"
 
@@ -92,9 +90,7 @@ def evaluate(
             help="Test settings for closed-set datasets: of the dataset's card, or the network's own. Default: card."
         ),
     ] = None,
-    resize: Resize = None,
-    device: DeviceOption = "auto",
-    window_batch: WindowBatch = 4,
+    running: Running = AS_USUAL,
     save_scores: Annotated[
         Precision | None,
         typer.Option(help="Also write all score maps as TIFF: float32, without loss, or rounded to float16."),
@@ -108,28 +104,7 @@ def evaluate(
     page: Annotated[
         bool, typer.Option("--page", help="Also write index.html: tables, curves and all images, to browse.")
     ] = False,
-    fpr95: Annotated[
-        Convention,
-        typer.Option(help="How FPR95 is read off: as Fishyscapes, RbA, ood_metrics or torch-uncertainty do."),
-    ] = "first_geq",
-    bootstrap: Annotated[
-        int, typer.Option(min=0, max=100_000, help="Resamples of the images for 95 % intervals, such as 1000.")
-    ] = 0,
-    seed: Annotated[
-        int | None, typer.Option(min=0, max=MAX_SEED, help="Seed of the resamples of --bootstrap. Default: 0.")
-    ] = None,
-    per_image: Annotated[
-        bool,
-        typer.Option("--per-image", help="Also means over images, which are other numbers than those of the pool."),
-    ] = False,
-    components: Annotated[
-        ComponentChoice | None,
-        typer.Option(help="Also the component metrics of SegmentMeIfYouCan: of the card's track, or of the one named."),
-    ] = None,
-    component_threshold: Annotated[
-        float | None,
-        typer.Option(help="Score from which pixels count as anomalies in components. Default: that of the best F1."),
-    ] = None,
+    measures: Measures = DEFAULT_MEASURES,
     with_published: Annotated[
         bool, typer.Option("--with-published", help="Add the published rows to the tables.")
     ] = False,
@@ -140,25 +115,23 @@ def evaluate(
     ] = False,
 ) -> None:
     """Evaluate a checkpoint, or score maps: methods x anomaly datasets, and classes of closed-set ones, to tables."""
-    from anomaly_eval.evaluation.measures import Measures
     from anomaly_eval.evaluation.processes.team import as_one_of
     from anomaly_eval.evaluation.request import EvaluationRequest
     from anomaly_eval.evaluation.run import contribute, run_evaluation
     from anomaly_eval.reports.tables import print_results
     from anomaly_eval.score_maps.disk import MapsRequest
     from anomaly_eval.score_maps.refusals import refuse_network_options
-    from anomaly_eval.segmenters.load import NetworkRequest
 
-    if seed is not None and not bootstrap:
+    if measures.seed is not None and not measures.resamples:
         raise InputError("--seed is that of the resamples; add --bootstrap, or leave it out.")
     if ckpt is None and score_maps:
-        how = {"--config": config, "--resize": resize, "--device": device != "auto"}
-        how |= {"--window-batch": window_batch != 4, "--launcher": launcher != "none"}
+        how = {"--config": config, "--resize": running.resize, "--device": running.device != "auto"}
+        how |= {"--window-batch": running.window_batch != 4, "--launcher": launcher != "none"}
         refuse_network_options(how)
     if names and not score_maps:
         raise InputError("--names is what the methods of --score-maps are called; add --score-maps, or leave it out.")
     request = EvaluationRequest(
-        network=None if ckpt is None else NetworkRequest(ckpt, config, device, resize, window_batch),
+        network=None if ckpt is None else running.network(ckpt, config),
         maps=None if not score_maps else MapsRequest(score_maps, names or ()),
         datasets=dataset,
         out=out,
@@ -172,14 +145,7 @@ def evaluate(
         figures=figures,
         page=page,
         protocol=protocol,
-        measures=Measures(
-            fpr_convention=fpr95,
-            resamples=bootstrap,
-            seed=seed or 0,
-            per_image=per_image,
-            components=components,
-            component_threshold=component_threshold,
-        ),
+        measures=measures,
         with_published=with_published,
         journal=not no_journal,
         overwrite=overwrite,

@@ -20,20 +20,19 @@ from anomaly_eval.cli.datasets import datasets_app
 from anomaly_eval.cli.evaluate import EvaluateCommand, evaluate
 from anomaly_eval.cli.networks import networks_app
 from anomaly_eval.cli.options import (
-    MAX_SEED,
+    AS_USUAL,
     Checkpoint,
     Config,
     DataRoot,
-    DeviceOption,
     LauncherOption,
     NoJournal,
-    Resize,
-    WindowBatch,
+    Running,
     say,
 )
 from anomaly_eval.cli.reports import calibrate, grid, report
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.processes.launching import refuse_several_processes
+from anomaly_eval.runtime.asked import MAX_SEED
 from anomaly_eval.runtime.choices import FittedFeatures
 from anomaly_eval.runtime.machine import is_out_of_memory, keep_freed_memory, prefer_fast_sort
 from anomaly_eval.runtime.shipped import config_source
@@ -55,9 +54,7 @@ def fit(
     data_root: DataRoot = None,
     config: Config = None,
     scores: Annotated[list[str] | None, typer.Option(help="Scores to fit. Default: all that learn.")] = None,
-    resize: Resize = None,
-    device: DeviceOption = "auto",
-    window_batch: WindowBatch = 4,
+    running: Running = AS_USUAL,
     no_journal: NoJournal = False,
     launcher: LauncherOption = "none",
     overwrite: Annotated[
@@ -67,10 +64,9 @@ def fit(
     """Learn the statistics of scores on in-distribution images."""
     from anomaly_eval.evaluation.fit import FitRequest, contribute_to_fit, run_fit
     from anomaly_eval.evaluation.processes.team import as_one_of
-    from anomaly_eval.segmenters.load import NetworkRequest
 
     request = FitRequest(
-        network=NetworkRequest(ckpt, config, device, resize, window_batch),
+        network=running.network(ckpt, config),
         dataset=dataset,
         out=out,
         data_root=data_root,
@@ -121,17 +117,14 @@ def fit_mixtures(
     pixels_per_class: Annotated[int, typer.Option(min=1, help="Pixels kept of each class.")] = 5_000,
     variance_floor: Annotated[float, typer.Option(min=1e-12, max=1e6, help="Smallest variance of a feature.")] = 1e-6,
     seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of the pixels and of the first means.")] = 0,
-    resize: Resize = None,
-    device: DeviceOption = "auto",
-    window_batch: WindowBatch = 4,
+    running: Running = AS_USUAL,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
     """Fit Gaussian mixtures to the features of a trained network, and write it with them as its classifier."""
-    from anomaly_eval.segmenters.load import NetworkRequest
     from anomaly_eval.studies.mixtures.run import MixtureRequest, run_fit_mixtures
 
     request = MixtureRequest(
-        network=NetworkRequest(ckpt, config, device, resize, window_batch),
+        network=running.network(ckpt, config),
         dataset=dataset,
         out=out,
         data_root=data_root,

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
+from anomaly_eval.runtime.asked import Asked
 from anomaly_eval.runtime.choices import DeviceName, LauncherName
 
-MAX_SEED = 2**32 - 1
+if TYPE_CHECKING:
+    from anomaly_eval.segmenters.load import NetworkRequest
+
 
 LauncherOption = Annotated[LauncherName, typer.Option("--launcher", help="What started several processes.")]
+DeviceOption = Annotated[DeviceName, typer.Option(help="Where the network runs.")]
 NoJournal = Annotated[
     bool, typer.Option("--no-journal", help="Keep nothing from which an interrupted run could go on.")
 ]
@@ -28,14 +33,29 @@ DataRoot = Annotated[
     Path | None,
     typer.Option(help="Folder with the datasets. Default: $GMMSEG_ANOMALY_DATA, else ./datasets."),
 ]
-Resize = Annotated[
-    str | None,
-    typer.Option(
-        help="Resize images for the network: 0.5x, 512 (short side), 1024x512. Default: native, or a shipped one's own."
-    ),
-]
-DeviceOption = Annotated[DeviceName, typer.Option(help="Where the network runs.")]
-WindowBatch = Annotated[int, typer.Option(min=1, help="Sliding windows that run at once.")]
+
+
+@dataclass(frozen=True)
+class Running:
+    """How a network is run."""
+
+    resize: Annotated[
+        str | None,
+        Asked(
+            "Resize images for the network: 0.5x, 512 (short side), 1024x512. Default: native, or a shipped one's own."
+        ),
+    ] = None
+    device: Annotated[DeviceName, Asked("Where the network runs.")] = "auto"
+    window_batch: Annotated[int, Asked("Sliding windows that run at once.", min=1)] = 4
+
+    def network(self, checkpoint: Path, config: str | None) -> NetworkRequest:
+        """Return a network that is run so."""
+        from anomaly_eval.segmenters.load import NetworkRequest
+
+        return NetworkRequest(checkpoint, config, self.device, self.resize, self.window_batch)
+
+
+AS_USUAL = Running()
 
 
 def say(text: str) -> None:

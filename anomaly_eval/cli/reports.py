@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 from rich.console import Console
 
-from anomaly_eval.cli.options import MAX_SEED, DataRoot, DeviceOption, Resize, WindowBatch, say
+from anomaly_eval.cli.options import AS_USUAL, DataRoot, Running, say
 from anomaly_eval.errors import InputError
-from anomaly_eval.runtime.choices import DeviceName, ProtocolChoice
+from anomaly_eval.runtime.asked import MAX_SEED
+from anomaly_eval.runtime.choices import ProtocolChoice
 
 if TYPE_CHECKING:
     from anomaly_eval.segmenters.load import NetworkRequest
@@ -48,9 +49,7 @@ def calibrate(
     seed: Annotated[
         int, typer.Option(min=0, max=MAX_SEED, help="Seed of the pixels that a temperature is fitted on.")
     ] = 0,
-    resize: Resize = None,
-    device: DeviceOption = "auto",
-    window_batch: WindowBatch = 4,
+    running: Running = AS_USUAL,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier calibration in --out.")] = False,
 ) -> None:
     """Measure how well probabilities can be trusted: ECE, Brier, NLL, and reliability diagrams of each network."""
@@ -59,7 +58,7 @@ def calibrate(
     from anomaly_eval.studies.calibration.tables import compare_calibration
 
     request = CalibrationRequest(
-        networks=_networks(ckpt, config, device, resize, window_batch),
+        networks=_networks(ckpt, config, running),
         dataset=dataset,
         out=out,
         names=names or (),
@@ -147,9 +146,7 @@ def grid(
     no_outline: Annotated[
         bool, typer.Option("--no-outline", help="Leave out the outline of the label on score maps.")
     ] = False,
-    resize: Resize = None,
-    device: DeviceOption = "auto",
-    window_batch: WindowBatch = 4,
+    running: Running = AS_USUAL,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier files.")] = False,
 ) -> None:
     """Draw images beside what networks make of them: scores of anomalies (Fig. 4), or predicted classes (Fig. 3)."""
@@ -158,7 +155,7 @@ def grid(
 
     known = [*measures("anomaly"), *measures("closed_set")]
     request = GridRequest(
-        networks=_networks(ckpt, config, device, resize, window_batch),
+        networks=_networks(ckpt, config, running),
         dataset=dataset,
         out=out,
         names=names,
@@ -178,15 +175,9 @@ def grid(
         say(f"Written: {path}")
 
 
-def _networks(
-    ckpt: list[Path], config: list[str] | None, device: DeviceName, resize: str | None, window_batch: int
-) -> list[NetworkRequest]:
-    from anomaly_eval.segmenters.load import NetworkRequest
-
+def _networks(ckpt: list[Path], config: list[str] | None, running: Running) -> list[NetworkRequest]:
     configs = for_each(config, len(ckpt), "--config")
-    return [
-        NetworkRequest(path, chosen, device, resize, window_batch) for path, chosen in zip(ckpt, configs, strict=True)
-    ]
+    return [running.network(path, chosen) for path, chosen in zip(ckpt, configs, strict=True)]
 
 
 def _without_commas(words: Sequence[str]) -> list[str]:

@@ -15,7 +15,8 @@ from anomaly_eval.datasets.samples import Sample, SampleSet
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.image_loop import Compute, Passes
 from anomaly_eval.evaluation.journal.record import Arrays
-from anomaly_eval.evaluation.measures import MEMORY_BUDGET, Measures, MethodState, bootstrap_rows, per_image_rows
+from anomaly_eval.evaluation.measures import MEMORY_BUDGET, MethodState, bootstrap_rows, per_image_rows
+from anomaly_eval.evaluation.wanted import DEFAULT_MEASURES, Measures
 from anomaly_eval.metrics import registry
 from anomaly_eval.metrics.components import ComponentState
 from anomaly_eval.metrics.curves import thinned_curve
@@ -28,7 +29,6 @@ from anomaly_eval.results.records import ComponentRow, DatasetRecord, Difference
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.score_maps.source import ScoreSource
 
-DEFAULT_MEASURES = Measures()
 _CURVE_POINTS = 500
 _Rows = TypeVar("_Rows")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
@@ -11,18 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly_eval.datasets.samples import SampleSet
-from anomaly_eval.errors import InputError
+from anomaly_eval.evaluation.wanted import Measures
 from anomaly_eval.metrics import registry
 from anomaly_eval.metrics.bins import ScoreBins
 from anomaly_eval.metrics.bootstrap import ImageHistograms, draw_weights, percentile_interval, resampled_metrics
-from anomaly_eval.metrics.components import TRACKS, Track
-from anomaly_eval.metrics.conventions import Convention
 from anomaly_eval.metrics.errors import NothingToMeasureError
 from anomaly_eval.metrics.labels import VOID
 from anomaly_eval.metrics.per_image import PerImageState
 from anomaly_eval.metrics.ranking import RankingMetrics, RankingState
 from anomaly_eval.results.records import DifferenceRow, IntervalRow, PerImageRow
-from anomaly_eval.runtime.choices import ComponentChoice
 
 MEMORY_BUDGET = 1 << 28
 """Bytes of inlier scores that all methods together keep in memory before they turn to the disk."""
@@ -30,34 +26,6 @@ _BOOTSTRAP_BITS = 14
 _IMAGES_FITTED = 4
 _VISIBLE = 1e-3
 """By how much bins may move a metric before it is said."""
-
-
-@dataclass(frozen=True)
-class Measures:
-    """What is wanted beside the metrics of the pool, and how FPR95 is read off.
-
-    resamples: how often images are drawn for intervals, 0 being never; seed: of these draws. per_image: also means over
-    images. components: also component metrics, at `component_threshold` or, None, that of the best pixel F1.
-    """
-
-    fpr_convention: Convention = "first_geq"
-    resamples: int = 0
-    seed: int = 0
-    per_image: bool = False
-    components: ComponentChoice | None = None
-    component_threshold: float | None = None
-
-    def track_for(self, samples: SampleSet) -> Track | None:
-        """Return the component sizes for a dataset; raises InputError where its card should tell and does not."""
-        if self.components is None:
-            return None
-        name = samples.card.track if self.components == "card" else self.components
-        if name is None:
-            raise InputError(
-                f"the card of {samples.spec} names no track for component metrics; "
-                f"choose --components anomaly (large ones) or obstacle (small ones)."
-            )
-        return TRACKS[name]
 
 
 class MethodState:
@@ -141,7 +109,7 @@ def bootstrap_rows(
     n_images = len(next(iter(histograms.values())).ids)
     if n_images < 2:
         raise NothingToMeasureError("one image alone says nothing about others")
-    weights = draw_weights(n_images, measures.resamples, measures.seed)
+    weights = draw_weights(n_images, measures.resamples, measures.seed or 0)
     values, rates = {}, {}
     for method, state in histograms.items():
         binned = resampled_metrics(state, np.ones((1, n_images), np.int64), metrics)

@@ -18,10 +18,10 @@ from anomaly_eval.evaluation.image_loop import Passes
 from anomaly_eval.evaluation.inputs import Evaluated, find_inputs, of_maps, of_network
 from anomaly_eval.evaluation.journal.folder import JournalFolder
 from anomaly_eval.evaluation.journal.run import RunJournal
-from anomaly_eval.evaluation.measures import Measures
 from anomaly_eval.evaluation.pictures import Pictures
 from anomaly_eval.evaluation.processes.team import Team, wait_for_others
 from anomaly_eval.evaluation.request import EvaluationRequest
+from anomaly_eval.evaluation.wanted import Measures
 from anomaly_eval.metrics import registry
 from anomaly_eval.reports.tables import write_tables
 from anomaly_eval.results.curves import distributions_csv
@@ -199,4 +199,4 @@ def _bootstrap_text(measures: Measures) -> str | None:
     """Say how the intervals came about, None where there are none."""
     if not measures.resamples:
         return None
-    return f"middle 95 % of {measures.resamples} resamples of the images of each dataset, seed {measures.seed}"
+    return f"middle 95 % of {measures.resamples} resamples of the images of each dataset, seed {measures.seed or 0}"

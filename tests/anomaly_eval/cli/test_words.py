@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
-from anomaly_eval.cli.app import Command, Group
+from anomaly_eval.cli.app import App, Command, Group
 from anomaly_eval.cli.main import app, main
 from anomaly_eval.cli.words import Option, Syntax, read_words
 from anomaly_eval.errors import InputError
+from anomaly_eval.runtime.asked import Asked
 from tests.anomaly_eval.commands import assert_refused
 
 OPTIONS = {
@@ -169,3 +174,35 @@ def test_options_of_a_group_reach_its_commands(data, tmp_path, capsys, monkeypat
     make = ["datasets", "--data-root", str(data), "make", "synthetic_streets", "--out", str(tmp_path / "drawn")]
     assert_refused((main(make), "", capsys.readouterr().err), "datasets make has no --data-root")
     assert not (tmp_path / "drawn").exists()
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Two fields that are asked for together."""
+
+    color: Annotated[str, Asked("Which color.", "--colour")] = "red"
+    times: Annotated[int, Asked("How often.", min=1, max=3)] = 1
+
+
+def test_fields_of_a_dataclass_are_options_and_arrive_as_one(capsys) -> None:
+    seen: list[object] = []
+    own = App("Draws.")
+
+    @own.command()
+    def draw(shape: str, drawn: Drawn, twice: bool = False) -> None:
+        """Draw a shape."""
+        seen.append((shape, drawn, twice))
+
+    run = CliRunner().invoke
+    assert run(own, ["circle"]).exit_code == run(own, ["square", "--times", "2", "--colour=blue"]).exit_code == 0
+    assert seen == [("circle", Drawn(), False), ("square", Drawn("blue", 2), False)]
+    assert run(own, ["circle", "--times", "4"]).exit_code == 2
+    assert "Draw a shape." in run(own, ["--help"]).output
+    assert isinstance(run(own, ["circle", "--times", "1", "--times", "2"]).exception, InputError)
+
+
+def test_nothing_heavy_is_imported_before_a_command_runs() -> None:
+    code = (
+        "import sys, anomaly_eval.cli.main; sys.exit(len({'torch', 'numpy', 'pandas', 'pydantic'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
