@@ -66,13 +66,13 @@ def journal(out: Path) -> Path:
 def records(out: Path) -> dict[str, int]:
     """Return the records of an interrupted run by name, with the number of the file that holds each."""
     folder = journal(out) / "records"
-    return {path.relative_to(folder).as_posix(): path.stat().st_ino for path in folder.glob("*/*.safetensors")}
+    return {path.relative_to(folder).as_posix(): path.stat().st_ino for path in folder.glob("*/*.record")}
 
 
 def fitted(out: Path) -> str:
     """Say how far the fit of an interrupted run is."""
-    states = {"statistics": "fitted", "sums": "amid the fit, sums kept"}
-    there = (text for name, text in states.items() if (journal(out) / f"{name}.safetensors").is_file())
+    states = {"statistics.safetensors": "fitted", "sums.record": "amid the fit, sums kept"}
+    there = (text for name, text in states.items() if (journal(out) / name).is_file())
     return next(there, "nothing kept yet")
 
 

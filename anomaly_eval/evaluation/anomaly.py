@@ -101,6 +101,10 @@ def evaluate_dataset(
     check_rankable(samples)
     passes = passes or Passes(console, clock)
     compute = score_computation(source, samples, clock)
+
+    def finish(outputs: Arrays) -> Arrays:
+        return source.maps(outputs, clock)
+
     track = measures.track_for(samples)
     limit = MEMORY_BUDGET // max(1, len(source.methods))
     states = {method: MethodState(measures, limit) for method in source.methods}
@@ -126,12 +130,12 @@ def evaluate_dataset(
             for name, values in maps.items():
                 _update(components[name].update, values, label, name, sample)
 
-    passes.first(samples, samples.spec, compute, take)
+    passes.first(samples, samples.spec, compute, take, finish)
     with clock.section("metrics"):
         metrics, thresholds, distributions = _compute(states, samples, measures)
     if track is not None and given is None:
         components |= {name: ComponentState(track, threshold) for name, threshold in thresholds.items()}
-        passes.again(samples, f"{samples.spec}, components", compute, take_components)
+        passes.again(samples, f"{samples.spec}, components", compute, take_components, finish)
     warnings: list[str] = []
     with clock.section("metrics"), console.status("bootstrap") if measures.resamples else nullcontext():
         resampled = _if_possible(
@@ -168,8 +172,8 @@ def _if_possible(what: str, measure: Callable[[], _Rows], warnings: list[str]) -
 
 
 def score_computation(source: ScoreSource, samples: SampleSet, clock: Clock) -> Compute:
-    """Return what computes the score maps of an image of a dataset, by method."""
-    return lambda sample, image, label: source.maps(samples, sample, image, clock)
+    """Return what computes all that the score maps of an image of a dataset follow from."""
+    return lambda sample, image, label: source.outputs(samples, sample, image, clock)
 
 
 def check_rankable(samples: SampleSet) -> None:

@@ -22,7 +22,9 @@ from anomaly_eval.runtime.progress import progress_bar
 from anomaly_eval.segmenters.base import Prediction, Segmenter, predict
 
 Compute = Callable[[Sample, NDArray[np.uint8], NDArray[np.uint8]], Arrays]
-"""Called with sample, image (height, width, 3) and label (height, width); returns what the image adds."""
+"""Called with sample, image (height, width, 3) and label (height, width); returns what is kept of the image."""
+Finish = Callable[[Arrays], Arrays]
+"""Called with what is kept of an image; returns what it adds, in a short time and with the same bits each time."""
 Take = Callable[[Sample, NDArray[np.uint8], NDArray[np.uint8], Arrays], None]
 """Called with the same and what the image adds, image by image, in their order, from another thread."""
 
@@ -40,22 +42,26 @@ class Passes:
     records: Records | None = None
     team: Team | None = None
 
-    def first(self, samples: SampleSet, title: str, compute: Compute, take: Take) -> None:
+    def first(
+        self, samples: SampleSet, title: str, compute: Compute, take: Take, finish: Finish = lambda kept: kept
+    ) -> None:
         """Give `take` what each image adds while that of the next one is computed, or read from its record.
 
         Raises InputError for an unusable image or label, and what `compute` and `take` raise.
         """
         if self.team is None:
-            self.again(samples, title, compute, take)
+            self.again(samples, title, compute, take, finish)
         elif self.records is not None:
             records, whole = self.records, _of_seen(compute)
 
             def take_seen(seen: Seen, arrays: Arrays) -> None:
                 take(seen.sample, seen.image, seen.label, arrays)
 
-            collect(samples, whole, take_seen, self.console, self.clock, title, records, self.team)
+            collect(samples, whole, finish, take_seen, self.console, self.clock, title, records, self.team)
 
-    def again(self, samples: SampleSet, title: str, compute: Compute, take: Take) -> None:
+    def again(
+        self, samples: SampleSet, title: str, compute: Compute, take: Take, finish: Finish = lambda kept: kept
+    ) -> None:
         """Do the same in this process alone, as in a second pass, for which all records are there."""
         with progress_bar(self.console, title, len(samples.samples)) as advance:
 
@@ -66,7 +72,7 @@ class Passes:
             with Beside(take_next) as taking:
                 if self.records is None:
                     for pair in prefetch(samples.samples, read_pair, self.clock):
-                        taking(*pair, compute(*pair))
+                        taking(*pair, finish(compute(*pair)))
                     return
                 records = self.records
                 for seen in prefetch(samples.samples, lambda sample: records.load(samples, sample), self.clock):
@@ -74,7 +80,7 @@ class Passes:
                     if arrays is None:
                         arrays = compute(seen.sample, seen.image, seen.label)
                         records.keep(seen, arrays)
-                    taking(seen.sample, seen.image, seen.label, arrays)
+                    taking(seen.sample, seen.image, seen.label, finish(arrays))
                 records.flush()
 
     def contribute(self, samples: SampleSet, compute: Compute) -> None:

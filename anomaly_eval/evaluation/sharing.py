@@ -46,6 +46,7 @@ def contribute(
 def collect(
     samples: SampleSet,
     compute: Callable[[Seen], Arrays],
+    finish: Callable[[Arrays], Arrays],
     take: Callable[[Seen, Arrays], None],
     console: Console,
     clock: Clock,
@@ -53,11 +54,11 @@ def collect(
     records: Records,
     team: Team,
 ) -> None:
-    """Contribute, and beside it give `take` the arrays of all images in order, whoever computed them.
+    """Contribute, and beside it give `take` what all images add, in order, whoever computed what is kept of them.
 
-    All arrays come from records, so that memory does not grow with the lead of one process. Raises as `contribute`.
+    All of it comes from records, so that memory does not grow with the lead of one process. Raises as `contribute`.
     """
-    pass_ = _Pass(samples, compute, take, records, team)
+    pass_ = _Pass(samples, compute, finish, take, records, team)
     with ThreadPoolExecutor(max_workers=1) as pool:
         collecting = pool.submit(pass_.take_all, console, title)
 
@@ -83,11 +84,13 @@ class _Pass:
         self,
         samples: SampleSet,
         compute: Callable[[Seen], Arrays],
+        finish: Callable[[Arrays], Arrays],
         take: Callable[[Seen, Arrays], None],
         records: Records,
         team: Team,
     ) -> None:
-        self._samples, self._compute, self._take, self._records, self._team = samples, compute, take, records, team
+        self._samples, self._compute, self._finish, self._take = samples, compute, finish, take
+        self._records, self._team = records, team
         self._network = threading.Lock()
         self.contributed, self.stopped = threading.Event(), threading.Event()
 
@@ -102,7 +105,7 @@ class _Pass:
             for seen in prefetch(self._samples.samples, self._when_there, Clock()):
                 # Damaged, or written where this process cannot see it.
                 arrays = self.computed(seen) if seen.arrays is None else seen.arrays
-                self._take(seen, arrays)
+                self._take(seen, self._finish(arrays))
                 advance()
 
     def _when_there(self, sample: Sample) -> Seen:

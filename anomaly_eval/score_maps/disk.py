@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,13 +89,17 @@ class MapsOnDisk:
         """Whether all maps are of `eval --save-scores`, so that it is known how they came about."""
         return all(folder.index is not None for folder in self._folders)
 
-    def maps(
+    def outputs(
         self, samples: SampleSet, sample: Sample, image: NDArray[np.uint8], clock: Clock
     ) -> dict[str, NDArray[np.floating]]:
         """Read the map of each method; raises InputError for one that is not as it was saved, see `read_score_map`."""
         size = image.shape[0], image.shape[1]
         with clock.section("input"):
             return {method: self._read(samples.spec, method, sample, size).values for method in self._owners}
+
+    def maps(self, outputs: Mapping[str, NDArray[Any]], clock: Clock) -> Mapping[str, NDArray[np.floating]]:
+        """Return them as they are."""
+        return outputs
 
     def changes(self, records: Sequence[DatasetRecord]) -> list[str]:
         """Warn of datasets whose images or labels are not those that maps were saved with."""

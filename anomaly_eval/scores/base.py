@@ -171,23 +171,41 @@ class FittedScore(Score):
         """Take statistics that `state` returned."""
 
 
-def score_maps(prediction: Prediction, scores: Sequence[Score]) -> dict[str, Tensor]:
-    """Return the score map (height, width) float32 of every score, sharing what scores of one source share."""
+_LOGITS = "logits"
+
+
+def class_maps(prediction: Prediction, scores: Sequence[Score]) -> dict[str, CoarseMaps]:
+    """Return all that score maps follow from: the maps of each score by its name; scores of one source share theirs.
+
+    Where a score needs the predicted classes there are also `logits`.
+    """
+    maps = {score.name: score.class_maps(prediction) for score in scores}
+    return maps | ({_LOGITS: prediction.logits} if any(score.needs_predicted_classes for score in scores) else {})
+
+
+def reduce_class_maps(maps: Mapping[str, CoarseMaps], scores: Sequence[Score]) -> dict[str, Tensor]:
+    """Return the score map (height, width) float32 of every score from what `class_maps` returned."""
     results: dict[str, Tensor] = {}
     predicted: Tensor | None = None
-    if any(score.needs_predicted_classes for score in scores):
-        predicted = torch.empty(prediction.size, dtype=torch.int16, device=prediction.logits.values.device)
     groups: dict[int, tuple[CoarseMaps, list[Score]]] = {}
     for score in scores:
-        maps = score.class_maps(prediction)
-        groups.setdefault(id(maps), (maps, []))[1].append(score)
-        results[score.name] = torch.empty(prediction.size, dtype=torch.float32, device=maps.values.device)
-    for maps, members in groups.values():
-        fills_predicted = predicted is not None and maps is prediction.logits
-        for rows, values in maps.bands():
+        own = maps[score.name]
+        groups.setdefault(id(own), (own, []))[1].append(score)
+        results[score.name] = torch.empty(own.size, dtype=torch.float32, device=own.values.device)
+    logits = maps.get(_LOGITS)
+    if logits is not None:
+        groups.setdefault(id(logits), (logits, []))
+        predicted = torch.empty(logits.size, dtype=torch.int16, device=logits.values.device)
+    for own, members in groups.values():
+        for rows, values in own.bands():
             statistics = ClassStatistics(values)
-            if fills_predicted and predicted is not None:
+            if predicted is not None and own is logits:
                 predicted[rows] = statistics.argmax
             for score in members:
                 results[score.name][rows] = score.reduce(statistics)
     return {score.name: score.refine(results[score.name], predicted) for score in scores}
+
+
+def score_maps(prediction: Prediction, scores: Sequence[Score]) -> dict[str, Tensor]:
+    """Return the score map (height, width) float32 of every score, sharing what scores of one source share."""
+    return reduce_class_maps(class_maps(prediction, scores), scores)

@@ -30,7 +30,7 @@ class DatasetFingerprint(Record):
 class Fingerprint(Record):
     """All that an image's record depends on, apart from the bytes of its own files."""
 
-    format: int = 2
+    format: int = 3
     checkpoint_sha256: str
     config_sha256: str
     resize: str

@@ -25,7 +25,7 @@ from anomaly_eval.runtime.output_folder import (
 from anomaly_eval.runtime.safe_read import read_regular
 
 _LOCK, _RUN, _TOKEN, _PUBLICATION = "lock", "run.json", "token", "publication"
-_STATISTICS, _SUMS = "statistics.safetensors", "sums.safetensors"
+_STATISTICS, _SUMS = "statistics.safetensors", "sums.record"
 _MOST_BYTES = 1 << 30
 _TRIES = 5
 

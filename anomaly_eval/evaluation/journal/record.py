@@ -1,9 +1,8 @@
-"""The record of one image, as bytes: arrays, which image they are of, and a checksum over all of it."""
+"""The record of one image, as bytes: a checksum, which image it is of, and arrays."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,9 @@ from anomaly_eval.results.records import Record
 from anomaly_eval.runtime.safe_read import read_regular
 
 Arrays = Mapping[str, NDArray[Any]]
-"""What an image adds, by name, in the order of the tables."""
+"""What is kept of an image, by name."""
 
-_FORMAT = "gmmseg-anomaly record 1"
+_CHECKSUM = hashlib.sha256().digest_size
 
 
 class RecordOf(Record):
@@ -37,35 +36,34 @@ class UnusableRecordError(Exception):
 
 
 def encode_record(of: RecordOf, arrays: Arrays) -> bytes:
-    """Return the file of a record; the arrays may be of any shape and of any type that safetensors has."""
-    # safetensors sorts the names.
-    order = json.dumps(list(arrays))
-    about = of.model_dump_json()
-    metadata = {"format": _FORMAT, "of": about, "order": order, "sha256": _digest(about, order, arrays)}
-    return save({name: np.ascontiguousarray(values) for name, values in arrays.items()}, metadata=metadata)
+    """Return the file of a record: a checksum, a line that says what it is of, and the arrays as safetensors has them.
+
+    The arrays may be of any shape and of any type that safetensors has.
+    """
+    body = of.model_dump_json().encode() + b"\n" + save({name: np.ascontiguousarray(arrays[name]) for name in arrays})
+    return hashlib.sha256(body).digest() + body
 
 
 def decode_record(content: bytes, of: RecordOf) -> dict[str, NDArray[Any]]:
-    """Return the arrays of a file that `encode_record` made, every bit and their order as they were.
+    """Return the arrays of a file that `encode_record` made, every bit as it was.
 
     Raises UnusableRecordError for any other content, and for a record of another image, of an image or label file of
     other bytes, or of another run.
     """
-    try:
-        metadata, arrays = _metadata(content), load(content)
-        about, order = metadata["of"], metadata["order"]
-        sound = metadata["format"] == _FORMAT and metadata["sha256"] == _digest(about, order, arrays)
-        found = RecordOf.model_validate_json(about) if sound else None
-    except Exception as error:  # damaged bytes lead their readers to errors of many kinds
-        raise UnusableRecordError("is damaged") from error
-    if found is None:
+    checksum, body = content[:_CHECKSUM], content[_CHECKSUM:]
+    if hashlib.sha256(body).digest() != checksum:
         raise UnusableRecordError("is damaged")
+    about, _, arrays = body.partition(b"\n")
+    try:
+        found, loaded = RecordOf.model_validate_json(about), load(arrays)
+    except Exception as error:  # what others wrote leads readers to errors of many kinds
+        raise UnusableRecordError("is damaged") from error
     if found != of:
         changed = (found.image_sha256, found.label_sha256) != (of.image_sha256, of.label_sha256)
         same_place = (found.run, found.dataset, found.id) == (of.run, of.dataset, of.id)
         reason = "is of other image or label files" if changed and same_place else "is of another image or run"
         raise UnusableRecordError(reason)
-    return {name: arrays[name] for name in json.loads(order)}
+    return loaded
 
 
 def read_record(path: Path, of: RecordOf) -> dict[str, NDArray[Any]] | None:
@@ -79,21 +77,3 @@ def read_record(path: Path, of: RecordOf) -> dict[str, NDArray[Any]] | None:
         return None
     except OSError as error:
         raise UnusableRecordError(f"cannot be read ({error.strerror})") from error
-
-
-def _metadata(content: bytes) -> dict[str, str]:
-    """Return the text that safetensors keeps before the arrays."""
-    length = int.from_bytes(content[:8], "little")
-    header: dict[str, Any] = json.loads(content[8 : 8 + length])
-    metadata: dict[str, str] = header["__metadata__"]
-    return metadata
-
-
-def _digest(about: str, order: str, arrays: Arrays) -> str:
-    """Return the hash over what the record is of and the names, types, shapes and bytes of its arrays."""
-    digest = hashlib.sha256(f"{about}\n{order}\n".encode())
-    for name in sorted(arrays):
-        values = np.ascontiguousarray(arrays[name])
-        digest.update(f"{name} {values.dtype.str} {values.shape}\n".encode())
-        digest.update(values.data)
-    return digest.hexdigest()

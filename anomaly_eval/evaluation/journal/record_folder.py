@@ -23,7 +23,11 @@ class RecordFolder:
     def file(self, dataset: str, id: str) -> Path:
         """Return where the record of an image lies."""
         name, ids = self._names[dataset]
-        return self.path / name / f"{ids[id]}.safetensors"
+        return self.path / name / f"{ids[id]}.record"
+
+    def count(self, dataset: str) -> int:
+        """Return how many images of a dataset may have a record."""
+        return len(self._names[dataset][1])
 
     def done(self, samples: SampleSet) -> int:
         """Count the images of a dataset that have a record, sound or not."""
@@ -32,7 +36,7 @@ class RecordFolder:
     @property
     def empty(self) -> bool:
         """Whether no image has a record."""
-        return not any(self.path.glob("*/*.safetensors"))
+        return not any(self.path.glob("*/*.record"))
 
     def drop(self) -> None:
         """Delete all records."""

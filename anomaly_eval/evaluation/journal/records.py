@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import math
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +21,9 @@ from anomaly_eval.evaluation.journal.record import Arrays, RecordOf, UnusableRec
 from anomaly_eval.evaluation.journal.record_folder import RecordFolder
 from anomaly_eval.runtime.background import Beside
 from anomaly_eval.runtime.output_folder import cannot_write
+
+_SHARE = 0.1
+"""Of the free disk: what records may take without a word."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +42,25 @@ class Records:
     """Reads and writes the records of one run. Use it as a context manager."""
 
     def __init__(
-        self, folder: RecordFolder, run: str, warn: Callable[[str], None], *, writer: int = 0, needed: bool = False
+        self,
+        folder: RecordFolder,
+        run: str,
+        warn: Callable[[str], None],
+        *,
+        writer: int = 0,
+        needed: bool = False,
+        sparing: bool = True,
     ) -> None:
         """Take the folder, the hash of the run's fingerprint, and what to tell warnings.
 
         writer: a number of its own for each process that writes. needed: whether a record that cannot be written ends
-        the run; otherwise that is warned of once, and no more are written.
+        the run; otherwise that is warned of once, and no more are written. sparing: whether the same goes for records
+        that would take much of the free disk if all images had one.
         """
         self.folder, self._run, self._warn = folder, run, warn
         self._writer, self._needed, self.writing = writer, needed, True
+        self._largest: dict[str, int] = {}
+        self._room = None if sparing else math.inf
         self._beside = Beside(self._write)
 
     def load(self, samples: SampleSet, sample: Sample) -> Seen:
@@ -107,12 +122,31 @@ class Records:
             self._warn(f"the record of {of.id} ({of.dataset}) {error}; the image is looked at again.")
             return None
 
+    def _has_room(self, dataset: str, size: int) -> bool:
+        """Return whether a record of some bytes may be written; say once where all of them would take too much."""
+        if self._room is None:
+            self._room = _SHARE * shutil.disk_usage(self.folder.path).free
+        self._largest[dataset] = max(size, self._largest.get(dataset, 0))
+        whole = sum(self.folder.count(name) * largest for name, largest in self._largest.items())
+        if whole <= self._room:
+            return True
+        reason = f"it would take {whole / 1e9:.1f} GB, more than a tenth of what is free on the disk"
+        if not self._needed:
+            self.stop(reason)
+            return False
+        self._warn(f"the journal {self.folder.path.parent} is large: {reason}.")
+        self._room = math.inf
+        return True
+
     def _write(self, path: Path, of: RecordOf, arrays: Arrays) -> None:
         partial = path.with_name(f"{path.name}.partial-{self._writer}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            content = encode_record(of, arrays)
+            if not self._has_room(of.dataset, len(content)):
+                return
             # Not fsync: the checksum finds what a power failure tears.
-            partial.write_bytes(encode_record(of, arrays))
+            partial.write_bytes(content)
             partial.replace(path)
         except OSError as error:
             with suppress(OSError):

@@ -94,15 +94,16 @@ class RunJournal:
                 return
         self.records = self._records(self._folder.records, fingerprint)
         if fit_set is not None:
-            of_fit = self._records(self._folder.fit_records, fingerprint)
+            # Those are deleted as soon as they are added up.
+            of_fit = self._records(self._folder.fit_records, fingerprint, sparing=False)
             self.fit = FitJournal(
                 self._folder, fingerprint, fit_set, self._say, self._warn, self._team, of_fit, self.records
             )
 
-    def _records(self, folder: RecordFolder, fingerprint: Fingerprint) -> Records:
-        rank = self._team.rank if self._team is not None else 0
+    def _records(self, folder: RecordFolder, fingerprint: Fingerprint, sparing: bool = True) -> Records:
+        rank, needed = (0, False) if self._team is None else (self._team.rank, True)
         return self._stack.enter_context(
-            Records(folder, fingerprint.sha256, self._warn, writer=rank, needed=self._team is not None)
+            Records(folder, fingerprint.sha256, self._warn, writer=rank, needed=needed, sparing=sparing)
         )
 
     def _share(self, team: Team) -> None:

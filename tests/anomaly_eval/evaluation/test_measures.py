@@ -82,9 +82,9 @@ def compute_by(monkeypatch):
     def install(change):
         real = anomaly.score_computation
 
-        def changed(*arguments):
-            compute = real(*arguments)
-            return lambda sample, image, label: change(label, compute(sample, image, label))
+        def changed(source, samples, clock):
+            compute = real(source, samples, clock)
+            return lambda sample, image, label: change(label, source.maps(compute(sample, image, label), clock))
 
         monkeypatch.setattr(anomaly, "score_computation", changed)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from anomaly_eval.cli.main import main
 from tests.anomaly_eval.hostile.bench import Bench, Row
 
-RECORD, RUN, STATISTICS = "records/own/0.safetensors", "run.json", "statistics.safetensors"
+RECORD, RUN, STATISTICS = "records/own/0.record", "run.json", "statistics.safetensors"
 
 
 def interrupted(change: Callable[[Path], object], **more: str) -> Callable[[Bench], list[str]]:

@@ -145,7 +145,7 @@ def test_the_lock_of_a_journal_leaves_nothing(tmp_path: Path) -> None:
 def test_a_journal_whose_results_were_published_is_swept(tmp_path: Path) -> None:
     folder = JournalFolder(tmp_path / "out")
     (folder.path / "records" / "x").mkdir(parents=True)
-    (folder.path / "records" / "x" / "1.safetensors").touch()
+    (folder.path / "records" / "x" / "1.record").touch()
     folder.sweep()
     assert folder.holds_work
     (tmp_path / ".out.partial-01234567").mkdir()

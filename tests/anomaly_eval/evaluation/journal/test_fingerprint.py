@@ -25,7 +25,7 @@ BEFORE = Fingerprint(
     versions={"torch": "2.9.0", "numpy": "2.3.0"},
 )
 CHANGES = {
-    "format": (3, "the format of records was 2 and is 3"),
+    "format": (4, "the format of records was 3 and is 4"),
     "checkpoint_sha256": ("a" * 64, "the checkpoint was 333333333333 and is aaaaaaaaaaaa"),
     "config_sha256": ("a" * 64, "the config was 444444444444 and is aaaaaaaaaaaa"),
     "resize": ("0.5x", "--resize was native and is 0.5x"),

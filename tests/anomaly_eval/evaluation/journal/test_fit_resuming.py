@@ -80,7 +80,7 @@ def full_disk(path, content):
 
 
 def sums(tmp_path: Path, name="stats") -> Path:
-    return tmp_path / f".{name}.journal" / "sums.safetensors"
+    return tmp_path / f".{name}.journal" / "sums.record"
 
 
 def test_only_images_that_are_not_added_up_are_looked_at(tmp_path, fit, observed):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -23,7 +25,7 @@ SMALL = {"msp": np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4), "counts"
 
 
 def same(found, arrays):
-    return list(found) == list(arrays) and all(
+    return found.keys() == arrays.keys() and all(
         found[name].dtype == values.dtype
         and found[name].shape == values.shape
         and found[name].tobytes() == values.tobytes()
@@ -32,7 +34,7 @@ def same(found, arrays):
 
 
 @given(ARRAYS)
-def test_every_bit_and_the_order_come_back(arrays):
+def test_every_bit_comes_back(arrays):
     assert same(decode_record(encode_record(OF, arrays), OF), arrays)
 
 
@@ -41,22 +43,9 @@ def test_infinities_nan_and_signed_zeros_come_back():
     assert same(decode_record(encode_record(OF, {"x": values}), OF), {"x": values})
 
 
-@given(st.data())
-def test_a_changed_byte_is_found_wherever_it_is(data):
-    content = bytearray(encode_record(OF, SMALL))
-    place = data.draw(st.integers(0, len(content) - 1))
-    content[place] = data.draw(st.integers(0, 255).filter(lambda value: value != content[place]))
-    try:
-        found = decode_record(bytes(content), OF)
-    except UnusableRecordError:
-        return
-    # Spaces that pad the header mean nothing.
-    assert same(found, SMALL)
-
-
-def test_no_byte_of_the_values_can_change_unseen():
+def test_no_byte_can_change_unseen():
     content = encode_record(OF, SMALL)
-    for place in range(len(content) - sum(values.nbytes for values in SMALL.values()), len(content)):
+    for place in range(len(content)):
         changed = bytearray(content)
         changed[place] ^= 1
         with pytest.raises(UnusableRecordError, match="is damaged"):
@@ -75,10 +64,12 @@ def test_other_content_is_no_record(content):
         decode_record(content, OF)
 
 
-@pytest.mark.parametrize("metadata", [None, {}, {"format": "gmmseg-anomaly record 1"}, {"of": "x", "order": "y"}])
-def test_a_file_of_tensors_is_no_record(metadata):
+@pytest.mark.parametrize("body", [b"", save(SMALL), b"{}\n" + save(SMALL), OF.model_dump_json().encode() + b"\nx"])
+def test_a_checksum_alone_makes_no_record(body):
     with pytest.raises(UnusableRecordError, match="is damaged"):
-        decode_record(save(SMALL, metadata=metadata), OF)
+        decode_record(body, OF)
+    with pytest.raises(UnusableRecordError, match="is damaged"):
+        decode_record(hashlib.sha256(body).digest() + body, OF)
 
 
 @pytest.mark.parametrize(

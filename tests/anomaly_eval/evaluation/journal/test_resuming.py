@@ -113,7 +113,7 @@ def test_only_what_is_not_done_is_computed(tmp_path, data, evaluate, broken, com
     assert evaluate("--scores", "msp", out=str(tmp_path / "whole"))[0] == 2
     code, _, errors = evaluate("--scores", "msp")
     assert code == 2 and "what is done is kept in" in errors.replace("\n", " ")
-    assert [path.name for path in records(tmp_path)] == ["0.safetensors", "1.safetensors", "2.safetensors"]
+    assert [path.name for path in records(tmp_path)] == ["0.record", "1.record", "2.record"]
     assert not (tmp_path / "out").exists() and hidden(tmp_path) == [".out.journal", ".whole.journal"]
     broken()
     computed.clear()

@@ -87,7 +87,7 @@ def test_without_a_launcher_that_looks_after_them_a_killed_process_ends_the_othe
         for rank in ("0", "1")
     )
     # By then the second one has claimed an image as well, which now never comes.
-    while len(list((tmp_path / ".out.journal").glob("records/*/*.safetensors"))) < 4:
+    while len(list((tmp_path / ".out.journal").glob("records/*/*.record"))) < 4:
         assert first.poll() is None and second.poll() is None
         time.sleep(0.01)
     second.send_signal(signal.SIGKILL)
