@@ -13,10 +13,11 @@ from rich.console import Console
 
 from anomaly_eval.datasets.samples import Sample, SampleSet
 from anomaly_eval.errors import InputError
-from anomaly_eval.evaluation.image_loop import Compute, Passes
+from anomaly_eval.evaluation.image_loop import Passes
 from anomaly_eval.evaluation.journal.record import Arrays
 from anomaly_eval.evaluation.measures import MEMORY_BUDGET, MethodState, bootstrap_rows, per_image_rows
 from anomaly_eval.evaluation.wanted import DEFAULT_MEASURES, Measures
+from anomaly_eval.evaluation.work import Compute, Work
 from anomaly_eval.metrics import registry
 from anomaly_eval.metrics.components import ComponentState
 from anomaly_eval.metrics.curves import thinned_curve
@@ -130,12 +131,12 @@ def evaluate_dataset(
             for name, values in maps.items():
                 _update(components[name].update, values, label, name, sample)
 
-    passes.first(samples, samples.spec, compute, take, finish)
+    passes.first(samples, samples.spec, Work(compute, take, finish))
     with clock.section("metrics"):
         metrics, thresholds, distributions = _compute(states, samples, measures)
     if track is not None and given is None:
         components |= {name: ComponentState(track, threshold) for name, threshold in thresholds.items()}
-        passes.again(samples, f"{samples.spec}, components", compute, take_components, finish)
+        passes.again(samples, f"{samples.spec}, components", Work(compute, take_components, finish))
     warnings: list[str] = []
     with clock.section("metrics"), console.status("bootstrap") if measures.resamples else nullcontext():
         resampled = _if_possible(

@@ -14,8 +14,9 @@ from torch import Tensor
 from anomaly_eval.datasets.samples import Sample, SampleSet
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.anomaly import dataset_record
-from anomaly_eval.evaluation.image_loop import Compute, Passes
+from anomaly_eval.evaluation.image_loop import Passes
 from anomaly_eval.evaluation.journal.record import Arrays
+from anomaly_eval.evaluation.work import Compute, Work
 from anomaly_eval.metrics import registry
 from anomaly_eval.metrics.closed_set import ClosedSetMetrics, ClosedSetState, confusion_matrix
 from anomaly_eval.metrics.labels import VOID
@@ -65,7 +66,7 @@ def evaluate_closed_set(
             void_pixels += int(np.count_nonzero(label == VOID))
             sizes.add((label.shape[1], label.shape[0]))
 
-    passes.first(samples, samples.spec, count_computation(segmenter, samples, choice, clock), take)
+    passes.first(samples, samples.spec, Work(count_computation(segmenter, samples, choice, clock), take))
     try:
         metrics = state.compute()
     except ValueError as error:

@@ -13,13 +13,14 @@ from rich.console import Console
 
 from anomaly_eval.datasets.samples import Sample, SampleSet, find_dataset
 from anomaly_eval.errors import InputError
-from anomaly_eval.evaluation.image_loop import Compute, Passes
+from anomaly_eval.evaluation.image_loop import Passes
 from anomaly_eval.evaluation.journal.fingerprint import fingerprint_of
 from anomaly_eval.evaluation.journal.fit import FitJournal
 from anomaly_eval.evaluation.journal.folder import JournalFolder
 from anomaly_eval.evaluation.journal.record import Arrays
 from anomaly_eval.evaluation.journal.run import RunJournal
 from anomaly_eval.evaluation.processes.team import Team, wait_for_others
+from anomaly_eval.evaluation.work import Compute, Work
 from anomaly_eval.results.records import FitRecord
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.runtime.output_folder import remove_partial_files
@@ -155,7 +156,7 @@ def fit_scores(
         if journal is not None:
             journal.keep(done, _arrays(moments))
 
-    passes.first(_from(samples, done), f"fitting on {samples.spec}", compute, take)
+    passes.first(_from(samples, done), f"fitting on {samples.spec}", Work(compute, take))
     with clock.section("fit"):
         known_files = None if journal is None else journal.files_sha256
         records = _records(segmenter, samples, scores, moments, classes, known_files)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,20 +13,14 @@ from rich.console import Console
 from anomaly_eval.datasets.prefetch import prefetch, read_ahead, read_pair
 from anomaly_eval.datasets.samples import Sample, SampleSet
 from anomaly_eval.evaluation.journal.record import Arrays
-from anomaly_eval.evaluation.journal.records import Records, Seen
+from anomaly_eval.evaluation.journal.records import Records
 from anomaly_eval.evaluation.processes.team import Team
 from anomaly_eval.evaluation.sharing import collect, contribute
+from anomaly_eval.evaluation.work import Compute, Work
 from anomaly_eval.runtime.background import Beside
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.runtime.progress import progress_bar
 from anomaly_eval.segmenters.base import Prediction, Segmenter, predict
-
-Compute = Callable[[Sample, NDArray[np.uint8], NDArray[np.uint8]], Arrays]
-"""Called with sample, image (height, width, 3) and label (height, width); returns what is kept of the image."""
-Finish = Callable[[Arrays], Arrays]
-"""Called with what is kept of an image; returns what it adds, in a short time and with the same bits each time."""
-Take = Callable[[Sample, NDArray[np.uint8], NDArray[np.uint8], Arrays], None]
-"""Called with the same and what the image adds, image by image, in their order, from another thread."""
 
 
 @dataclass(frozen=True)
@@ -42,55 +36,42 @@ class Passes:
     records: Records | None = None
     team: Team | None = None
 
-    def first(
-        self, samples: SampleSet, title: str, compute: Compute, take: Take, finish: Finish = lambda kept: kept
-    ) -> None:
-        """Give `take` what each image adds while that of the next one is computed, or read from its record.
+    def first(self, samples: SampleSet, title: str, work: Work) -> None:
+        """Take what each image adds while that of the next one is computed, or read from its record.
 
-        Raises InputError for an unusable image or label, and what `compute` and `take` raise.
+        Raises InputError for an unusable image or label, and what the work raises.
         """
-        if self.team is None:
-            self.again(samples, title, compute, take, finish)
-        elif self.records is not None:
-            records, whole = self.records, _of_seen(compute)
+        if self.team is None or self.records is None:
+            self.again(samples, title, work)
+        else:
+            collect(samples, title, work, self.console, self.clock, self.records, self.team)
 
-            def take_seen(seen: Seen, arrays: Arrays) -> None:
-                take(seen.sample, seen.image, seen.label, arrays)
-
-            collect(samples, whole, finish, take_seen, self.console, self.clock, title, records, self.team)
-
-    def again(
-        self, samples: SampleSet, title: str, compute: Compute, take: Take, finish: Finish = lambda kept: kept
-    ) -> None:
+    def again(self, samples: SampleSet, title: str, work: Work) -> None:
         """Do the same in this process alone, as in a second pass, for which all records are there."""
         with progress_bar(self.console, title, len(samples.samples)) as advance:
 
             def take_next(sample: Sample, image: NDArray[np.uint8], label: NDArray[np.uint8], arrays: Arrays) -> None:
-                take(sample, image, label, arrays)
+                work.take(sample, image, label, arrays)
                 advance()
 
             with Beside(take_next) as taking:
                 if self.records is None:
                     for pair in prefetch(samples.samples, read_pair, self.clock):
-                        taking(*pair, finish(compute(*pair)))
+                        taking(*pair, work.finish(work.compute(*pair)))
                     return
                 records = self.records
                 for seen in prefetch(samples.samples, lambda sample: records.load(samples, sample), self.clock):
-                    arrays = seen.arrays
-                    if arrays is None:
-                        arrays = compute(seen.sample, seen.image, seen.label)
-                        records.keep(seen, arrays)
-                    taking(seen.sample, seen.image, seen.label, finish(arrays))
+                    kept = seen.arrays
+                    if kept is None:
+                        kept = work.compute(*seen.pair)
+                        records.keep(seen, kept)
+                    taking(*seen.pair, work.finish(kept))
                 records.flush()
 
     def contribute(self, samples: SampleSet, compute: Compute) -> None:
         """Write records of a share of the images, for the first process to take; raises as `first` does."""
         if self.records is not None and self.team is not None:
-            contribute(samples, _of_seen(compute), self.clock, self.records, self.team)
-
-
-def _of_seen(compute: Compute) -> Callable[[Seen], Arrays]:
-    return lambda seen: compute(seen.sample, seen.image, seen.label)
+            contribute(samples, compute, self.clock, self.records, self.team)
 
 
 def predictions(

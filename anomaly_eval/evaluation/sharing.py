@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
 from anomaly_eval.datasets.prefetch import prefetch
@@ -14,6 +16,7 @@ from anomaly_eval.datasets.samples import Sample, SampleSet
 from anomaly_eval.evaluation.journal.record import Arrays
 from anomaly_eval.evaluation.journal.records import Records, Seen
 from anomaly_eval.evaluation.processes.team import Team
+from anomaly_eval.evaluation.work import Compute, Work
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.runtime.progress import progress_bar
 
@@ -22,7 +25,7 @@ _POLL, _LATE = 0.02, 10.0
 
 def contribute(
     samples: SampleSet,
-    compute: Callable[[Seen], Arrays],
+    compute: Compute,
     clock: Clock,
     records: Records,
     team: Team,
@@ -37,28 +40,20 @@ def contribute(
     mine = (samples.samples[number] for number in claims)
     for seen in prefetch(mine, lambda sample: records.load(samples, sample), clock):
         if seen.arrays is None:
-            records.keep(seen, compute(seen))
+            records.keep(seen, compute(*seen.pair))
         team.check()
         between()
     records.flush()
 
 
 def collect(
-    samples: SampleSet,
-    compute: Callable[[Seen], Arrays],
-    finish: Callable[[Arrays], Arrays],
-    take: Callable[[Seen, Arrays], None],
-    console: Console,
-    clock: Clock,
-    title: str,
-    records: Records,
-    team: Team,
+    samples: SampleSet, title: str, work: Work, console: Console, clock: Clock, records: Records, team: Team
 ) -> None:
-    """Contribute, and beside it give `take` what all images add, in order, whoever computed what is kept of them.
+    """Contribute, and beside it take what all images add, in order, whoever computed what is kept of them.
 
     All of it comes from records, so that memory does not grow with the lead of one process. Raises as `contribute`.
     """
-    pass_ = _Pass(samples, compute, finish, take, records, team)
+    pass_ = _Pass(samples, work, records, team)
     with ThreadPoolExecutor(max_workers=1) as pool:
         collecting = pool.submit(pass_.take_all, console, title)
 
@@ -67,7 +62,7 @@ def collect(
                 collecting.result()
 
         try:
-            contribute(samples, pass_.computed, clock, records, team, look_at_collecting)
+            contribute(samples, pass_.compute, clock, records, team, look_at_collecting)
             pass_.contributed.set()
             while not wait([collecting], timeout=_POLL).done:
                 team.check()
@@ -80,32 +75,23 @@ def collect(
 class _Pass:
     """What the thread that computes and the thread that collects share."""
 
-    def __init__(
-        self,
-        samples: SampleSet,
-        compute: Callable[[Seen], Arrays],
-        finish: Callable[[Arrays], Arrays],
-        take: Callable[[Seen, Arrays], None],
-        records: Records,
-        team: Team,
-    ) -> None:
-        self._samples, self._compute, self._finish, self._take = samples, compute, finish, take
-        self._records, self._team = records, team
+    def __init__(self, samples: SampleSet, work: Work, records: Records, team: Team) -> None:
+        self._samples, self._work, self._records, self._team = samples, work, records, team
         self._network = threading.Lock()
         self.contributed, self.stopped = threading.Event(), threading.Event()
 
-    def computed(self, seen: Seen) -> Arrays:
-        """Compute the arrays of an image; a network does one thing at a time."""
+    def compute(self, sample: Sample, image: NDArray[np.uint8], label: NDArray[np.uint8]) -> Arrays:
+        """Compute what is kept of an image; a network does one thing at a time."""
         with self._network:
-            return self._compute(seen)
+            return self._work.compute(sample, image, label)
 
     def take_all(self, console: Console, title: str) -> None:
         """Take all images in order, as their records come."""
         with progress_bar(console, title, len(self._samples.samples)) as advance:
             for seen in prefetch(self._samples.samples, self._when_there, Clock()):
                 # Damaged, or written where this process cannot see it.
-                arrays = self.computed(seen) if seen.arrays is None else seen.arrays
-                self._take(seen, self._finish(arrays))
+                kept = self.compute(*seen.pair) if seen.arrays is None else seen.arrays
+                self._work.take(*seen.pair, self._work.finish(kept))
                 advance()
 
     def _when_there(self, sample: Sample) -> Seen:

@@ -45,22 +45,9 @@ class JournalFolder:
         self.records = RecordFolder(self.path / "records", datasets)
         # Those of a dataset that is both fitted on and evaluated are not the same.
         self.fit_records = RecordFolder(self.path / "fit", [fit_set] if fit_set is not None else [])
+        # What scores learnt, what images add up to while they do, and what shows several processes the same folder.
+        self.statistics, self.sums, self.token = self.path / _STATISTICS, self.path / _SUMS, self.path / _TOKEN
         self._deleted = False
-
-    @property
-    def statistics(self) -> Path:
-        """Where the statistics of fitted scores lie."""
-        return self.path / _STATISTICS
-
-    @property
-    def sums(self) -> Path:
-        """Where the sums of a fit lie while it goes on."""
-        return self.path / _SUMS
-
-    @property
-    def token(self) -> Path:
-        """Where the first of several processes puts what the others must see."""
-        return self.path / _TOKEN
 
     @property
     def holds_work(self) -> bool:

@@ -14,7 +14,7 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly_eval.datasets.prefetch import read_pair
+from anomaly_eval.datasets.prefetch import Loaded, read_pair
 from anomaly_eval.datasets.samples import Sample, SampleSet
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.journal.record import Arrays, RecordOf, UnusableRecordError, encode_record, read_record
@@ -36,6 +36,11 @@ class Seen:
     of: RecordOf
     arrays: Arrays | None
     """None where there is no sound record."""
+
+    @property
+    def pair(self) -> Loaded:
+        """Sample, image and label, as `read_pair` returns them."""
+        return self.sample, self.image, self.label
 
 
 class Records:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -326,6 +327,25 @@ def test_a_full_disk_is_told_once_and_the_run_goes_on_without_a_journal(tmp_path
     assert hidden(tmp_path) == []
     assert evaluate("--scores", "msp", "--components", "obstacle", "--no-journal", out=str(tmp_path / "whole"))[0] == 0
     assert content(tmp_path / "out") == content(tmp_path / "whole")
+
+
+def test_a_journal_that_would_take_much_of_the_disk_is_not_written(tmp_path, evaluate, broken, monkeypatch, computed):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=20_000))
+    code, _, errors = evaluate("--scores", "msp")
+    assert code == 2 and errors.count("more than a tenth of what is free on the disk") == 1
+    assert hidden(tmp_path) == []
+    broken()
+    computed.clear()
+    assert evaluate("--scores", "msp")[0] == 0
+    assert computed == ["0", "1", "2", "3"]
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=200_000))
+    assert "tenth" not in evaluate("--scores", "msp", "--overwrite")[2]
+
+
+def test_a_record_is_smaller_than_the_score_maps(tmp_path, evaluate, broken):
+    assert evaluate("--scores", "msp", "entropy", "max_logit", "energy")[0] == 2
+    for path in records(tmp_path):
+        assert path.stat().st_size < SIZE[0] * SIZE[1] * 4
 
 
 def test_results_that_cannot_be_written_leave_the_journal(tmp_path, evaluate, monkeypatch, computed):

@@ -1,0 +1,28 @@
+"""What is done with each image of a dataset, whoever does it, now or in a run that goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly_eval.datasets.samples import Sample
+from anomaly_eval.evaluation.journal.record import Arrays
+
+Compute = Callable[[Sample, NDArray[np.uint8], NDArray[np.uint8]], Arrays]
+"""Called with sample, image (height, width, 3) and label (height, width); returns what is kept of the image."""
+Finish = Callable[[Arrays], Arrays]
+"""Called with what is kept of an image; returns what it adds, in a short time and with the same bits each time."""
+Take = Callable[[Sample, NDArray[np.uint8], NDArray[np.uint8], Arrays], None]
+"""Called as `Compute` and with what the image adds, image by image, in their order, from another thread."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """Compute what is kept of an image, or read it from its record; finish that; and take what comes of it."""
+
+    compute: Compute
+    take: Take
+    finish: Finish = lambda kept: kept
