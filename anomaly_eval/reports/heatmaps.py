@@ -14,12 +14,12 @@ from anomaly_eval.reports.heatmap_figure import HeatmapContent, Scale, draw_heat
 from anomaly_eval.reports.percentiles import percentiles
 from anomaly_eval.runtime.file_names import file_names
 from anomaly_eval.runtime.output_folder import write_atomically
-from anomaly_eval.runtime.temporary import TemporaryStore
+from anomaly_eval.runtime.temporary_arrays import TemporaryArrays
 
 LIMITS = (1.0, 99.0)
 
 
-class HeatmapStore(TemporaryStore):
+class HeatmapStore(TemporaryArrays):
     """Score maps of the chosen images, in a temporary folder that is deleted at the end.
 
     Use it as a context manager. Only one image and one score map are in memory at a time.
@@ -31,12 +31,8 @@ class HeatmapStore(TemporaryStore):
         A 2048 x 1024 image takes 8 MB, and 8 MB more for each method. Raises InputError where the folder
         cannot be written.
         """
-        try:
-            super().__init__(folder, ".heatmaps-")
-        except OSError as error:
-            raise _cannot_keep(folder, error) from error
-        self._scores: dict[tuple[str, str], dict[str, Path]] = {}
-        self._samples: dict[tuple[str, str], Path] = {}
+        super().__init__(folder, ".heatmaps-", _cannot_keep)
+        self._ids: dict[tuple[str, str], list[str]] = {}
 
     def add(
         self,
@@ -56,28 +52,19 @@ class HeatmapStore(TemporaryStore):
         if image.shape != (*label.shape, 3) or score.shape != label.shape:
             shapes = f"{image.shape}, {label.shape}, {score.shape}"
             raise ValueError(f"expected the shapes (H, W, 3), (H, W), (H, W); got {shapes}")
-        known = self._scores.setdefault((dataset, method), {})
-        if sample_id in known:
-            raise ValueError(f"there is a score map for {dataset}, {method}, {sample_id!r} already")
-        path = self._folder / f"score-{sum(map(len, self._scores.values()))}.npy"
-        stem = self._samples.get((dataset, sample_id), self._folder / f"sample-{len(self._samples)}")
-        try:
-            np.save(path, score.astype(np.float32, copy=False))
-            if (dataset, sample_id) not in self._samples:
-                np.save(stem.with_suffix(".image.npy"), image)
-                np.save(stem.with_suffix(".label.npy"), label)
-        except OSError as error:
-            raise _cannot_keep(self._folder.parent, error) from error
-        known[sample_id], self._samples[dataset, sample_id] = path, stem
+        self.keep(dataset, method, sample_id, score=score.astype(np.float32, copy=False))
+        if (dataset, sample_id) not in self:
+            self.keep(dataset, sample_id, image=image, label=label)
+        self._ids.setdefault((dataset, method), []).append(sample_id)
 
     @property
     def count(self) -> int:
         """How many figures there are to draw."""
-        return sum(map(len, self._scores.values()))
+        return sum(map(len, self._ids.values()))
 
     def scales(self) -> dict[tuple[str, str], Scale]:
         """Return one scale for each (dataset, method): percentiles over all finite values outside void."""
-        return {key: self._scale(*key) for key in self._scores}
+        return {key: self._scale(*key) for key in self._ids}
 
     def draw(
         self,
@@ -92,10 +79,10 @@ class HeatmapStore(TemporaryStore):
         called after each figure with the number of figures drawn and to draw. Raises InputError where a file
         cannot be written.
         """
-        folders = file_names(dataset for dataset, _ in self._scores)
-        methods = file_names(method for _, method in self._scores)
+        folders = file_names(dataset for dataset, _ in self._ids)
+        methods = file_names(method for _, method in self._ids)
         ids = {
-            dataset: file_names(sample_id for owner, sample_id in self._samples if owner == dataset)
+            dataset: file_names(one for (owner, _), own in self._ids.items() if owner == dataset for one in own)
             for dataset in folders
         }
         paths: list[Path] = []
@@ -106,7 +93,7 @@ class HeatmapStore(TemporaryStore):
                 target.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise _cannot_keep(target, error) from error
-            for sample_id in self._scores[dataset, method]:
+            for sample_id in self._ids[dataset, method]:
                 title = f"{dataset_titles.get(dataset, dataset)}  ·  {name}  ·  {sample_id}"
                 figure = draw_heatmap(self._content(dataset, method, sample_id), scale, name, title)
                 paths.append(target / f"{ids[dataset][sample_id]}.png")
@@ -117,26 +104,25 @@ class HeatmapStore(TemporaryStore):
 
     def _content(self, dataset: str, method: str, sample_id: str) -> HeatmapContent:
         """Read back what `add` kept."""
-        stem = self._samples[dataset, sample_id]
         return HeatmapContent(
-            image=np.load(stem.with_suffix(".image.npy")),
-            label=np.load(stem.with_suffix(".label.npy")),
-            score=np.load(self._scores[dataset, method][sample_id]),
+            image=self.load(dataset, sample_id, name="image"),
+            label=self.load(dataset, sample_id, name="label"),
+            score=self.load(dataset, method, sample_id, name="score"),
         )
 
     def _scale(self, dataset: str, method: str) -> Scale:
         """Return the limits of one method on one dataset, some distance apart even for constant scores."""
 
         def read() -> Iterator[NDArray[np.float32]]:
-            for sample_id, path in self._scores[dataset, method].items():
-                label = np.load(self._samples[dataset, sample_id].with_suffix(".label.npy"))
-                yield np.load(path)[label != VOID]
+            for sample_id in self._ids[dataset, method]:
+                known = self.load(dataset, sample_id, name="label") != VOID
+                yield self.load(dataset, method, sample_id, name="score")[known]
 
         low, high = percentiles(read, LIMITS) or (0.0, 1.0)
         # Colours need a range that float32 can tell apart.
         if high - low <= 1e-6 * max(abs(low), abs(high)):
             low, high = low - max(1.0, abs(low)) * 0.5, high + max(1.0, abs(high)) * 0.5
-        return Scale(low, high, len(self._scores[dataset, method]))
+        return Scale(low, high, len(self._ids[dataset, method]))
 
 
 def choose_evenly(ids: Sequence[str], count: int) -> list[str]:

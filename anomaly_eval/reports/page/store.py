@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,16 +18,16 @@ from anomaly_eval.metrics.runs import Run, Scores
 from anomaly_eval.reports.page.cells import Borders, CellCounts, count_cells, fit_borders
 from anomaly_eval.reports.page.levels import Levels, pooled_levels
 from anomaly_eval.reports.page.thumbnails import jpeg, shrink_label, shrink_scores, thumbnail_size
-from anomaly_eval.runtime.temporary import TemporaryStore
+from anomaly_eval.runtime.temporary_arrays import TemporaryArrays
 
 LONGEST_MAP, LONGEST_IMAGE = 480, 640
+_MAP = "map"
 
 
 @dataclass(frozen=True)
 class KeptMap:
     """One method on one image; the metrics are rates in [0, 1], None where the image cannot be ranked."""
 
-    file: Path
     metrics: dict[str, float] | None
 
 
@@ -34,8 +35,8 @@ class KeptMap:
 class KeptSample:
     """One image that readers can look at, and the methods on it by name."""
 
+    dataset: str
     id: str
-    file: Path
     size: tuple[int, int]
     """(width, height) in pixels."""
     n_anomalies: int
@@ -43,7 +44,7 @@ class KeptSample:
     maps: dict[str, KeptMap] = field(default_factory=dict)
 
 
-class PageStore(TemporaryStore):
+class PageStore(TemporaryArrays):
     """Thumbnails and pixel counts of images, in a temporary folder that is deleted at the end.
 
     Use it as a context manager. Memory holds one image, and for each method the borders of its cells, about one
@@ -56,13 +57,10 @@ class PageStore(TemporaryStore):
 
         convention: how the FPR95 of an image is read off. Raises InputError where the folder cannot be written.
         """
-        try:
-            super().__init__(folder, ".page-")
-        except OSError as error:
-            raise _cannot_keep(folder, error) from error
+        super().__init__(folder, ".page-", _cannot_keep)
         self._convention = convention
         self._borders: dict[tuple[str, str], Borders] = {}
-        self._counts: dict[tuple[str, str], dict[str, Path]] = {}
+        self._ids: dict[tuple[str, str], list[str]] = {}
         self._samples: dict[str, dict[str, KeptSample]] = {}
 
     def add(
@@ -85,33 +83,27 @@ class PageStore(TemporaryStore):
         if image.shape != (*label.shape, 3) or scores.shape != label.shape:
             shapes = f"{image.shape}, {label.shape}, {scores.shape}"
             raise ValueError(f"expected the shapes (H, W, 3), (H, W), (H, W); got {shapes}")
-        known = self._counts.setdefault((dataset, method), {})
-        if sample_id in known:
-            raise ValueError(f"there is a score map for {dataset}, {method}, {sample_id!r} already")
         anomalies, inliers = split_by_label(scores, label, sample_id)
         anomalies.sort()
         inliers.sort()
         counts = self._count(dataset, method, anomalies, inliers)
-        file = self._folder / f"map-{sum(map(len, self._counts.values()))}"
-        try:
-            np.savez(file.with_suffix(".npz"), **{name: part.astype(np.int32) for name, part in vars(counts).items()})
-            if shown:
-                sample = self._keep_sample(dataset, sample_id, image, label, len(anomalies), len(inliers))
-                size = thumbnail_size(label.shape, LONGEST_MAP)
-                np.save(file.with_suffix(".npy"), shrink_scores(scores, label, size))
-                sample.maps[method] = KeptMap(file.with_suffix(".npy"), self._rank(anomalies, inliers))
-        except OSError as error:
-            raise _cannot_keep(self._folder.parent, error) from error
-        known[sample_id] = file.with_suffix(".npz")
+        arrays: dict[str, NDArray[Any]] = {name: part.astype(np.int32) for name, part in vars(counts).items()}
+        if shown:
+            arrays[_MAP] = shrink_scores(scores, label, thumbnail_size(label.shape, LONGEST_MAP))
+        self.keep(dataset, method, sample_id, **arrays)
+        self._ids.setdefault((dataset, method), []).append(sample_id)
+        if shown:
+            sample = self._keep_sample(dataset, sample_id, image, label, len(anomalies), len(inliers))
+            sample.maps[method] = KeptMap(self._rank(anomalies, inliers))
 
     @property
     def datasets(self) -> list[str]:
         """The datasets in the order in which they came."""
-        return list(dict.fromkeys(dataset for dataset, _ in self._counts))
+        return list(dict.fromkeys(dataset for dataset, _ in self._ids))
 
     def methods(self, dataset: str) -> list[str]:
         """Return the methods of a dataset in the order in which they came."""
-        return [method for owner, method in self._counts if owner == dataset]
+        return [method for owner, method in self._ids if owner == dataset]
 
     def samples(self, dataset: str) -> list[KeptSample]:
         """Return the images of a dataset that readers can look at, in the order in which they came."""
@@ -119,30 +111,30 @@ class PageStore(TemporaryStore):
 
     def image_count(self, dataset: str) -> int:
         """Return how many images stand behind the pooled counts of a dataset."""
-        return len({sample for (owner, _), files in self._counts.items() if owner == dataset for sample in files})
+        return len({one for (owner, _), ids in self._ids.items() if owner == dataset for one in ids})
 
     def counts(self, dataset: str, method: str, sample_id: str) -> CellCounts:
         """Read back the pixel counts of one score map."""
-        with np.load(self._counts[dataset, method][sample_id]) as file:
-            return CellCounts(**{name: part.astype(np.int64) for name, part in file.items()})
+        names = [field.name for field in fields(CellCounts)]
+        return CellCounts(**{name: self.load(dataset, method, sample_id, name=name).astype(np.int64) for name in names})
 
     def levels(self, dataset: str, method: str) -> Levels:
         """Choose the thresholds of a method on a dataset, for all images added so far."""
         borders = self._borders.get((dataset, method), np.empty(0, np.float32))
-        ids = self._counts[dataset, method]
+        ids = self._ids[dataset, method]
         return pooled_levels(borders, (self.counts(dataset, method, sample_id) for sample_id in ids))
 
     def image(self, sample: KeptSample) -> bytes:
         """Read back an image, made smaller, as a JPEG file."""
-        return sample.file.with_suffix(".jpg").read_bytes()
+        return self.load(sample.dataset, sample.id, name="image").tobytes()
 
     def label(self, sample: KeptSample) -> NDArray[np.uint8]:
         """Read back a label, made smaller, uint8 (height, width)."""
-        return np.asarray(np.load(sample.file.with_suffix(".label.npy")), np.uint8)
+        return self.load(sample.dataset, sample.id, name="label")
 
     def score_map(self, sample: KeptSample, method: str) -> NDArray[np.float32]:
         """Read back a score map, made smaller, float32 (height, width)."""
-        return np.asarray(np.load(sample.maps[method].file), np.float32)
+        return self.load(sample.dataset, method, sample.id, name=_MAP)
 
     def _count(self, dataset: str, method: str, anomalies: Scores, inliers: Scores) -> CellCounts:
         """Count ascending scores; the first image with any fits the cells."""
@@ -170,11 +162,10 @@ class PageStore(TemporaryStore):
         """Keep the thumbnails of an image and its label, unless another method brought them already."""
         samples = self._samples.setdefault(dataset, {})
         if sample_id not in samples:
-            file = self._folder / f"sample-{sum(map(len, self._samples.values()))}"
-            file.with_suffix(".jpg").write_bytes(jpeg(image, LONGEST_IMAGE))
-            np.save(file.with_suffix(".label.npy"), shrink_label(label, thumbnail_size(label.shape, LONGEST_MAP)))
+            small = shrink_label(label, thumbnail_size(label.shape, LONGEST_MAP))
+            self.keep(dataset, sample_id, image=np.frombuffer(jpeg(image, LONGEST_IMAGE), np.uint8), label=small)
             size = label.shape[1], label.shape[0]
-            samples[sample_id] = KeptSample(sample_id, file, size, n_anomalies, n_inliers)
+            samples[sample_id] = KeptSample(dataset, sample_id, size, n_anomalies, n_inliers)
         return samples[sample_id]
 
 

@@ -186,10 +186,10 @@ def test_a_score_map_is_added_once(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*arguments: object) -> None:
+    def fail(*arguments: object, **more: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(heatmaps.np, "save", fail)
+    monkeypatch.setattr(heatmaps.np, "savez", fail)
     with HeatmapStore(tmp_path) as store, pytest.raises(InputError, match="No space left on device"):
         add(store, "roads", "msp", "a", sample(0))
     with pytest.raises(InputError, match=r"cannot write heatmaps into .*missing: No such file"):
