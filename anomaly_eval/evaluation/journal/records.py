@@ -11,9 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-import numpy as np
-from numpy.typing import NDArray
-
 from anomaly_eval.datasets.prefetch import Loaded, read_pair
 from anomaly_eval.datasets.samples import Sample, SampleSet
 from anomaly_eval.errors import InputError
@@ -28,19 +25,12 @@ _SHARE = 0.1
 
 @dataclass(frozen=True)
 class Seen:
-    """An image and its label as they were read, what a record of them says it is of, and that record's arrays."""
+    """A sample, its image and its label, what a record of them says it is of, and that record's arrays."""
 
-    sample: Sample
-    image: NDArray[np.uint8]
-    label: NDArray[np.uint8]
+    pair: Loaded
     of: RecordOf
     arrays: Arrays | None
     """None where there is no sound record."""
-
-    @property
-    def pair(self) -> Loaded:
-        """Sample, image and label, as `read_pair` returns them."""
-        return self.sample, self.image, self.label
 
 
 class Records:
@@ -73,11 +63,11 @@ class Records:
 
         Raises InputError where image or label cannot be read.
         """
-        _, image, label = read_pair(sample)
+        pair = read_pair(sample)
         files = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (sample.image, sample.label)]
         of = RecordOf(run=self._run, dataset=samples.spec, id=sample.id, image_sha256=files[0], label_sha256=files[1])
         path = self.folder.file(samples.spec, sample.id)
-        return Seen(sample, image, label, of, self._arrays(path, of))
+        return Seen(pair, of, self._arrays(path, of))
 
     def keep(self, seen: Seen, arrays: Arrays) -> None:
         """Begin to write what an image adds; it takes its name when it is whole.
