@@ -15,7 +15,10 @@ import pytest
 import torch
 from PIL import Image
 
+from anomaly_eval.datasets.samples import find_dataset
 from anomaly_eval.evaluation import anomaly
+from anomaly_eval.evaluation.journal.record_folder import RecordFolder
+from anomaly_eval.evaluation.journal.records import Records
 from anomaly_eval.runtime.locks import try_lock
 from anomaly_eval.runtime.output_folder import cannot_write
 from anomaly_eval.scores.mahalanobis import Mahalanobis
@@ -340,6 +343,18 @@ def test_a_journal_that_would_take_much_of_the_disk_is_not_written(tmp_path, eva
     assert computed == ["0", "1", "2", "3"]
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=200_000))
     assert "tenth" not in evaluate("--scores", "msp", "--overwrite")[2]
+
+
+def test_processes_that_need_records_are_only_told_of_their_size(tmp_path, data, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+    samples, told = find_dataset("road_anomaly", data), []
+    folder = RecordFolder(tmp_path / "journal" / "records", [samples])
+    with Records(folder, "run", told.append, needed=True) as kept:
+        for sample in samples.samples:
+            kept.keep(kept.load(samples, sample), {"x": np.arange(3)})
+        kept.flush()
+        assert all(kept.load(samples, sample).arrays is not None for sample in samples.samples)
+    assert len(told) == 1 and "more than a tenth" in told[0]
 
 
 def test_a_record_is_smaller_than_the_score_maps(tmp_path, evaluate, broken):
