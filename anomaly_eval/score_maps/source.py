@@ -50,7 +50,6 @@ class NetworkScores:
     def __init__(self, segmenter: Segmenter, scores: Sequence[Score]) -> None:
         """Take the network and its scores, whose statistics are fitted where they need any."""
         self.segmenter, self.scores = segmenter.with_outputs([score.source for score in scores]), scores
-        self._device = torch.device("cpu" if segmenter.describe().device == "cpu" else "cuda")
 
     @property
     def methods(self) -> list[str]:
@@ -79,7 +78,7 @@ class NetworkScores:
         if not are_coarse(outputs):
             return {name: outputs[name] for name in self.methods}
         with torch.inference_mode(), clock.section("scores"):
-            return self._reduced(from_arrays(outputs, self._device))
+            return self._reduced(from_arrays(outputs, self.segmenter.device))
 
     def _reduced(self, maps: Mapping[str, CoarseMaps]) -> dict[str, NDArray[Any]]:
         return {name: values.cpu().numpy() for name, values in reduce_class_maps(maps, self.scores).items()}

@@ -77,6 +77,10 @@ class Segmenter(Protocol):
         """At which size images enter the network, unless a protocol says otherwise."""
 
     @property
+    def device(self) -> torch.device:
+        """Where the network runs, and its maps lie."""
+
+    @property
     def provides(self) -> frozenset[str]:
         """Which fields of `Prediction` are filled."""
 

@@ -54,6 +54,11 @@ class NetworkSegmenter:
         return self.network.facts.class_names is not None
 
     @property
+    def device(self) -> torch.device:
+        """Where the network runs, and its maps lie."""
+        return self.network.device
+
+    @property
     def fits(self) -> Mapping[str, FitRecord]:
         """What mixtures in the network were fitted on after training, by the field of `Prediction`."""
         return self.network.facts.fits
