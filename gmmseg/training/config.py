@@ -107,7 +107,8 @@ def arrange(config: Config, *, seed: int, start: int) -> None:
         if loader is not None:
             # An endless pass has no second one to keep workers for, and kept ones delay the end of the process.
             loader.persistent_workers = False
-    if any((head.get("mixture") or {}).get("refit_at_end") for head in decode_heads(config)):
+    mixtures = [head.get("mixture") for head in decode_heads(config)]
+    if any(isinstance(mixture, Mapping) and mixture.get("refit_at_end") for mixture in mixtures):
         refit = dict(type="RefitMixturesHook", dataset=refit_dataset(config), seed=seed)
         config.custom_hooks = [*(config.get("custom_hooks") or []), refit]
     _arrange_samples(config, seed, start)
