@@ -98,9 +98,9 @@ def write_study(folder: Path, **changed: Any) -> Path:
     return path
 
 
-def ablate(folder: Path, *words: str, out: Path | None = None) -> int:
+def ablate(folder: Path, *words: str, out: Path | None = None, data: Path | None = None, device: str = "cpu") -> int:
     """Run `ablate` on the study in a folder, and return the exit code."""
-    where = ["--out", str(out or folder / "out"), "--data-root", str(folder / "data"), "--device", "cpu"]
+    where = ["--out", str(out or folder / "out"), "--data-root", str(data or folder / "data"), "--device", device]
     return main(["ablate", str(folder / "study.yaml"), *where, *words])
 
 

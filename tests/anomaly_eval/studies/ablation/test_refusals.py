@@ -23,17 +23,19 @@ def nothing_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "where", "told"),
     [
-        (["--only", "Softmaks"], "the nearest known one is 'Softmax'"),
-        (["--init-from", "none.pth"], "check --init-from"),
-        (["--device", "cuda"], "use --device cpu"),
-        (["--data-root", "/no/such/root"], "/no/such/root"),
+        (["--only", "Softmaks"], {}, "the nearest known one is 'Softmax'"),
+        (["--init-from", "none.pth"], {}, "check --init-from"),
+        ([], {"device": "cuda"}, "use --device cpu"),
+        ([], {"data": Path("/no/such/root")}, "/no/such/root"),
     ],
 )
-def test_words(words: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_words(
+    words: list[str], where: dict[str, Any], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     write_study(tmp_path)
-    code = ablate(tmp_path, *words)
+    code = ablate(tmp_path, *words, **where)
     assert_refused((code, "", capsys.readouterr().err), told)
     assert not (tmp_path / "out").exists()
 

@@ -31,9 +31,11 @@ def held_out(tmp_path: Path, data: Path) -> Path:
 def calibrate(tmp_path: Path, data: Path, checkpoint: Path, capsys):
     """Run `calibrate` on the training images and return (exit code, standard output, standard error)."""
 
-    def run(*words: str, ckpt: tuple[str, ...] = (str(checkpoint),)) -> tuple[int, str, str]:
+    training = str(tmp_path / "training.yaml")
+
+    def run(*words: str, ckpt: tuple[str, ...] = (str(checkpoint),), dataset: str = training) -> tuple[int, str, str]:
         places = ["--data-root", str(data), "--out", str(tmp_path / "out"), "--device", "cpu"]
-        code = main(["calibrate", "--ckpt", *ckpt, "--dataset", str(tmp_path / "training.yaml"), *places, *words])
+        code = main(["calibrate", "--ckpt", *ckpt, "--dataset", dataset, *places, *words])
         captured = capsys.readouterr()
         return code, captured.out, captured.err
 
@@ -109,5 +111,5 @@ def test_refusals(tmp_path: Path, held_out: Path, checkpoint: Path, calibrate) -
     assert_refused(calibrate(ckpt=(path, path)), "twice", "--names")
     assert_refused(calibrate("--names", "a", "b"), "2 names for 1 checkpoints")
     assert_refused(calibrate("--config", "a.py", "b.py"), "--config gives 2 values for 1 checkpoints")
-    assert_refused(calibrate("--dataset", "road_anomaly"), "road_anomaly", "without class labels")
+    assert_refused(calibrate(dataset="road_anomaly"), "road_anomaly", "without class labels")
     assert nothing_left(tmp_path)
