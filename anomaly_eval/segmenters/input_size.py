@@ -18,6 +18,30 @@ _MOST_PIXELS = 1 << 28
 """Of a network's input: 3 GB of float32 before the first layer."""
 
 
+class SizeError(InputError):
+    """A text is no size; `reason` says why in the middle of a sentence, whoever gave the text."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"--resize {reason}.")
+        self.reason = reason
+
+
+def size_text(given: object) -> object:
+    """Return the size of a card or a plan as the text that `--resize` takes; YAML makes a number of a short side.
+
+    What is neither text nor number is returned as it is. Raises ValueError for what `--resize` would refuse.
+    """
+    if isinstance(given, float):
+        raise ValueError(f"{given} is no size; write a factor with an x, as in 0.5x")
+    text = str(given) if isinstance(given, int) and not isinstance(given, bool) else given
+    if isinstance(text, str):
+        try:
+            InputSize.parse(text)
+        except SizeError as error:
+            raise ValueError(error.reason) from error
+    return text
+
+
 @dataclass(frozen=True)
 class InputSize:
     """A rule from the size of an image to the size of the network's input, all in pixels.
@@ -35,7 +59,10 @@ class InputSize:
 
     @classmethod
     def parse(cls, text: str | None) -> InputSize:
-        """Read `0.5x`, `512` (short side) or `1024x512` (width x height); None is native resolution."""
+        """Read `0.5x`, `512` (short side) or `1024x512` (width x height); None is native resolution.
+
+        Raises SizeError for another text, and for sizes out of range.
+        """
         if text is None:
             return cls()
         if match := re.fullmatch(r"(\d+)x(\d+)", text):
@@ -45,17 +72,15 @@ class InputSize:
         elif re.fullmatch(r"\d+", text):
             rule = cls(short_side=int(text))
         else:
-            raise InputError(
-                f"--resize {text!r} is not understood; give a factor (0.5x), a short side (512) or WIDTHxHEIGHT."
-            )
+            raise SizeError(f"{text!r} is not understood; give a factor (0.5x), a short side (512) or WIDTHxHEIGHT")
         if rule.factor is not None and not 0 < rule.factor <= _LARGEST_FACTOR:
-            raise InputError(
-                f"--resize {text!r} is a factor out of range; give one above 0 and up to {_LARGEST_FACTOR}, a short "
-                f"side (512) or WIDTHxHEIGHT."
+            raise SizeError(
+                f"{text!r} is a factor out of range; give one above 0 and up to {_LARGEST_FACTOR}, a short side (512) "
+                f"or WIDTHxHEIGHT"
             )
         sizes = rule.exact or ((rule.short_side or 0,) if rule.factor is None else ())
         if not all(0 < size <= _LARGEST for size in sizes):
-            raise InputError(f"--resize {text!r} is out of range; give sizes above 0 and up to {_LARGEST}.")
+            raise SizeError(f"{text!r} is out of range; give sizes above 0 and up to {_LARGEST}")
         return rule
 
     @property

@@ -10,23 +10,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt,
 from anomaly_eval.errors import InputError
 from anomaly_eval.runtime.safe_read import read_regular
 from anomaly_eval.runtime.strict_yaml import Line, first_problem, parse_card
-from anomaly_eval.segmenters.input_size import InputSize
+from anomaly_eval.segmenters.input_size import size_text
 
 _LARGEST = 1 << 20
 
 
-def _read_size(given: object) -> object:
-    """Take `256` as well as the words of --resize, and refuse what --resize would refuse."""
-    text = str(given) if isinstance(given, int) and not isinstance(given, bool) else given
-    if isinstance(text, str):
-        try:
-            InputSize.parse(text)
-        except InputError as error:
-            raise ValueError(str(error).removesuffix(".")) from error
-    return text
-
-
-Size = Annotated[str, BeforeValidator(_read_size)]
+Size = Annotated[str, BeforeValidator(size_text)]
 """A size of the network's input, written as --resize takes it."""
 Percent = Annotated[float, Field(ge=0, le=100)]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\.safetensors$")]

@@ -9,29 +9,15 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, field_validator, model_validator
 
-from anomaly_eval.errors import InputError
 from anomaly_eval.runtime.strict_yaml import Line
 from anomaly_eval.scores import SCORES, FittedScore
-from anomaly_eval.segmenters.input_size import InputSize
+from anomaly_eval.segmenters.input_size import size_text
 from anomaly_eval.studies.ablation.mixture_fields import check_mixture_fields
 from anomaly_eval.studies.ablation.nearest import nearest
 
 _FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 _OPTION = re.compile(r"[A-Za-z_][\w.]*=.*")
 _LENGTH = "train_cfg.max_iters"
-
-
-def _as_size(given: object) -> object:
-    """Return a size as the text that `--resize` takes; YAML makes a number of a short side."""
-    if isinstance(given, float):
-        raise ValueError(f"{given} is no size; write a factor with an x, as in 0.5x")
-    text = str(given) if isinstance(given, int) and not isinstance(given, bool) else given
-    if isinstance(text, str):
-        try:
-            InputSize.parse(text)
-        except InputError as error:
-            raise ValueError(str(error).removeprefix("--resize ").removesuffix(".")) from error
-    return text
 
 
 class _Part(BaseModel):
@@ -85,7 +71,7 @@ class PlannedNetwork(_Part):
     config: Line | None = None
     options: tuple[Line, ...] = ()
     refit: Line | None = None
-    resize: Annotated[Line | None, BeforeValidator(_as_size)] = None
+    resize: Annotated[Line | None, BeforeValidator(size_text)] = None
     """Of the images that a refit learns from, as `fit-mixtures --resize`."""
 
     @property
@@ -144,9 +130,9 @@ class AblationPlan(_Part):
     title: Line = Field(min_length=1)
     iterations: PositiveInt
     options: tuple[Line, ...] = ()
-    resize: Annotated[Line | None, BeforeValidator(_as_size)] = None
+    resize: Annotated[Line | None, BeforeValidator(size_text)] = None
     """As `eval --resize`, for the anomaly datasets and the statistics of scores that learn."""
-    resize_closed_set: Annotated[Line | None, BeforeValidator(_as_size)] = None
+    resize_closed_set: Annotated[Line | None, BeforeValidator(size_text)] = None
     """The same for the closed-set dataset; None is the images' own size."""
     resamples: int = Field(default=0, ge=0, le=100_000)
     """As `eval --bootstrap`."""
