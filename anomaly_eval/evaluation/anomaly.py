@@ -19,6 +19,7 @@ from anomaly_eval.evaluation.measures import MEMORY_BUDGET, MethodState, bootstr
 from anomaly_eval.evaluation.wanted import DEFAULT_MEASURES, Measures
 from anomaly_eval.evaluation.work import Compute, Work
 from anomaly_eval.metrics import registry
+from anomaly_eval.metrics.arrays import rounded_to_float32
 from anomaly_eval.metrics.components import ComponentState
 from anomaly_eval.metrics.curves import thinned_curve
 from anomaly_eval.metrics.errors import NothingToMeasureError
@@ -124,7 +125,9 @@ def evaluate_dataset(
                     _update(components[name].update, values, label, name, sample)
         if observer is not None:
             with clock.section("output"):
-                observer(samples, sample, image, label, {name: _single(values) for name, values in maps.items()})
+                # Only maps of files exceed float32, which is what pictures can show.
+                shown = {name: rounded_to_float32(values) for name, values in maps.items()}
+                observer(samples, sample, image, label, shown)
 
     def take_components(sample: Sample, _: NDArray[np.uint8], label: NDArray[np.uint8], maps: Arrays) -> None:
         with clock.section("metrics"):
@@ -184,12 +187,6 @@ def check_rankable(samples: SampleSet) -> None:
             f"{samples.spec} is a closed-set dataset without anomalies, so nothing can be ranked on it; evaluate its "
             f"classes, or use it with --fit-dataset."
         )
-
-
-def _single(values: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Round what only maps of files exceed to float32, which pictures can show; what is too large becomes infinite."""
-    with np.errstate(over="ignore"):
-        return values.astype(np.float32, copy=False)
 
 
 def _update(

@@ -35,6 +35,12 @@ def as_scores(scores: ArrayLike) -> NDArray[np.floating]:
     return values.astype(np.float32)
 
 
+def rounded_to_float32(values: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return values as float32; what is too large becomes infinite, which keeps the order."""
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32, copy=False)
+
+
 def split_by_label(
     scores: ArrayLike, labels: ArrayLike, image_id: str = ""
 ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:

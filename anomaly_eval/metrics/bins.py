@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly_eval.metrics.arrays import ArrayLike, as_scores
+from anomaly_eval.metrics.arrays import ArrayLike, as_scores, rounded_to_float32
 
 _SIGN = np.uint32(1 << 31)
 FEWEST_BITS, MOST_BITS = 8, 20
@@ -48,7 +48,7 @@ class ScoreBins:
         or NaN.
         """
         _check_bits(bits)
-        sample = np.sort(_single(as_scores(scores).reshape(-1)))
+        sample = np.sort(rounded_to_float32(as_scores(scores).reshape(-1)))
         if not len(sample) or np.isnan(sample[-1]):
             raise ValueError("bins are fitted to one score or more, and none may be NaN")
         steps = 1 << (bits - 2)
@@ -77,7 +77,7 @@ class ScoreBins:
 
     def counts(self, scores: NDArray[np.floating]) -> NDArray[np.int64]:
         """Return how many of the scores (n,) lie in each bin, (bins,); none may be NaN."""
-        values = _single(scores)
+        values = rounded_to_float32(scores)
         if self._shift is not None:
             return np.bincount(to_key(values) >> self._shift, minlength=len(self))
         places = np.searchsorted(np.sort(values), self.borders)
@@ -99,12 +99,6 @@ def from_key(keys: NDArray[np.uint32]) -> NDArray[np.float32]:
 def _cells(bits: int) -> NDArray[np.float32]:
     """Return the borders of 2^bits cells of the key, NaN where the key stands for no number."""
     return from_key(np.arange(1, 1 << bits, dtype=np.uint32) << np.uint32(32 - bits))
-
-
-def _single(values: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Round to float32; what is too large becomes infinite, which keeps the order."""
-    with np.errstate(over="ignore"):
-        return values.astype(np.float32, copy=False)
 
 
 def _check_bits(bits: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +28,6 @@ from anomaly_eval.reports.published import read_published, read_published_closed
 from anomaly_eval.results.curves import Distribution, read_distributions
 from anomaly_eval.results.records import ClosedSetRow, ComponentRow, IntervalRow, PerImageRow, Record, Row
 from anomaly_eval.runtime.output_folder import RESULTS_FILE, FolderKind, prepare_output
-from gmmseg.checkpoints import sha256_of_file
 
 FORMATS = ("tex", "csv", "md", "html")
 _RECORD, _MARKDOWN, _FIGURES = "report.json", "report.md", "figures"
@@ -152,7 +152,7 @@ def _texts(runs: Sequence[NamedRun], tables: dict[str, ComparisonTable], request
     record = ReportRecord(
         command=shlex.join(request.command),
         runs={
-            run.name: ReportedRun(folder=str(run.folder), results_sha256=sha256_of_file(run.folder / RESULTS_FILE))
+            run.name: ReportedRun(folder=str(run.folder), results_sha256=_sha256(run.folder / RESULTS_FILE))
             for run in runs
         },
         formats=list(request.formats),
@@ -168,3 +168,7 @@ def _texts(runs: Sequence[NamedRun], tables: dict[str, ComparisonTable], request
             if any(rows.values()):
                 texts[name] = csv_of_runs(kind, rows)
     return texts
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

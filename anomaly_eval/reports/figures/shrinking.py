@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anomaly_eval.metrics.labels import ANOMALY, VOID
+from anomaly_eval.reports.page.thumbnails import thumbnail_size
 
 LONGEST = 1024
 """Pixels that the long side of what is drawn may have."""
@@ -50,7 +51,6 @@ def _share(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
 
 
 def _small(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Return (width, height) to resize a shape (height, width) to, which stays as it is where it is small already."""
-    height, width = shape
-    factor = min(1.0, LONGEST / max(height, width))
-    return max(1, round(width * factor)), max(1, round(height * factor))
+    """Return (width, height) to resize a shape (height, width) to."""
+    height, width = thumbnail_size(shape, LONGEST)
+    return width, height
