@@ -95,6 +95,7 @@ def test_a_launcher_that_did_not_start_this_is_refused(
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_slurm_without_a_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SLURM_PROCID", "0")
+    for name, value in (("PROCID", "0"), ("NTASKS", "2"), ("LOCALID", "0")):
+        monkeypatch.setenv(f"SLURM_{name}", value)
     with pytest.raises(InputError, match="slurm needs a GPU"), processes("slurm"):
         pass

@@ -35,7 +35,7 @@ def test_a_single_process_is_alone(launcher, environment):
     ("launcher", "environment", "message"),
     [
         ("none", TORCHRUN, "add --launcher pytorch"),
-        ("pytorch", {}, "needs torchrun; start with torchrun .* eval"),
+        ("pytorch", {}, "needs torchrun; start with torchrun .* anomaly_eval"),
         ("pytorch", {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0"}, "needs torchrun"),
         ("slurm", {}, "needs SLURM; start with srun"),
     ],

@@ -104,8 +104,8 @@ def test_what_several_processes_need_is_told(evaluate, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert_refused(evaluate("--scores", "msp"), "add --launcher pytorch")
     monkeypatch.delenv("WORLD_SIZE")
-    assert_refused(evaluate("--scores", "msp", "--launcher", "pytorch"), "needs torchrun", "eval")
-    assert_refused(evaluate("--scores", "msp", "--launcher", "slurm"), "needs SLURM", "eval")
+    assert_refused(evaluate("--scores", "msp", "--launcher", "pytorch"), "needs torchrun", "--nproc_per_node")
+    assert_refused(evaluate("--scores", "msp", "--launcher", "slurm"), "needs SLURM", "srun")
 
 
 def test_commands_that_do_not_share_their_work_are_not_started_several_times(tmp_path, monkeypatch, capsys):
