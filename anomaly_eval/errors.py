@@ -1,5 +1,5 @@
-"""The one exception that users meet, shared with the models."""
+"""The one exception that users meet, and what its sentences are made of, shared with the models."""
 
-from gmmseg.errors import InputError
+from gmmseg.errors import InputError, closest
 
-__all__ = ["InputError"]
+__all__ = ["InputError", "closest"]

@@ -1,4 +1,9 @@
-"""The one exception that users meet."""
+"""The one exception that users meet, and what its sentences are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 
 class InputError(Exception):
@@ -7,3 +12,13 @@ class InputError(Exception):
     The message is one clear sentence that names the file or value and the remedy. The command line prints it
     without a traceback and exits with code 2.
     """
+
+
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """Return what a word that is not known may have been meant to be; None where nothing is close."""
+    return next(iter(get_close_matches(word, list(known), n=1)), None)
+
+
+def reason_of(error: BaseException) -> str:
+    """Return what an error of another library is and says, for the middle of a sentence."""
+    return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")

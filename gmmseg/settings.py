@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from gmmseg.covariance_names import Covariance
 from gmmseg.density import ClassDensity
-from gmmseg.errors import InputError
+from gmmseg.errors import InputError, closest
 
 Objective = Literal["generative", "discriminative"]
 Projection = Literal["linear", "conv_norm", "conv_norm_relu", "none"]
@@ -189,8 +188,8 @@ class MixtureSettings:
         known = [field.name for field in fields(cls)]
         for name in given:
             if name not in known:
-                close = difflib.get_close_matches(str(name), known, n=1)
-                hint = f"did you mean {close[0]!r}?" if close else f"the fields are {', '.join(known)}."
+                close = closest(str(name), known)
+                hint = f"did you mean {close!r}?" if close else f"the fields are {', '.join(known)}."
                 raise InputError(f"a mixture has no field {name!r}; {hint}")
         return replace(PRESETS[preset], **given)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import re
 import reprlib
@@ -24,7 +23,7 @@ from pydantic import (
 
 from anomaly_eval.datasets.layouts import check_relative, parse_template
 from anomaly_eval.datasets.test_settings import TestProtocol
-from anomaly_eval.errors import InputError
+from anomaly_eval.errors import InputError, closest
 from anomaly_eval.metrics.labels import ANOMALY, INLIER, VOID
 from anomaly_eval.runtime.safe_read import read_regular
 from anomaly_eval.runtime.shipped import shipped_folder
@@ -307,8 +306,8 @@ def _shipped_card(name: str) -> DatasetCard:
     cards = {known: card for card in shipped_cards() for known in (card.name, *card.aliases)}
     if name in cards:
         return cards[name]
-    close = difflib.get_close_matches(name, cards, n=1)
-    guess = f"did you mean {close[0]}? " if close else ""
+    close = closest(name, cards)
+    guess = f"did you mean {close}? " if close else ""
     raise InputError(
         f"there is no dataset {name!r}; {guess}choose from {', '.join(sorted(cards))}, or give a card file (.yaml)."
     )

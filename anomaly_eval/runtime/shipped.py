@@ -1,9 +1,8 @@
 """Where the data folders that ship with the project are."""
 
-from difflib import get_close_matches
 from pathlib import Path
 
-from anomaly_eval.errors import InputError
+from anomaly_eval.errors import InputError, closest
 
 
 def shipped_folder(name: str) -> Path:
@@ -26,8 +25,8 @@ def config_source(name: str) -> str:
         return str(shipped)
     if "::" not in name and not Path(name).is_file():
         known = [path.stem for path in shipped_folder("configs").glob("*.py")]
-        close = get_close_matches(name, known, n=1)
-        hint = f"did you mean the shipped {close[0]}? Else " if close else ""
+        close = closest(name, known)
+        hint = f"did you mean the shipped {close}? Else " if close else ""
         raise InputError(
             f"there is no config {name}; {hint}give the name of a shipped one, a .py file or a name such as "
             f"mmseg::fcn/NAME.py."

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from importlib import import_module
 from inspect import isabstract
 from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any
 
-from anomaly_eval.errors import InputError
+from anomaly_eval.errors import InputError, closest
 from anomaly_eval.results.titles import TITLES
 from anomaly_eval.scores.base import Score, ScoreOption
 
@@ -39,8 +38,8 @@ def choose_scores(
     for name in dict.fromkeys(names):
         kind = SCORES.get(name)
         if kind is None:
-            close = get_close_matches(name, SCORES, n=1)
-            hint = f"did you mean {close[0]!r}? " if close else ""
+            close = closest(name, SCORES)
+            hint = f"did you mean {close!r}? " if close else ""
             hint = "write spaces, not commas, between names; " if "," in name else hint
             raise InputError(f"there is no score {name!r}; {hint}the scores are {', '.join(SCORES)}.")
         if kind.source not in provides:

@@ -15,6 +15,7 @@ from typing import Any
 from anomaly_eval.errors import InputError
 from anomaly_eval.runtime.shipped import config_source
 from gmmseg.checkpoints import Checkpoint
+from gmmseg.config_files import read_config
 
 _FOR_TRAINING = frozenset({"init_cfg", "pretrained", "loss_decode", "auxiliary_head", "sampler"})
 # Modules of the zoo read files that their settings name, some of them by unpickling.
@@ -147,22 +148,7 @@ def _literal(node: ast.expr) -> Any:
 
 
 def _config_from_file(given: str) -> ModelConfig:
-    from mmengine.config import Config
-    from mmengine.hub import get_config
-
-    source = config_source(given)
-    try:
-        if "::" in source:
-            config = get_config(source if source.endswith(".py") else f"{source}.py")
-        else:
-            config = Config.fromfile(source)
-    except FileNotFoundError as error:
-        if "::" in source:
-            raise InputError(f"there is no config {given} in that package; check the name.") from error
-        missing = error.filename or str(error)
-        raise InputError(f"the config {given} needs a file that is missing ({missing}); correct its path.") from error
-    except (Exception, SystemExit) as error:  # a config is a Python program and fails in its own ways
-        raise InputError(f"the config {given} cannot be loaded ({type(error).__name__}: {error}).") from error
+    config = read_config(config_source(given), given)
     model = config.get("model")
     if not isinstance(model, Mapping):
         raise InputError(f"the config {given} has no `model`; is it a base file rather than a whole config?")

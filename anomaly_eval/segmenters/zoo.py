@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
-from anomaly_eval.errors import InputError
+from anomaly_eval.errors import InputError, closest
 from anomaly_eval.runtime.shipped import shipped_folder
 from anomaly_eval.segmenters.input_size import InputSize
 from anomaly_eval.segmenters.network_cards import NetworkCard, read_network_card
@@ -91,8 +90,8 @@ def _by_name() -> dict[str, ShippedNetwork]:
 
 def _remedy(given: str, names: Sequence[str], option: str | None = None) -> str:
     """Say what to do about a name that nothing has."""
-    close = get_close_matches(given, names, n=1)
-    guess = f"did you mean {close[0]}? " if close else ""
+    close = closest(given, names)
+    guess = f"did you mean {close}? " if close else ""
     ways = [f"check {option}"] if option is not None else []
     ways += [f"choose a shipped network: {', '.join(names)}"] if names else []
     return guess + (", or ".join(ways) or "none ships with this version")

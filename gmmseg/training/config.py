@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 from mmengine.config import Config, DictAction
-from mmengine.hub import get_config
 
-from gmmseg.errors import InputError
+from gmmseg.config_files import read_config
+from gmmseg.errors import InputError, reason_of
 from gmmseg.training.data import decode_heads
 from gmmseg.training.initialisation import without_pretrained
 from gmmseg.training.refitting import refit_dataset
@@ -24,17 +24,7 @@ def load_config(source: str, options: Sequence[str] = ()) -> Config:
 
     Raises InputError where that fails or the result is not the config of a training by iterations.
     """
-    if "::" not in source and not Path(source).is_file():
-        raise InputError(
-            f"there is no config {source}; give the name of a shipped one, a .py file or mmseg::segformer/NAME.py."
-        )
-    try:
-        if "::" in source:
-            config = get_config(source if source.endswith(".py") else f"{source}.py")
-        else:
-            config = Config.fromfile(source)
-    except (Exception, SystemExit) as error:  # a config is a Python program and fails in its own ways
-        raise InputError(f"the config {source} cannot be loaded ({_one_line(error)}).") from error
+    config = read_config(source)
     if options:
         parser = argparse.ArgumentParser()
         parser.add_argument("--cfg-options", nargs="+", action=DictAction)
@@ -43,7 +33,7 @@ def load_config(source: str, options: Sequence[str] = ()) -> Config:
             config.merge_from_dict(parsed)
         except (Exception, SystemExit) as error:  # mmengine checks options by assertions, and argparse exits
             raise InputError(
-                f"--cfg-options {' '.join(options)} does not fit the config ({_one_line(error)}); give name=value "
+                f"--cfg-options {' '.join(options)} does not fit the config ({reason_of(error)}); give name=value "
                 f"pairs such as train_cfg.max_iters=200."
             ) from error
     _check_complete(config, source)
@@ -176,7 +166,3 @@ def _without_sync(settings: Any) -> Any:
         plain = {name: _without_sync(value) for name, value in settings.items()}
         return {**plain, "type": "BN"} if plain.get("type") in ("SyncBN", "MMSyncBN") else plain
     return type(settings)(map(_without_sync, settings)) if isinstance(settings, list | tuple) else settings
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")

@@ -27,7 +27,7 @@ import gmmseg.training.seeding
 import gmmseg.training.watching
 import gmmseg.transforms  # noqa: F401
 from gmmseg.denormals import flushed_denormals
-from gmmseg.errors import InputError
+from gmmseg.errors import InputError, reason_of
 from gmmseg.training import checkpoints, config, data, launch, resuming
 from gmmseg.training.interrupting import Interrupted, NotedSignals, StopHook
 from gmmseg.training.runner import TrainingRunner
@@ -87,7 +87,7 @@ def _run(request: TrainingRequest, work_dir: Path, signals: NotedSignals, say: C
         data.check_datasets(settings)
         config.arrange(settings, seed=seed, start=start)
     except (AttributeError, KeyError, TypeError, ValueError) as error:  # settings of another kind than expected
-        raise InputError(f"the config {request.config} cannot be understood ({_reason(error)}).") from error
+        raise InputError(f"the config {request.config} cannot be understood ({reason_of(error)}).") from error
     settings.work_dir, settings.launcher = str(work_dir), request.launcher
     runner = _build(settings, request, work_dir)
     if launch.is_first_process(request.launcher):
@@ -156,7 +156,8 @@ def _build(settings: Config, request: TrainingRequest, work_dir: Path) -> Traini
         if isinstance(error, InputError | torch.OutOfMemoryError):
             raise
         # What registries and constructors raise for wrong settings.
-        raise InputError(f"the training of the config {request.config} cannot be built ({_reason(error)}).") from error
+        reason = reason_of(error)
+        raise InputError(f"the training of the config {request.config} cannot be built ({reason}).") from error
     if launch.is_first_process(request.launcher) and not request.resume:
         # Not before all is built: a mistake must not cost an earlier training.
         checkpoints.remove_training_files(work_dir)
@@ -185,12 +186,8 @@ def _train(runner: TrainingRunner) -> None:
             raise
         # What a network says to sizes that do not fit it, or to a batch of one image.
         raise InputError(
-            f"the first training step failed ({_reason(error)}); check batch size, crop and the sizes of the config."
+            f"the first training step failed ({reason_of(error)}); check batch size, crop and the sizes of the config."
         ) from error
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
 
 
 def _own_sentence(error: InputError) -> str:

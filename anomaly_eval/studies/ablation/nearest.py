@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
+
+from anomaly_eval.errors import closest
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return a hint for a word that is not known: the nearest one that is, else all of them."""
     names = list(known)
-    close = difflib.get_close_matches(word, names, n=1)
-    return f"the nearest known one is {close[0]!r}" if close else f"choose from {', '.join(names)}"
+    close = closest(word, names)
+    return f"the nearest known one is {close!r}" if close else f"choose from {', '.join(names)}"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Literal, get_args
 
-from anomaly_eval.errors import InputError
+from anomaly_eval.errors import InputError, closest
 
 Choice = Literal["best", "median", "worst"]
 CHOICES: tuple[Choice, ...] = get_args(Choice)
@@ -56,7 +55,7 @@ def named_images(ids: Sequence[str], known: Sequence[str], dataset: str) -> list
     there = set(known)
     for id in ids:
         if id not in there:
-            close = get_close_matches(id, known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"its first one is {known[0]!r}."
+            close = closest(id, known)
+            hint = f"did you mean {close!r}?" if close else f"its first one is {known[0]!r}."
             raise InputError(f"{dataset} has no image {id!r}; {hint}")
     return [Chosen(id) for id in dict.fromkeys(ids)]
