@@ -25,8 +25,8 @@ from anomaly_eval.results.records import FitRecord
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.score_maps.disk import MapsOnDisk
 from anomaly_eval.score_maps.source import NetworkScores, ScoreSource
-from anomaly_eval.scores import FittedScore, Score, choose_scores
-from anomaly_eval.scores.statistics_file import as_shipped, load_statistics
+from anomaly_eval.scores import Score, choose_scores, unfitted
+from anomaly_eval.scores.statistics_file import load_statistics
 from anomaly_eval.segmenters.base import Segmenter
 
 
@@ -73,7 +73,8 @@ def of_network(
         check_same_classes(samples, segmenter)
     shipped = shipped_statistics(request)
     statistics = request.statistics or shipped
-    scores = _scores(request, segmenter) if len(closed_sets) < len(inputs.datasets) else []
+    ranked = len(closed_sets) < len(inputs.datasets)
+    scores = choose_scores(request.scores, segmenter.provides, request.chosen_options) if ranked else []
     if journal.wanted:
         fingerprint = fingerprint_of(
             request.network,
@@ -86,7 +87,6 @@ def of_network(
         )
         journal.begin(fingerprint, request.overwrite, inputs.datasets, inputs.fit_set)
     fits = _fit(scores, segmenter, inputs.fit_set, statistics, console, clock, journal, vouched=shipped is not None)
-    fits = as_shipped(fits) if shipped is not None else fits
     fits |= fits_of_network(segmenter, scores)
     scores, warnings = _drop_unfitted(scores)
     _check_kept(request.scores or (), scores, statistics)
@@ -108,10 +108,6 @@ def _find_all(references: Sequence[str], data_root: Path | None) -> list[SampleS
     return list(found.values())
 
 
-def _scores(request: EvaluationRequest, segmenter: Segmenter) -> list[Score]:
-    return choose_scores(request.scores, segmenter.provides, request.chosen_options)
-
-
 def _fit(
     scores: Sequence[Score],
     segmenter: Segmenter,
@@ -124,19 +120,17 @@ def _fit(
     vouched: bool,
 ) -> dict[str, FitRecord]:
     """Give the scores that learn their statistics, from a file or by fitting; a file comes first."""
-    unfitted = [score for score in scores if isinstance(score, FittedScore) and not score.fitted]
     records: dict[str, FitRecord] = {}
     if statistics is not None:
-        records |= load_statistics(statistics, segmenter.describe(), unfitted, vouched=vouched)
-        unfitted = [score for score in unfitted if not score.fitted]
-    if fit_set is not None and unfitted:
-        records |= fit_scores(segmenter, fit_set, unfitted, console, clock, journal.fit)
+        records |= load_statistics(statistics, segmenter.describe(), unfitted(scores), vouched=vouched)
+    if fit_set is not None and (lacking := unfitted(scores)):
+        records |= fit_scores(segmenter, fit_set, lacking, console, clock, journal.fit)
     return records
 
 
 def _drop_unfitted(scores: Sequence[Score]) -> tuple[list[Score], list[str]]:
     """Leave out scores without statistics, with a warning."""
-    missing = [score.name for score in scores if isinstance(score, FittedScore) and not score.fitted]
+    missing = [score.name for score in unfitted(scores)]
     kept = [score for score in scores if score.name not in missing]
     return kept, [f"left out for want of statistics: {', '.join(missing)} ({FITTING})"] if missing else []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ from anomaly_eval.evaluation.wanted import DEFAULT_MEASURES, Measures
 from anomaly_eval.runtime.choices import Precision, ProtocolChoice
 from anomaly_eval.score_maps.disk import MapsRequest
 from anomaly_eval.score_maps.refusals import refuse_network_options
-from anomaly_eval.scores import FittedScore, choose_scores, score_options
-from anomaly_eval.segmenters.base import Prediction
+from anomaly_eval.scores import choose_scores, score_options, unfitted
+from anomaly_eval.segmenters.base import ALL_OUTPUTS
 from anomaly_eval.segmenters.load import NetworkRequest
 
 
@@ -70,8 +70,7 @@ def check_options(request: EvaluationRequest) -> None:
         raise InputError("--component-threshold must be a number.")
     if request.statistics is not None and request.fit_dataset is not None:
         raise InputError("--stats and --fit-dataset exclude each other; give one of them.")
-    everything = frozenset(output.name for output in fields(Prediction))
-    scores = choose_scores(request.scores, everything, request.chosen_options)
+    scores = choose_scores(request.scores, ALL_OUTPUTS, request.chosen_options)
     known = score_options()
     for name in request.chosen_options:
         kind, _ = known[name]
@@ -79,10 +78,10 @@ def check_options(request: EvaluationRequest) -> None:
             raise InputError(
                 f"{flag(name)} changes {kind.name}, which is not among --scores; add it or leave the option out."
             )
-    unfitted = [score.name for score in scores if isinstance(score, FittedScore) and not score.fitted]
+    lacking = unfitted(scores)
     given = request.statistics or request.fit_dataset
-    if request.scores is not None and unfitted and given is None and shipped_statistics(request) is None:
-        raise InputError(f"the score {unfitted[0]} needs statistics of the training data: {FITTING}.")
+    if request.scores is not None and lacking and given is None and shipped_statistics(request) is None:
+        raise InputError(f"the score {lacking[0].name} needs statistics of the training data: {FITTING}.")
 
 
 def shipped_statistics(request: EvaluationRequest) -> Path | None:

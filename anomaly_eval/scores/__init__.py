@@ -1,6 +1,6 @@
 """Anomaly scores by name: one idea a file, which says all that is known of it."""
 
-from anomaly_eval.scores.base import FittedScore, Score, ScoreOption, score_maps
+from anomaly_eval.scores.base import FittedScore, Score, ScoreOption, score_maps, unfitted
 from anomaly_eval.scores.registry import SCORES, choose_scores, register, score_options
 
 __all__ = [
@@ -12,4 +12,5 @@ __all__ = [
     "register",
     "score_maps",
     "score_options",
+    "unfitted",
 ]

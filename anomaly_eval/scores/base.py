@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -169,6 +169,11 @@ class FittedScore(Score):
     @abstractmethod
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Take statistics that `state` returned."""
+
+
+def unfitted(scores: Iterable[Score]) -> list[FittedScore]:
+    """Return the scores that lack their statistics."""
+    return [score for score in scores if isinstance(score, FittedScore) and not score.fitted]
 
 
 _LOGITS = "logits"

@@ -50,7 +50,8 @@ def load_statistics(
 ) -> dict[str, FitRecord]:
     """Load statistics into the scores that the file has; return what they were learnt from, by score name.
 
-    vouched: the network's card says that they belong to this size of the input, whatever images they were learnt from.
+    vouched: they ship with the network, whose card says that they belong to this size of the input, whatever images
+    they were learnt from.
 
     Raises InputError for a file that is none of ours, for one of which a single bit changed, and for statistics of
     another network or resolution.
@@ -85,14 +86,10 @@ def load_statistics(
                 score.load_state(state)
             except (KeyError, ValueError, RuntimeError) as error:
                 raise InputError(f"the statistics of {score.name} in {path} are damaged; fit again.") from error
-            loaded[score.name] = records[type(score).name]
+            record = records[type(score).name]
+            notes = [*record.notes, *(["these statistics ship with the network"] if vouched else [])]
+            loaded[score.name] = record.model_copy(update={"notes": notes})
     return loaded
-
-
-def as_shipped(records: Mapping[str, FitRecord]) -> dict[str, FitRecord]:
-    """Note of statistics that they came with the network."""
-    note = "these statistics ship with the network"
-    return {name: record.model_copy(update={"notes": [*record.notes, note]}) for name, record in records.items()}
 
 
 def _check_same_model(path: Path, fitted: ModelRecord, model: ModelRecord) -> None:

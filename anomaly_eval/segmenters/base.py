@@ -39,6 +39,10 @@ class Prediction:
         return self.logits.size
 
 
+ALL_OUTPUTS = frozenset(output.name for output in fields(Prediction))
+"""What a network could provide."""
+
+
 def predict(segmenter: Segmenter, image: NDArray[np.uint8], path: Path) -> Prediction:
     """Return the prediction of an image (height, width, 3); raises InputError, which names its file, without one.
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.fit import fits_of_network
 from anomaly_eval.results.records import FitRecord
-from anomaly_eval.scores import SCORES, FittedScore, Score, choose_scores
-from anomaly_eval.scores.statistics_file import as_shipped, load_statistics
-from anomaly_eval.segmenters.base import Prediction, Segmenter
+from anomaly_eval.scores import SCORES, Score, choose_scores, unfitted
+from anomaly_eval.scores.statistics_file import load_statistics
+from anomaly_eval.segmenters.base import ALL_OUTPUTS, Segmenter
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,9 @@ class NamedNetwork:
 
 def check_score_names(names: Sequence[str] | None, has_statistics: bool) -> None:
     """Raise InputError for scores that no network could give, before any network is loaded."""
-    everything = frozenset(output.name for output in fields(Prediction))
-    scores = choose_scores(names, everything)
-    if names is None or has_statistics:
-        return
-    for score in scores:
-        if isinstance(score, FittedScore) and not score.fitted:
-            raise _no_statistics(score.name)
+    lacking = unfitted(choose_scores(names, ALL_OUTPUTS))
+    if names is not None and not has_statistics and lacking:
+        raise _no_statistics(lacking[0].name)
 
 
 def with_scores(
@@ -54,10 +50,10 @@ def with_scores(
         fits, refused = _load(network, scores, statistics)
         refusals.append(refused)
         fits |= fits_of_network(network.segmenter, scores)
-        unfitted = [score for score in scores if isinstance(score, FittedScore) and not score.fitted]
-        if unfitted and names is not None:
-            raise next(iter(refused.values()), _no_statistics(unfitted[0].name, f" of the network {network.name}"))
-        kept = [score for score in scores if score not in unfitted]
+        lacking = unfitted(scores)
+        if lacking and names is not None:
+            raise next(iter(refused.values()), _no_statistics(lacking[0].name, f" of the network {network.name}"))
+        kept = [score for score in scores if score not in lacking]
         if not kept:
             asked = "any of the scores" if names is None else f"any of {', '.join(names)}"
             raise InputError(f"the network {network.name} does not provide {asked}; choose others with --scores.")
@@ -83,15 +79,12 @@ def _load(
     fits: dict[str, FitRecord] = {}
     refused: dict[Path, InputError] = {}
     for path in files:
-        unfitted = [score for score in scores if isinstance(score, FittedScore) and not score.fitted]
         try:
-            fits |= load_statistics(path, network.segmenter.describe(), unfitted)
+            fits |= load_statistics(path, network.segmenter.describe(), unfitted(scores))
         except InputError as error:
             refused[path] = error
     if not fits and network.statistics is not None:
-        unfitted = [score for score in scores if isinstance(score, FittedScore) and not score.fitted]
-        found = load_statistics(network.statistics, network.segmenter.describe(), unfitted, vouched=True)
-        fits = as_shipped(found)
+        fits = load_statistics(network.statistics, network.segmenter.describe(), unfitted(scores), vouched=True)
     return fits, refused
 
 
