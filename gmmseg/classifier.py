@@ -59,7 +59,9 @@ class GMMClassifier(nn.Module):
         self.settings, self.in_channels, self.norm_cfg = settings, in_channels, norm_cfg
         self.dropout = nn.Dropout2d(dropout) if dropout > 0 else nn.Identity()
         self.projection = _projection(in_channels, settings, norm_cfg)
-        self.layer_norm = nn.LayerNorm(settings.dimensions) if "layer_norm" in settings.normalisation else None
+        self.layer_norm = (
+            nn.LayerNorm(settings.dimensions) if settings.normalisation in ("layer_norm", "layer_norm_l2") else None
+        )
         trainable = settings.objective == "discriminative"
         shape = (classes, settings.components, settings.dimensions, settings.class_density)
         self.mixtures = (
@@ -103,7 +105,7 @@ class GMMClassifier(nn.Module):
             pixels = embedded.float().movedim(1, -1).contiguous()
             if self.layer_norm is not None:
                 pixels = self.layer_norm(pixels)
-            if self.settings.normalisation.endswith("l2"):
+            if self.settings.normalisation in ("l2", "layer_norm_l2"):
                 # Where all channels are equal the norm is 0, and a smaller epsilon would let the gradient explode.
                 pixels = functional.normalize(pixels, dim=-1, eps=1e-3)
         return pixels.movedim(-1, 1).contiguous()

@@ -20,7 +20,6 @@ UNIT = 2**SUBPIXEL_BITS
 """Drawing routines take coordinates as whole numbers of 1 / UNIT pixels."""
 
 _FAR_OUTSIDE = 4000.0
-_GROUND = (Class.ROAD, Class.SIDEWALK, Class.TERRAIN)
 
 
 @dataclass(frozen=True)

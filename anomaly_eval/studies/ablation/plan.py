@@ -7,7 +7,16 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
 from anomaly_eval.runtime.strict_yaml import Line
 from anomaly_eval.scores import SCORES, FittedScore
@@ -44,6 +53,10 @@ def _check_options(options: tuple[str, ...]) -> tuple[str, ...]:
     return options
 
 
+Options = Annotated[tuple[Line, ...], AfterValidator(_check_options)]
+"""Of a config, as `train --cfg-options` takes them."""
+
+
 class PlannedDatasets(_Part):
     """Where the networks are evaluated and fitted; each as `--dataset` takes it."""
 
@@ -69,7 +82,7 @@ class PlannedNetwork(_Part):
     model_config = ConfigDict(frozen=True, extra="allow")
 
     config: Line | None = None
-    options: tuple[Line, ...] = ()
+    options: Options = ()
     refit: Line | None = None
     resize: Annotated[Line | None, BeforeValidator(size_text)] = None
     """Of the images that a refit learns from, as `fit-mixtures --resize`."""
@@ -78,11 +91,6 @@ class PlannedNetwork(_Part):
     def mixture_fields(self) -> dict[str, Any]:
         """What is given for the mixtures of a refit."""
         return dict(self.model_extra or {})
-
-    @field_validator("options")
-    @classmethod
-    def _check_own_options(cls, options: tuple[str, ...]) -> tuple[str, ...]:
-        return _check_options(options)
 
     @model_validator(mode="after")
     def _check(self) -> PlannedNetwork:
@@ -129,7 +137,7 @@ class AblationPlan(_Part):
 
     title: Line = Field(min_length=1)
     iterations: PositiveInt
-    options: tuple[Line, ...] = ()
+    options: Options = ()
     resize: Annotated[Line | None, BeforeValidator(size_text)] = None
     """As `eval --resize`, for the anomaly datasets and the statistics of scores that learn."""
     resize_closed_set: Annotated[Line | None, BeforeValidator(size_text)] = None
@@ -158,11 +166,6 @@ class AblationPlan(_Part):
     def learns(self, network: str) -> bool:
         """Whether a score of a network learns statistics."""
         return any(issubclass(SCORES[score], FittedScore) for score in self.scores_of(network))
-
-    @field_validator("options")
-    @classmethod
-    def _check_own_options(cls, options: tuple[str, ...]) -> tuple[str, ...]:
-        return _check_options(options)
 
     @field_validator("networks")
     @classmethod
