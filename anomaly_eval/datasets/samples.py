@@ -87,6 +87,10 @@ class SampleSet:
         """How many images the complete set has, if that is known."""
         return self.card.variants[self.variant].images
 
+    def wrong_labels(self, error: ValueError) -> InputError:
+        """Return the sentence for labels that metrics refuse."""
+        return InputError(f"{self.spec}: {error}; check its labels in {self.samples[0].label.parent}.")
+
     @property
     def complete(self) -> bool:
         """Whether exactly as many images were found as the card expects."""

@@ -212,9 +212,7 @@ def _compute(
         try:
             counts = state.ranking.counts()
         except ValueError as error:
-            raise InputError(
-                f"{samples.spec}: {error}; check its labels in {samples.samples[0].label.parent}."
-            ) from error
+            raise samples.wrong_labels(error) from error
         distributions.append(
             Distribution(samples.spec, name, thinned_curve(counts, _CURVE_POINTS), state.ranking.histogram())
         )

@@ -70,8 +70,7 @@ def evaluate_closed_set(
     try:
         metrics = state.compute()
     except ValueError as error:
-        folder = samples.samples[0].label.parent
-        raise InputError(f"{samples.spec}: {error}; check its labels in {folder}.") from error
+        raise samples.wrong_labels(error) from error
     described = _under_protocol(segmenter, samples, choice).describe()
     whose = "network" if choice == "network" or samples.card.protocol is None else "card"
     # What the whole run resizes images to goes before the protocol, which then is not quite the card's.

@@ -9,7 +9,6 @@ import numpy as np
 from rich.console import Console
 
 from anomaly_eval.datasets.samples import SampleSet
-from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.closed_set import check_same_classes, predicted_classes
 from anomaly_eval.evaluation.image_loop import predictions
 from anomaly_eval.metrics.calibration import CalibrationMetrics, CalibrationState
@@ -58,4 +57,4 @@ def calibrate(
     try:
         return Calibrated([state.compute() for state in states], closed_set.compute(), void_pixels, sizes)
     except ValueError as error:
-        raise InputError(f"{samples.spec}: {error}; check its labels in {samples.samples[0].label.parent}.") from error
+        raise samples.wrong_labels(error) from error

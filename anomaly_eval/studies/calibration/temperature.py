@@ -6,7 +6,6 @@ import numpy as np
 from rich.console import Console
 
 from anomaly_eval.datasets.samples import SampleSet
-from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.closed_set import check_same_classes
 from anomaly_eval.evaluation.image_loop import predictions
 from anomaly_eval.metrics.labels import VOID
@@ -43,5 +42,4 @@ def fit_temperature_on(
         try:
             return fit_temperature(np.concatenate(kept_logits), np.concatenate(kept_labels))
         except ValueError as error:
-            folder = samples.samples[0].label.parent
-            raise InputError(f"{samples.spec}: {error}; check its labels in {folder}.") from error
+            raise samples.wrong_labels(error) from error
