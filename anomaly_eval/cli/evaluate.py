@@ -47,7 +47,6 @@ class EvaluateCommand(Command):
 
     @cached_property
     def _of_scores(self) -> list[Any]:
-        # Scores need torch, which commands wait for until they run.
         from anomaly_eval.scores import score_options
 
         return parameters(

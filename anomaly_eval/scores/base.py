@@ -1,4 +1,7 @@
-"""What a score is, and what scores over the same class maps share."""
+"""What a score is, and what scores over the same class maps share.
+
+Modules of scores import torch where they compute: the command line asks them for their options, and should not wait.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
 
-from anomaly_eval.segmenters.base import Prediction
-from anomaly_eval.segmenters.coarse_maps import CoarseMaps
+    from anomaly_eval.segmenters.base import Prediction
+    from anomaly_eval.segmenters.coarse_maps import CoarseMaps
 
 
 class ClassStatistics:
@@ -36,6 +39,8 @@ class ClassStatistics:
     @cached_property
     def argmax(self) -> Tensor:
         """Index of the largest value, int64: the predicted class; the first one of a tie."""
+        import torch
+
         classes = len(self.values)
         # Comparing with the maximum takes a fifth of the time of torch's own argmax over the first dimension.
         kind = torch.uint8 if classes <= 255 else torch.int16
@@ -129,7 +134,7 @@ class Score(ABC):
         return score
 
 
-ObservedMoments = Mapping[str, Tensor]
+ObservedMoments = Mapping[str, "Tensor"]
 """What images add to the statistics of a score: float64 on the CPU, by name."""
 
 
@@ -190,6 +195,8 @@ def class_maps(prediction: Prediction, scores: Sequence[Score]) -> dict[str, Coa
 
 def reduce_class_maps(maps: Mapping[str, CoarseMaps], scores: Sequence[Score]) -> dict[str, Tensor]:
     """Return the score map (height, width) float32 of every score from what `class_maps` returned."""
+    import torch
+
     results: dict[str, Tensor] = {}
     predicted: Tensor | None = None
     groups: dict[int, tuple[CoarseMaps, list[Score]]] = {}

@@ -7,8 +7,10 @@ the cross, by the mean of the non-boundary pixels around them; then a 7 x 7 Gaus
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 WIDENINGS = (3, 2, 1, 0)
 
@@ -18,11 +20,11 @@ def class_boundaries(labels: Tensor) -> Tensor:
     # What lies outside never adds a class that is not there.
     padded = replicate_border(labels, 1)
     centre = padded[1:-1]
-    columns = torch.maximum(torch.maximum(padded[:-2], padded[2:]), centre)[:, 1:-1]
-    rows = torch.maximum(centre[:, :-2], centre[:, 2:])
-    dilated = torch.maximum(columns, rows)
-    smallest = torch.minimum(torch.minimum(padded[:-2], padded[2:]), centre)
-    eroded = torch.minimum(torch.minimum(smallest[:, :-2], smallest[:, 2:]), smallest[:, 1:-1])
+    columns = padded[:-2].maximum(padded[2:]).maximum(centre)[:, 1:-1]
+    rows = centre[:, :-2].maximum(centre[:, 2:])
+    dilated = columns.maximum(rows)
+    smallest = padded[:-2].minimum(padded[2:]).minimum(centre)
+    eroded = smallest[:, :-2].minimum(smallest[:, 2:]).minimum(smallest[:, 1:-1])
     return dilated != eroded
 
 
@@ -47,14 +49,16 @@ def suppress_boundaries(score: Tensor, labels: Tensor) -> Tensor:
         masks.append(widen(masks[-1]))
     for widening in WIDENINGS:
         boundary = masks[widening]
-        total = _window_sum(torch.where(boundary, 0.0, score))
-        count = _window_sum(boundary.logical_not().to(torch.uint8))
-        score = torch.where(boundary & (count > 0), total / count, score)
+        total = _window_sum(score.masked_fill(boundary, 0.0))
+        count = _window_sum(boundary.logical_not().byte())
+        score = (total / count).where(boundary & (count > 0), score)
     return score
 
 
 def smooth(score: Tensor, size: int = 7, sigma: float = 1.0, dilation: int = 6) -> Tensor:
     """Filter (height, width) with a dilated Gaussian of `size` x `size` taps, the border replicated."""
+    import torch
+
     radius = size // 2
     taps = torch.arange(size, dtype=torch.float64) - radius
     kernel = torch.exp(-(taps**2) / (2 * sigma**2))
@@ -81,6 +85,8 @@ def _window_sum(values: Tensor) -> Tensor:
 
 def _replicate(values: Tensor, reach: int, dim: int) -> Tensor:
     """Pad (height, width) along one dimension by repeating the border."""
+    import torch
+
     first, last = values.narrow(dim, 0, 1), values.narrow(dim, values.shape[dim] - 1, 1)
     shape = list(values.shape)
     shape[dim] = reach

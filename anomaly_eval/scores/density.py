@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-from torch.nn import functional
+from typing import TYPE_CHECKING
 
 from anomaly_eval.scores.base import ClassStatistics, Score
-from anomaly_eval.segmenters.base import Prediction
-from anomaly_eval.segmenters.coarse_maps import CoarseMaps
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from anomaly_eval.segmenters.base import Prediction
+    from anomaly_eval.segmenters.coarse_maps import CoarseMaps
 
 
 def negative_max_log_density(log_density: Tensor | ClassStatistics) -> Tensor:
@@ -17,6 +20,8 @@ def negative_max_log_density(log_density: Tensor | ClassStatistics) -> Tensor:
 
 def normalise_over_classes(log_density: Tensor) -> Tensor:
     """Shift and scale the values (classes, ...) of each pixel to mean 0 and variance 1, as a LayerNorm does."""
+    from torch.nn import functional
+
     return functional.layer_norm(log_density.movedim(0, -1), (len(log_density),)).movedim(-1, 0)
 
 

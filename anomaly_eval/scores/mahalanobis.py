@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.metrics.labels import VOID
 from anomaly_eval.scores.base import ClassStatistics, FittedScore, ObservedMoments
-from anomaly_eval.segmenters.base import Prediction
-from anomaly_eval.segmenters.coarse_maps import CoarseMaps
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from anomaly_eval.segmenters.base import Prediction
+    from anomaly_eval.segmenters.coarse_maps import CoarseMaps
 
 
 def class_distances(features: Tensor, means: Tensor, whitening: Tensor) -> Tensor:
@@ -23,10 +25,10 @@ def class_distances(features: Tensor, means: Tensor, whitening: Tensor) -> Tenso
     taken about the mean of the class means, where the expanded square does not cancel.
     """
     centre = means.mean(dim=0)
-    whitened = torch.addmm(-(whitening @ centre)[:, None], whitening, features.double())
+    whitened = (-(whitening @ centre)[:, None]).addmm(whitening, features.double())
     centres = whitening @ (means - centre).T
     squares = whitened.square().sum(dim=0) + centres.square().sum(dim=0)[:, None]
-    return torch.addmm(squares, centres.T, whitened, alpha=-2.0).clamp_(min=0.0)
+    return squares.addmm(centres.T, whitened, alpha=-2.0).clamp_(min=0.0)
 
 
 def whitening_of(covariance: Tensor) -> Tensor:
@@ -36,6 +38,8 @@ def whitening_of(covariance: Tensor) -> Tensor:
     Directions without variance, such as a channel that is always zero, carry no distance: they are left out, which is
     the pseudo-inverse that Lee et al. use (scikit-learn's EmpiricalCovariance).
     """
+    import torch
+
     values, vectors = torch.linalg.eigh(covariance)
     varies = values > values[-1] * len(values) * torch.finfo(values.dtype).eps
     if varies.all():
@@ -87,6 +91,8 @@ class Mahalanobis(FittedScore):
         return statistics.values.amin(dim=0)
 
     def observe(self, prediction: Prediction, label: NDArray[np.uint8], image_id: str) -> ObservedMoments:
+        import torch
+
         maps = super().class_maps(prediction)
         coarse = torch.from_numpy(sample_label(label, maps)).to(maps.values.device).flatten()
         kept = coarse != VOID
@@ -125,6 +131,8 @@ class Mahalanobis(FittedScore):
 
     def _take(self, means: Tensor, whitening: Tensor) -> None:
         """Lay statistics out afresh: their products round by how they lie in memory, fitted or read from a file."""
+        import torch
+
         self.means_, self.whitening_ = (
             values.clone(memory_format=torch.contiguous_format) for values in (means, whitening)
         )
@@ -135,9 +143,11 @@ def feature_moments(features: Tensor, labels: Tensor, classes: int) -> dict[str,
 
     Sums are about the mean of these features, `origin`, so that no product cancels later.
     """
+    from torch.nn import functional
+
     origin = features.mean(dim=1) if labels.numel() else features.new_zeros(len(features))
     shifted = features - origin[:, None]
-    one_hot = torch.nn.functional.one_hot(labels, classes).double()
+    one_hot = functional.one_hot(labels, classes).double()
     moments = {
         "count": one_hot.sum(dim=0),
         "total": (shifted @ one_hot).T,
@@ -155,8 +165,8 @@ def merged_feature_moments(before: ObservedMoments, more: ObservedMoments) -> Ob
         return more
     step = more["origin"] - before["origin"]
     sums = more["total"].sum(dim=0)
-    crossed = torch.outer(sums, step)
-    outer = more["outer"] + crossed + crossed.T + more["count"].sum() * torch.outer(step, step)
+    crossed = sums.outer(step)
+    outer = more["outer"] + crossed + crossed.T + more["count"].sum() * step.outer(step)
     return {
         "count": before["count"] + more["count"],
         "total": before["total"] + (more["total"] + more["count"][:, None] * step),
@@ -178,6 +188,8 @@ def tied_statistics(moments: ObservedMoments) -> tuple[Tensor, Tensor, Tensor]:
 
 def sample_label(label: NDArray[np.uint8], maps: CoarseMaps) -> NDArray[np.uint8]:
     """Return the label (height, width) at the centres of the grid's cells, (h, w); outside the image is void."""
+    import numpy as np
+
     indices = []
     for length, extent, cells in zip(label.shape, maps.extent, maps.values.shape[1:], strict=True):
         if maps.align_corners:

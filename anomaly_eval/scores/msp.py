@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from anomaly_eval.scores.base import ClassStatistics, Score
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def msp(logits: Tensor | ClassStatistics) -> Tensor:

@@ -13,6 +13,9 @@ from anomaly_eval.errors import InputError, closest
 from anomaly_eval.results.titles import TITLES
 from anomaly_eval.scores.base import Score, ScoreOption
 
+_OTHERS = {"registry", "statistics_file"}
+"""The modules of this folder that are about all scores."""
+
 SCORES: dict[str, type[Score]] = {}
 """In the order of tables."""
 
@@ -62,10 +65,10 @@ def _built(kind: type[Score], options: Mapping[str, Any] | None) -> Score:
 
 def _defined() -> Iterable[type[Score]]:
     """Yield the scores that are defined in this folder; a class without a name of its own is none."""
-    modules = (f"{__package__}.{module.name}" for module in iter_modules([str(Path(__file__).parent)]))
-    for name in modules:
-        members = vars(import_module(name)).values() if name != __name__ else ()
-        own = (kind for kind in members if isinstance(kind, type) and kind.__module__ == name)
+    modules = (module.name for module in iter_modules([str(Path(__file__).parent)]))
+    for name in sorted(set(modules) - _OTHERS):
+        module = import_module(f"{__package__}.{name}")
+        own = (kind for kind in vars(module).values() if isinstance(kind, type) and kind.__module__ == module.__name__)
         yield from (kind for kind in own if issubclass(kind, Score) and "name" in vars(kind) and not isabstract(kind))
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.scores.base import ClassStatistics, FittedScore, ObservedMoments, ScoreOption
 from anomaly_eval.scores.boundaries import smooth, suppress_boundaries
-from anomaly_eval.segmenters.base import Prediction
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from anomaly_eval.segmenters.base import Prediction
 
 
 def standardised_max_logit(max_logit: Tensor, predicted: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
@@ -90,6 +91,8 @@ class SML(FittedScore):
         return smooth(score) if self.smoothing else score
 
     def observe(self, prediction: Prediction, label: NDArray[np.uint8], image_id: str) -> ObservedMoments:
+        import torch
+
         classes = prediction.logits.values.shape[0]
         sums = torch.zeros(3, classes, dtype=torch.float64)
         origin = torch.full((classes,), torch.nan, dtype=torch.float64)
@@ -107,6 +110,8 @@ class SML(FittedScore):
         return {"sums": sums, "origin": origin.nan_to_num(0.0)}
 
     def merge(self, before: ObservedMoments, more: ObservedMoments) -> ObservedMoments:
+        import torch
+
         step = more["origin"] - before["origin"]
         count, total, squares = more["sums"]
         moved = torch.stack([count, total + count * step, squares + 2 * step * total + count * step**2])
@@ -117,6 +122,8 @@ class SML(FittedScore):
         }
 
     def finish(self, moments: ObservedMoments, classes: Sequence[str]) -> list[str]:
+        import torch
+
         count, total, squares = moments["sums"]
         within = squares - total**2 / count.clamp(min=1)
         mean, deviation = total / count + moments["origin"], _deviation(within, count)

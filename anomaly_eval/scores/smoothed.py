@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from anomaly_eval.scores.base import Score
 from anomaly_eval.scores.boundaries import replicate_border, smooth
@@ -13,6 +12,9 @@ from anomaly_eval.scores.energy import Energy
 from anomaly_eval.scores.entropy import Entropy
 from anomaly_eval.scores.max_logit import MaxLogit
 from anomaly_eval.scores.msp import MSP
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _PER_SHORT_SIDE = 60
 _REACH = 4

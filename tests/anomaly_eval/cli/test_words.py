@@ -206,3 +206,13 @@ def test_nothing_heavy_is_imported_before_a_command_runs() -> None:
         "import sys, anomaly_eval.cli.main; sys.exit(len({'torch', 'numpy', 'pandas', 'pydantic'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("command", ["eval", "grid"])
+def test_help_waits_for_nothing_heavy(command: str) -> None:
+    code = (
+        f"import sys; from anomaly_eval.cli.main import main; main(['{command}', '--help']); "
+        "sys.exit(len({'torch', 'numpy', 'pandas'} & set(sys.modules)))"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert shown.returncode == 0 and "Usage" in shown.stdout
