@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, get_args, get_type_hints
+from typing import Annotated, Any, ClassVar, Optional, get_args, get_origin, get_type_hints
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from anomaly_eval.cli.words import Option, Syntax, read_words, refuse_unknown
 from anomaly_eval.errors import InputError
+from anomaly_eval.runtime.asked import Asked
 
 
 class Command(TyperCommand):
@@ -51,7 +52,7 @@ class App(typer.Typer):
 
 
 def with_fields(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that takes the fields of dataclasses, each an option, in the place of the dataclasses."""
+    """Return a function that takes the fields of dataclasses, those with `Asked`, in the place of the dataclasses."""
     hints = get_type_hints(function, include_extras=True)
     groups: dict[str, Any] = {name: kind for name, kind in hints.items() if dataclasses.is_dataclass(kind)}
     if not groups:
@@ -59,7 +60,7 @@ def with_fields(function: Callable[..., Any]) -> Callable[..., Any]:
 
     def command(**words: Any) -> Any:
         for name, kind in groups.items():
-            words[name] = kind(**{field.name: words.pop(field.name) for field in dataclasses.fields(kind)})
+            words[name] = _filled(kind, words)
         return function(**words)
 
     taken: list[inspect.Parameter] = []
@@ -70,19 +71,69 @@ def with_fields(function: Callable[..., Any]) -> Callable[..., Any]:
     return _signed(command, taken, function)
 
 
+def _filled(kind: Any, words: dict[str, Any]) -> Any:
+    """Build a dataclass from the words for its fields, which are taken out; what was not said is as the field says."""
+    given = {}
+    for name, (hint, asked) in _asked(kind).items():
+        value = _filled(hint, words) if asked is None else words.pop(name)
+        # The parser takes None for no words.
+        if value is not None:
+            given[name] = not value if asked is not None and asked.negated else value
+    return kind(**given)
+
+
 def _fields_of(kind: Any) -> list[inspect.Parameter]:
-    """Return a parameter for each field of a dataclass, whose annotation holds `Asked`."""
-    hints = get_type_hints(kind, include_extras=True)
+    """Return a parameter for each field of a dataclass that is asked for."""
     taken = []
-    for field in dataclasses.fields(kind):
-        plain: Any
-        plain, asked = get_args(hints[field.name])
-        option = typer.Option(asked.flag_of(field.name), help=asked.help, min=asked.min, max=asked.max)
-        annotation: Any = Annotated[plain, option]
-        taken.append(
-            inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=annotation)
-        )
+    defaults = {field.name: field.default for field in dataclasses.fields(kind)}
+    for name, (hint, asked) in _asked(kind).items():
+        if asked is None:
+            taken += _fields_of(hint)
+        else:
+            annotation: Any = Annotated[_as_read(hint), _declared(asked, name)]
+            default = _default(defaults[name], asked)
+            taken.append(
+                inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+            )
     return taken
+
+
+def _asked(kind: Any) -> dict[str, tuple[Any, Asked | None]]:
+    """Return the fields of a dataclass that hold `Asked`, with their types, and those that are dataclasses of them."""
+    found: dict[str, tuple[Any, Asked | None]] = {}
+    hints = get_type_hints(kind, include_extras=True)
+    for field in dataclasses.fields(kind):
+        hint = hints[field.name]
+        if dataclasses.is_dataclass(hint):
+            found[field.name] = hint, None
+        for asked in getattr(hint, "__metadata__", ()):
+            if isinstance(asked, Asked):
+                found[field.name] = get_args(hint)[0], asked
+    return found
+
+
+def _declared(asked: Asked, field: str) -> Any:
+    """Return what the parser is told of a field."""
+    if asked.is_argument:
+        return typer.Argument(help=asked.help)
+    return typer.Option(asked.flag_of(field), help=asked.help, min=asked.min, max=asked.max)
+
+
+def _as_read(kind: Any) -> Any:
+    """Return what words are read as: the parser knows lists only."""
+    inner = [one for one in get_args(kind) if one is not type(None)]
+    if get_origin(kind) is Sequence:
+        return list[inner[0]]  # type: ignore[valid-type]
+    return kind if len(inner) == len(get_args(kind)) else Optional[_as_read(inner[0])]  # noqa: UP045
+
+
+def _default(default: Any, asked: Asked) -> Any:
+    """Return the default of a parameter; none where the field must be given."""
+    if default is dataclasses.MISSING:
+        return inspect.Parameter.empty
+    if isinstance(default, tuple):
+        return list(default) or None
+    return not default if asked.negated else default
 
 
 def _signed(command: Any, taken: Sequence[inspect.Parameter], like: Any = None) -> Callable[..., Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,9 +10,8 @@ from rich.console import Console
 from anomaly_eval.cli.app import App
 from anomaly_eval.cli.options import DataRoot, say
 from anomaly_eval.errors import InputError
-from anomaly_eval.runtime.asked import MAX_SEED
+from anomaly_eval.synthetic_streets.request import StreetsRequest
 
-MAX_SCENES = 100_000
 datasets_app = App("List the datasets and what is found of them; check one in detail; draw one.")
 
 
@@ -40,19 +38,13 @@ def check_dataset(
 @datasets_app.command(name="make")
 def make_dataset(
     name: Annotated[str, typer.Argument(help="What to draw: synthetic_streets, the only one so far.")],
-    out: Annotated[Path, typer.Option(help="A new or empty folder, the --data-root of later commands.")],
-    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Other seeds draw other scenes.")] = 0,
-    train: Annotated[int, typer.Option(min=0, max=MAX_SCENES, help="Scenes to train on, without anomalies.")] = 400,
-    val: Annotated[int, typer.Option(min=0, max=MAX_SCENES, help="Scenes to validate on, without anomalies.")] = 60,
-    test: Annotated[int, typer.Option(min=0, max=MAX_SCENES, help="Scenes with anomalies.")] = 100,
-    workers: Annotated[
-        int | None, typer.Option(min=1, max=256, help="Processes that draw. Default: one on each processor.")
-    ] = None,
+    request: StreetsRequest,
 ) -> None:
     """Draw a data set, for trying everything without downloads; its numbers say nothing about real images."""
-    from anomaly_eval.synthetic_streets.writing import CLASSES_NAME, NAME, StreetsRequest, write_streets
+    from anomaly_eval.synthetic_streets.writing import CLASSES_NAME, NAME, write_streets
 
     if name != NAME:
         raise InputError(f"{name!r} cannot be drawn; the only data set that can is {NAME}.")
-    write_streets(StreetsRequest(out, seed, train, val, test, workers), Console(stderr=True))
-    say(f"{test} images of {NAME}, {train} + {val} of {CLASSES_NAME} (train + val): {out}")
+    write_streets(request, Console(stderr=True))
+    known = f"{request.train} + {request.val} of {CLASSES_NAME} (train + val)"
+    say(f"{request.test} images of {NAME}, {known}: {request.out}")

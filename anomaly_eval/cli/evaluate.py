@@ -12,18 +12,16 @@ from rich.console import Console
 
 from anomaly_eval.cli.app import Command, parameters
 from anomaly_eval.cli.options import (
-    AS_USUAL,
-    CHECKPOINT,
     Config,
     DataRoot,
     LauncherOption,
     NoJournal,
-    Running,
     say,
 )
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.wanted import DEFAULT_MEASURES, Measures
 from anomaly_eval.runtime.choices import Precision, ProtocolChoice
+from anomaly_eval.segmenters.running import AS_USUAL, CHECKPOINT_OR_MAPS, Running
 
 SCORE_OPTIONS = "anomaly_eval.score_options"
 
@@ -62,7 +60,7 @@ def evaluate(
     dataset: Annotated[
         list[str], typer.Option(help="One or more datasets: names, NAME:VARIANT, or card files (.yaml).")
     ],
-    ckpt: Annotated[Path | None, typer.Option(help=f"{CHECKPOINT}; this, or --score-maps.")] = None,
+    ckpt: Annotated[Path | None, typer.Option(help=CHECKPOINT_OR_MAPS.help)] = None,
     score_maps: Annotated[
         list[Path] | None,
         typer.Option(

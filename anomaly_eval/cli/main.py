@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -19,24 +20,16 @@ from anomaly_eval.cli.app import App
 from anomaly_eval.cli.datasets import datasets_app
 from anomaly_eval.cli.evaluate import EvaluateCommand, evaluate
 from anomaly_eval.cli.networks import networks_app
-from anomaly_eval.cli.options import (
-    AS_USUAL,
-    Checkpoint,
-    Config,
-    DataRoot,
-    LauncherOption,
-    NoJournal,
-    Running,
-    say,
-)
+from anomaly_eval.cli.options import LauncherOption, say
 from anomaly_eval.cli.reports import calibrate, grid, report
 from anomaly_eval.errors import InputError
+from anomaly_eval.evaluation.fit_request import FitRequest
 from anomaly_eval.evaluation.processes.launching import refuse_several_processes
 from anomaly_eval.runtime.asked import MAX_SEED
-from anomaly_eval.runtime.choices import FittedFeatures
 from anomaly_eval.runtime.machine import is_out_of_memory, keep_freed_memory, prefer_fast_sort
 from anomaly_eval.runtime.shipped import config_source
-from gmmseg.covariance_names import Covariance
+from anomaly_eval.studies.demo.request import DemoRequest
+from anomaly_eval.studies.mixtures.request import MixtureRequest
 
 app = App(
     "Anomaly segmentation: exact AUROC, AP and FPR95 of any mmsegmentation checkpoint, with named conventions.",
@@ -47,98 +40,27 @@ app.command(name="eval", cls=EvaluateCommand)(evaluate)
 
 
 @app.command()
-def fit(
-    ckpt: Checkpoint,
-    dataset: Annotated[str, typer.Option(help="A closed-set dataset, as the network was trained on.")],
-    out: Annotated[Path, typer.Option(help="The statistics file to write (.safetensors).")],
-    data_root: DataRoot = None,
-    config: Config = None,
-    scores: Annotated[list[str] | None, typer.Option(help="Scores to fit. Default: all that learn.")] = None,
-    running: Running = AS_USUAL,
-    no_journal: NoJournal = False,
-    launcher: LauncherOption = "none",
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an existing file, and an interrupted run of others.")
-    ] = False,
-) -> None:
+def fit(request: FitRequest) -> None:
     """Learn the statistics of scores on in-distribution images."""
-    from anomaly_eval.evaluation.fit import FitRequest, contribute_to_fit, run_fit
+    from anomaly_eval.evaluation.fit import contribute_to_fit, run_fit
     from anomaly_eval.evaluation.processes.team import as_one_of
 
-    request = FitRequest(
-        network=running.network(ckpt, config),
-        dataset=dataset,
-        out=out,
-        data_root=data_root,
-        scores=scores,
-        journal=not no_journal,
-        overwrite=overwrite,
-    )
     console = Console(stderr=True)
     records = as_one_of(
-        launcher, lambda team: run_fit(request, console, team), lambda team: contribute_to_fit(request, team)
+        request.launcher, lambda team: run_fit(request, console, team), lambda team: contribute_to_fit(request, team)
     )
     if records is None:
         return
     for name, record in records.items():
         say("; ".join([f"{name}: {record.n_images} images of {record.dataset}", *record.notes]))
-    say(f"Statistics: {out}")
+    say(f"Statistics: {request.out}")
 
 
 @app.command(name="fit-mixtures")
-def fit_mixtures(
-    ckpt: Checkpoint,
-    dataset: Annotated[str, typer.Option(help="The closed-set dataset that the network was trained on.")],
-    out: Annotated[Path, typer.Option(help="The checkpoint to write (.pth); `eval` runs it.")],
-    data_root: DataRoot = None,
-    config: Config = None,
-    components: Annotated[int, typer.Option(min=1, help="Gaussians of each class.")] = 5,
-    covariance: Annotated[
-        Covariance,
-        typer.Option(help="Of each Gaussian: its diagonal, as in the paper's experiments, or the whole."),
-    ] = "diagonal",
-    shrinkage: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of the mean covariance in each full one.")
-    ] = 0.0,
-    features: Annotated[
-        FittedFeatures | None,
-        typer.Option(
-            help="What to fit: the input of the last layer or, of a GMM classifier, its projection or its embedding. "
-            "Default: the last that there is."
-        ),
-    ] = None,
-    calibrated: Annotated[
-        bool,
-        typer.Option(
-            "--calibrated", help="Logits are densities over a fitted temperature, plus the log shares of the classes."
-        ),
-    ] = False,
-    pixels_per_image: Annotated[int, typer.Option(min=1, help="Pixels drawn from each class and image.")] = 100,
-    pixels_per_class: Annotated[int, typer.Option(min=1, help="Pixels kept of each class.")] = 5_000,
-    variance_floor: Annotated[float, typer.Option(min=1e-12, max=1e6, help="Smallest variance of a feature.")] = 1e-6,
-    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of the pixels and of the first means.")] = 0,
-    running: Running = AS_USUAL,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
-) -> None:
+def fit_mixtures(request: MixtureRequest) -> None:
     """Fit Gaussian mixtures to the features of a trained network, and write it with them as its classifier."""
-    from anomaly_eval.studies.mixtures.run import MixtureRequest, run_fit_mixtures
+    from anomaly_eval.studies.mixtures.run import run_fit_mixtures
 
-    request = MixtureRequest(
-        network=running.network(ckpt, config),
-        dataset=dataset,
-        out=out,
-        data_root=data_root,
-        components=components,
-        covariance=covariance,
-        shrinkage=shrinkage,
-        features=features,
-        calibrated=calibrated,
-        pixels_per_image=pixels_per_image,
-        pixels_per_class=pixels_per_class,
-        variance_floor=variance_floor,
-        seed=seed,
-        overwrite=overwrite,
-    )
     report = run_fit_mixtures(request, Console(stderr=True))
     whole = report.expected_images in (None, report.images)
     images = str(report.images) if whole else f"only {report.images} of {report.expected_images}"
@@ -150,7 +72,7 @@ def fit_mixtures(
         say(f"input: {report.input_size}; give the same --resize to what runs the checkpoint")
     if report.absent:
         say(f"no pixel of these classes, which the network will never predict: {', '.join(report.absent)}")
-    say(f"Checkpoint: {out}")
+    say(f"Checkpoint: {request.out}")
 
 
 @app.command()
@@ -200,30 +122,18 @@ def train(
 
 
 @app.command()
-def demo(
-    context: typer.Context,
-    out: Annotated[Path, typer.Option(help="A new folder for data, networks, tables, pictures and a summary page.")] = (
-        Path("demo")
-    ),
-    minutes: Annotated[float, typer.Option(help="About how long, on two cores; more trains better networks.")] = 8,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="In about a minute, with networks that have learnt little.")
-    ] = False,
-    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of the scenes and of both trainings.")] = 0,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier demo in --out.")] = False,
-) -> None:
+def demo(context: typer.Context, request: DemoRequest) -> None:
     """From nothing to tables: draw streets, train a softmax network and its GMMSeg twin, and evaluate both."""
     from anomaly_eval.studies.demo.findings import in_words
     from anomaly_eval.studies.demo.page import terminal_table
-    from anomaly_eval.studies.demo.run import DemoRequest, run_demo
+    from anomaly_eval.studies.demo.run import run_demo
 
-    request = DemoRequest(out, minutes, quick, seed, overwrite, context.obj)
-    findings = run_demo(request, Console(stderr=True))
+    findings = run_demo(replace(request, command=context.obj), Console(stderr=True))
     Console().print(terminal_table(findings))
     for sentence in in_words(findings):
         say(sentence)
     say(f"Time: {findings.times}")
-    say(f"Summary: {out / 'index.html'}")
+    say(f"Summary: {request.out / 'index.html'}")
 
 
 app.command()(ablate)

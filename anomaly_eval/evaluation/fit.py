@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from rich.console import Console
 
 from anomaly_eval.datasets.samples import Sample, SampleSet, find_dataset
 from anomaly_eval.errors import InputError
+from anomaly_eval.evaluation.fit_request import FitRequest
 from anomaly_eval.evaluation.image_loop import Passes
 from anomaly_eval.evaluation.journal.fingerprint import fingerprint_of
 from anomaly_eval.evaluation.journal.fit import FitJournal
@@ -28,21 +29,6 @@ from anomaly_eval.scores import SCORES, FittedScore, Score, choose_scores
 from anomaly_eval.scores.base import ObservedMoments
 from anomaly_eval.scores.statistics_file import save_statistics
 from anomaly_eval.segmenters.base import Segmenter, predict
-from anomaly_eval.segmenters.load import NetworkRequest
-
-
-@dataclass(frozen=True)
-class FitRequest:
-    """All that one run of `gmmseg-anomaly fit` depends on."""
-
-    network: NetworkRequest
-    dataset: str
-    out: Path
-    data_root: Path | None = None
-    scores: Sequence[str] | None = None
-    journal: bool = True
-    """Whether what is added up is kept until the end, so that an interrupted run goes on from it."""
-    overwrite: bool = False
 
 
 def run_fit(request: FitRequest, console: Console, team: Team | None = None) -> dict[str, FitRecord]:

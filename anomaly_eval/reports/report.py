@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from anomaly_eval.errors import InputError
@@ -25,11 +25,11 @@ from anomaly_eval.reports.page.store import PageStore
 from anomaly_eval.reports.page.tables import page_table
 from anomaly_eval.reports.page.write import PAGE_FILE, Document, write_document
 from anomaly_eval.reports.published import read_published, read_published_closed_set
+from anomaly_eval.reports.request import FORMATS, ReportRequest
 from anomaly_eval.results.curves import Distribution, read_distributions
 from anomaly_eval.results.records import ClosedSetRow, ComponentRow, IntervalRow, PerImageRow, Record, Row
 from anomaly_eval.runtime.output_folder import RESULTS_FILE, FolderKind, prepare_output
 
-FORMATS = ("tex", "csv", "md", "html")
 _RECORD, _MARKDOWN, _FIGURES = "report.json", "report.md", "figures"
 _TABLES = ("results", "per_image", "components", "closed_set")
 _ROWS: dict[str, tuple[str, type[Record]]] = {
@@ -44,22 +44,6 @@ REPORT = FolderKind(
     keys=frozenset({"format_version", "runs", "formats"}),
     entries=frozenset({_RECORD, PAGE_FILE, _MARKDOWN, _FIGURES, *_ROWS, *(f"{name}.tex" for name in _TABLES)}),
 )
-
-
-@dataclass(frozen=True)
-class ReportRequest:
-    """All that one report depends on."""
-
-    runs: Sequence[Path]
-    out: Path
-    names: Sequence[str] = ()
-    formats: Sequence[str] = FORMATS
-    with_published: bool = False
-    intervals: bool = False
-    figures: bool = False
-    mixed: bool = False
-    overwrite: bool = False
-    command: Sequence[str] = ()
 
 
 class ReportedRun(Record):

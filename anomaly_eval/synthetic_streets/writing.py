@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -20,6 +19,7 @@ from anomaly_eval.errors import InputError
 from anomaly_eval.runtime.machine import keep_freed_memory, usable_cores
 from anomaly_eval.runtime.output_folder import prepare_output
 from anomaly_eval.runtime.progress import progress_bar
+from anomaly_eval.synthetic_streets.request import StreetsRequest
 from anomaly_eval.synthetic_streets.scene import SPLITS, Split, draw_scene
 
 NAME = "synthetic_streets"
@@ -32,37 +32,19 @@ _QUALITY = 95
 _WORTH_A_PROCESS = 12
 
 
-@dataclass(frozen=True)
-class StreetsRequest:
-    """What to write: so many scenes of each split."""
-
-    out: Path
-    """A new or empty folder; it becomes a data root."""
-    seed: int = 0
-    train: int = 400
-    val: int = 60
-    test: int = 100
-    workers: int | None = None
-    """Processes that draw; None for one on each processor, and fewer for few scenes. The files do not depend on it."""
-
-    @property
-    def counts(self) -> Mapping[Split, int]:
-        """The number of scenes of each split."""
-        return dict(zip(SPLITS, (self.train, self.val, self.test), strict=True))
-
-
 def write_streets(request: StreetsRequest, console: Console) -> None:
     """Draw the scenes and write them; the folder appears when all are there, and not before.
 
     Raises InputError where nothing is asked for, where the folder exists and is not empty, and where it cannot be
     written.
     """
-    jobs = [(request.seed, split, index) for split, count in request.counts.items() for index in range(count)]
+    counts: dict[Split, int] = dict(zip(SPLITS, (request.train, request.val, request.test), strict=True))
+    jobs = [(request.seed, split, index) for split, count in counts.items() for index in range(count)]
     if not jobs:
         raise InputError("there is nothing to draw; give --train, --val or --test a number above 0.")
     _check_new(request.out)
     with prepare_output(request.out, overwrite=False) as folder:
-        for split, count in request.counts.items():
+        for split, count in counts.items():
             for kind in _folders(split) if count else ():
                 (folder.path / kind).mkdir(parents=True)
         with (

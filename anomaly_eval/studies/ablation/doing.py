@@ -13,11 +13,14 @@ from anomaly_eval.evaluation.run import run_evaluation
 from anomaly_eval.evaluation.wanted import Measures
 from anomaly_eval.runtime.choices import DeviceName
 from anomaly_eval.segmenters.load import NetworkRequest
+from anomaly_eval.segmenters.running import Running
 from anomaly_eval.studies.ablation.networks import NetworkSetup
 from anomaly_eval.studies.ablation.plan import AblationPlan
 from anomaly_eval.studies.ablation.steps import Step
-from anomaly_eval.studies.calibration.run import CalibrationRequest, run_calibration
-from anomaly_eval.studies.mixtures.run import MixtureRequest, run_fit_mixtures
+from anomaly_eval.studies.calibration.request import CalibrationRequest
+from anomaly_eval.studies.calibration.run import run_calibration
+from anomaly_eval.studies.mixtures.request import MixtureRequest
+from anomaly_eval.studies.mixtures.run import run_fit_mixtures
 from anomaly_eval.studies.trainings import Training
 from gmmseg.training.checkpoints import newest_checkpoint
 
@@ -67,11 +70,12 @@ class Workshop:
             run_evaluation(request, console)
         elif step.kind == "calibrate":
             calibration = CalibrationRequest(
-                networks=[self._network(step.network, self.plan.resize_closed_set)],
+                checkpoints=[self.checkpoint(step.network)],
                 dataset=self.plan.datasets.closed_set or "",
                 out=self._out(step),
                 names=[step.network],
                 data_root=self.data_root,
+                running=Running(self.plan.resize_closed_set, self.device),
                 overwrite=True,
                 command=self.command,
             )
@@ -82,10 +86,11 @@ class Workshop:
     def _refit(self, network: str, console: Console) -> None:
         planned = self.plan.networks[network]
         request = MixtureRequest(
-            network=self._network(planned.refit or "", planned.resize),
+            checkpoint=self.checkpoint(planned.refit or ""),
             out=self.checkpoint(network),
             data_root=self.data_root,
             seed=self.seed,
+            running=Running(planned.resize, self.device),
             overwrite=True,
             **{"dataset": self.plan.datasets.fit, **planned.mixture_fields},
         )

@@ -11,10 +11,9 @@ from typing import Any, get_args, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from anomaly_eval.studies.ablation.nearest import nearest
-from anomaly_eval.studies.mixtures import run as mixtures_run
-from anomaly_eval.studies.mixtures.run import MixtureRequest
+from anomaly_eval.studies.mixtures.request import MixtureRequest
 
-_OF_THE_STUDY = frozenset({"network", "out", "data_root", "seed", "overwrite"})
+_OF_THE_STUDY = frozenset({"checkpoint", "config", "running", "out", "data_root", "seed", "overwrite"})
 
 
 def check_mixture_fields(given: Mapping[str, Any]) -> None:
@@ -53,8 +52,5 @@ def _check_bounds(name: str, value: Any, kind: Any) -> None:
 @lru_cache(maxsize=1)
 def _hints() -> dict[str, Any]:
     """Return the types of the fields by name."""
-    from anomaly_eval.studies.mixtures import place
-
-    # The request names types of that module for type checkers only, as importing it takes seconds.
-    hints = get_type_hints(MixtureRequest, vars(place) | vars(mixtures_run))
+    hints = get_type_hints(MixtureRequest)
     return {field.name: hints[field.name] for field in fields(MixtureRequest) if field.name not in _OF_THE_STUDY}

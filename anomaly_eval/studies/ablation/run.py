@@ -5,8 +5,6 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 from rich.console import Console
 
@@ -17,7 +15,6 @@ from anomaly_eval.reports.csv_files import csv_of
 from anomaly_eval.reports.latex import latex_table
 from anomaly_eval.reports.markdown import markdown_table
 from anomaly_eval.results.provenance import versions
-from anomaly_eval.runtime.choices import DeviceName
 from anomaly_eval.runtime.machine import usable_cores
 from anomaly_eval.runtime.output_folder import write_atomically
 from anomaly_eval.segmenters.device import choose_device
@@ -30,32 +27,13 @@ from anomaly_eval.studies.ablation.networks import check_refits, check_scores, s
 from anomaly_eval.studies.ablation.plan import AblationPlan, PlannedRow
 from anomaly_eval.studies.ablation.plan_file import load_plan
 from anomaly_eval.studies.ablation.records import AblationRecord, AblationRow, StepRecord, StudyRecord
+from anomaly_eval.studies.ablation.request import AblationRequest
 from anomaly_eval.studies.ablation.steps import Step, chosen_rows, pending, steps_of
 from anomaly_eval.studies.ablation.tables import ablation_table, warnings_of_all
 from anomaly_eval.studies.trainings import Training, train_all
 from gmmseg.checkpoints import sha256_of_file
 
 _AT_ONCE_ON_CPU = 2
-
-
-@dataclass(frozen=True)
-class AblationRequest:
-    """All that one run depends on."""
-
-    plan: str
-    """Name of a shipped plan, or a file."""
-    out: Path
-    data_root: Path | None = None
-    init_from: Path | None = None
-    """What all trainings start from."""
-    seed: int = 0
-    iterations: int | None = None
-    """None is the plan's."""
-    only: Sequence[str] = ()
-    """Names of rows; empty is all."""
-    device: DeviceName = "auto"
-    overwrite: bool = False
-    command: Sequence[str] = ()
 
 
 def run_ablation(request: AblationRequest, console: Console) -> ComparisonTable:

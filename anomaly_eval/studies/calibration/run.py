@@ -26,7 +26,6 @@ from anomaly_eval.results.records import DatasetRecord, ModelRecord
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.runtime.file_names import file_names
 from anomaly_eval.runtime.output_folder import FolderKind, prepare_output
-from anomaly_eval.segmenters.load import NetworkRequest
 from anomaly_eval.studies.calibration.measuring import calibrate
 from anomaly_eval.studies.calibration.records import (
     BinRow,
@@ -37,6 +36,7 @@ from anomaly_eval.studies.calibration.records import (
     bin_rows,
     calibration_row,
 )
+from anomaly_eval.studies.calibration.request import CalibrationRequest
 from anomaly_eval.studies.calibration.tables import compare_calibration, method_of
 from anomaly_eval.studies.calibration.temperature import fit_temperature_on
 
@@ -57,26 +57,6 @@ EQUAL_WIDTH, EQUAL_MASS = "equal_width", "equal_mass"
 
 
 @dataclass(frozen=True)
-class CalibrationRequest:
-    """All that one calibration depends on."""
-
-    networks: Sequence[NetworkRequest]
-    dataset: str
-    out: Path
-    names: Sequence[str] = ()
-    data_root: Path | None = None
-    bins: int = 15
-    temperature_dataset: str | None = None
-    """A held-out split; each network is then also measured at the temperature fitted there."""
-    seed: int = 0
-    """Of the pixels that a temperature is fitted on."""
-    equal_mass: bool = False
-    class_wise: bool = False
-    overwrite: bool = False
-    command: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
 class _Measured:
     """One line of the table with the bins behind it."""
 
@@ -89,8 +69,8 @@ def run_calibration(request: CalibrationRequest, console: Console) -> Calibratio
 
     Raises InputError for a split that temperatures would be fitted and measured on, and as `calibrate` does.
     """
-    clock = Clock()
-    names = network_names([network.checkpoint for network in request.networks], request.names)
+    clock, networks = Clock(), request.networks
+    names = network_names(request.checkpoints, request.names)
     with clock.section("input"):
         samples = find_dataset(request.dataset, request.data_root)
         held_out = _held_out(request, samples)
@@ -98,7 +78,7 @@ def run_calibration(request: CalibrationRequest, console: Console) -> Calibratio
         measured: list[_Measured] = []
         models: dict[str, ModelRecord] = {}
         record: DatasetRecord | None = None
-        for name, network in zip(names, request.networks, strict=True):
+        for name, network in zip(names, networks, strict=True):
             with clock.section("load"):
                 segmenter = network.load()
             models[name] = segmenter.describe()

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -31,8 +30,10 @@ from anomaly_eval.studies.calibration.measuring import calibrate
 from anomaly_eval.studies.demo.findings import DENSITIES, DemoFindings, NetworkFinding
 from anomaly_eval.studies.demo.page import COMPARISON, RELIABILITY, html_page
 from anomaly_eval.studies.demo.plan import BACKBONE, NETWORK, TWINS, DemoPlan
+from anomaly_eval.studies.demo.request import DemoRequest
 from anomaly_eval.studies.trainings import Training, train_all
-from anomaly_eval.synthetic_streets.writing import CLASSES_NAME, NAME, StreetsRequest, write_streets
+from anomaly_eval.synthetic_streets.request import StreetsRequest
+from anomaly_eval.synthetic_streets.writing import CLASSES_NAME, NAME, write_streets
 
 _RECORD, _PAGE = "demo.json", "index.html"
 DEMO = FolderKind(
@@ -42,18 +43,6 @@ DEMO = FolderKind(
 )
 _SHOWN = {"softmax": ("msp", "max_logit"), "gmmseg": DENSITIES}
 """Scores in the picture of both networks side by side."""
-
-
-@dataclass(frozen=True)
-class DemoRequest:
-    """All that the demo depends on."""
-
-    out: Path
-    minutes: float = 8
-    quick: bool = False
-    seed: int = 0
-    overwrite: bool = False
-    command: Sequence[str] = ()
 
 
 def run_demo(request: DemoRequest, console: Console) -> DemoFindings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -20,15 +20,14 @@ from anomaly_eval.metrics import registry
 from anomaly_eval.reports.figures.saving import FORMATS, beside, save
 from anomaly_eval.reports.figures.style import TWO_COLUMNS
 from anomaly_eval.reports.names import network_names
-from anomaly_eval.runtime.choices import ProtocolChoice
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.runtime.output_folder import write_atomically
 from anomaly_eval.runtime.progress import progress_bar
-from anomaly_eval.segmenters.load import NetworkRequest
-from anomaly_eval.studies.grid.choosing import CHOICES, Choice, Chosen, choose_images, named_images
+from anomaly_eval.studies.grid.choosing import CHOICES, Chosen, choose_images, named_images, parse_choices
 from anomaly_eval.studies.grid.grid_networks import NamedNetwork, check_score_names, with_scores
 from anomaly_eval.studies.grid.grid_record import GridImageRecord, GridNetworkRecord, GridRecord
 from anomaly_eval.studies.grid.grid_rows import AnomalyRows, ClassRows, GridRows
+from anomaly_eval.studies.grid.request import GridRequest
 
 _RECORD = "json"
 
@@ -38,37 +37,6 @@ def measures(task: Task) -> list[str]:
     return registry.keys(registry.RANKING) if task == "anomaly" else ["miou", "accuracy"]
 
 
-@dataclass(frozen=True)
-class GridRequest:
-    """All that one run of `gmmseg-anomaly grid` depends on."""
-
-    networks: Sequence[NetworkRequest]
-    dataset: str
-    out: Path
-    """The figure; .pdf, .png and .json are put in the place of its suffix, if it is one of them, or else behind it."""
-    names: Sequence[str] | None = None
-    """What readers call the networks; None is the file names of the checkpoints."""
-    data_root: Path | None = None
-    scores: Sequence[str] | None = None
-    """Names of scores for an anomaly dataset; None is all that a network provides without further files."""
-    statistics: Sequence[Path] = ()
-    """Files that `gmmseg-anomaly fit` wrote, in any order."""
-    images: Sequence[str] | None = None
-    """Ids of the images to draw; None chooses some."""
-    choose: Sequence[Choice] | None = None
-    """None is the best, the median and the worst."""
-    count: int = 1
-    """How many images each choice gets."""
-    measure: str | None = None
-    """What images are ranked by; None is AUROC for anomalies and mean IoU for classes."""
-    protocol: ProtocolChoice | None = None
-    """Whose test settings closed-set datasets are run with; None is the card's."""
-    outline: bool = True
-    width: float = TWO_COLUMNS
-    overwrite: bool = False
-    command: Sequence[str] = ()
-
-
 def run_grid(request: GridRequest, console: Console) -> list[Path]:
     """Draw the grid of some images, and return the paths of the PDF, the PNG and the record.
 
@@ -76,9 +44,9 @@ def run_grid(request: GridRequest, console: Console) -> list[Path]:
     InputError for options that contradict each other or the dataset, for an unknown image, for a dataset in which none
     can be ranked, and for unusable checkpoints, images and places to write.
     """
-    if not request.networks:
+    if not request.checkpoints:
         raise InputError("a grid needs a network; give one or more --ckpt.")
-    names = network_names([network.checkpoint for network in request.networks], request.names or ())
+    wanted, names = request.networks, network_names(request.checkpoints, request.names)
     samples = find_dataset(request.dataset, request.data_root)
     _check_options(request, samples)
     ids = [sample.id for sample in samples.samples]
@@ -86,13 +54,13 @@ def run_grid(request: GridRequest, console: Console) -> list[Path]:
     stem = _stem(request)
     loaded = [
         NamedNetwork(name, network.load(), statistics=network.statistics)
-        for name, network in zip(names, request.networks, strict=True)
+        for name, network in zip(names, wanted, strict=True)
     ]
     networks, rows = _prepare(request, samples, loaded)
     values: dict[str, float] | None = None
     if request.images is None:
         values = _rank(rows, samples, _measure(request, samples), console)
-        chosen = choose_images(values, request.choose or CHOICES, request.count)
+        chosen = choose_images(values, parse_choices(request.choose or CHOICES), request.count)
         _warn_of_few(chosen, request, console)
     images = _add(rows, samples, chosen, console)
     record = GridRecord(
@@ -159,12 +127,12 @@ def _prepare(
     """Return the networks as they are run, and empty rows for them."""
     if samples.card.task == "anomaly":
         networks = with_scores(loaded, request.scores, request.statistics)
-        return networks, AnomalyRows(networks, request.outline, request.width)
+        return networks, AnomalyRows(networks, request.outline, TWO_COLUMNS)
     for network in loaded:
         classes = check_same_classes(samples, network.segmenter)
     protocol = samples.card.protocol if (request.protocol or "card") == "card" else None
     networks = [replace(network, segmenter=network.segmenter.with_protocol(protocol)) for network in loaded]
-    return networks, ClassRows(networks, classes, request.width)
+    return networks, ClassRows(networks, classes, TWO_COLUMNS)
 
 
 def _rank(rows: GridRows, samples: SampleSet, measure: str, console: Console) -> dict[str, float]:

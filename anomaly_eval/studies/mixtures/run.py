@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,43 +23,13 @@ from anomaly_eval.runtime.progress import progress_bar
 from anomaly_eval.scores.mahalanobis import sample_label
 from anomaly_eval.segmenters.base import predict
 from anomaly_eval.segmenters.input_size import InputSize
-from anomaly_eval.segmenters.load import NetworkRequest
 from anomaly_eval.studies.mixtures.posterior import PosteriorSample
-from gmmseg.covariance_names import Covariance
+from anomaly_eval.studies.mixtures.request import MixtureRequest
 from gmmseg.denormals import flushed_denormals
 from gmmseg.estimation import Mixtures, fit_mixtures
 from gmmseg.full_covariance import FullMixtures, fit_full_mixtures
 from gmmseg.reservoir import ClassReservoir
 from gmmseg.sampling import draw_per_class_and_image
-
-
-@dataclass(frozen=True)
-class MixtureRequest:
-    """All that one run of `fit-mixtures` depends on."""
-
-    network: NetworkRequest
-    dataset: str
-    out: Path
-    data_root: Path | None = None
-    components: int = 5
-    covariance: Covariance = "diagonal"
-    """`full` is that of Eq. 4; the paper fits diagonal ones for speed (section 4.1)."""
-    shrinkage: float = 0.0
-    """Share of the mean covariance of all Gaussians in each one, in [0, 1]; with full ones only."""
-    features: FittedFeatures | None = None
-    """What the mixtures are fitted to; None is the embedding of a GMM classifier, else the input of the last layer."""
-    calibrated: bool = False
-    """Whether the logits are log densities over a temperature, plus the logarithms of the classes' shares, both from
-    the same images; the density as a score stays as it is. Without, the logits are the log densities, plus the log
-    shares of the classes where the network has them."""
-    pixels_per_image: int = 100
-    """Pixels drawn from each class of each image."""
-    pixels_per_class: int = 5_000
-    """Pixels kept of each class over the dataset."""
-    variance_floor: float = 1e-6
-    iterations: int = 100
-    seed: int = 0
-    overwrite: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -199,6 +199,41 @@ def test_fields_of_a_dataclass_are_options_and_arrive_as_one(capsys) -> None:
     assert run(own, ["circle", "--times", "4"]).exit_code == 2
     assert "Draw a shape." in run(own, ["--help"]).output
     assert isinstance(run(own, ["circle", "--times", "1", "--times", "2"]).exception, InputError)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """All that is asked for, another dataclass in its midst, and a field that is not."""
+
+    shape: Annotated[str, Asked("What to draw.", is_argument=True)]
+    size: Annotated[int, Asked("How large.")]
+    titles: Annotated[Sequence[str], Asked("What to call it.")] = ("one", "two")
+    notes: Annotated[Sequence[str] | None, Asked("What to say of it.")] = None
+    drawn: Drawn = Drawn()
+    border: Annotated[bool, Asked("Leave out the border.", "--no-border", negated=True)] = True
+    command: Sequence[str] = ()
+
+
+def test_a_whole_request_is_asked_for_where_it_is_declared() -> None:
+    seen: list[object] = []
+    own = App("Draws.")
+
+    @own.command()
+    def draw(request: Drawing) -> None:
+        """Draw a shape."""
+        seen.append(request)
+
+    run = CliRunner().invoke
+    assert run(own, ["circle", "--size", "3"]).exit_code == 0
+    words = ["--size", "3", "--titles", "a", "b", "--notes", "n", "--times", "2", "--no-border", "--", "circle"]
+    assert run(own, words).exit_code == 0
+    assert seen == [
+        Drawing("circle", 3, ["one", "two"], drawn=Drawn()),
+        Drawing("circle", 3, ["a", "b"], ["n"], Drawn("red", 2), border=False),
+    ]
+    assert run(own, ["circle"]).exit_code == run(own, ["--size", "3"]).exit_code == 2
+    shown = run(own, ["--help"]).output
+    assert "--no-border" in shown and "command" not in shown.lower().replace("[options]", "")
 
 
 def test_nothing_heavy_is_imported_before_a_command_runs() -> None:

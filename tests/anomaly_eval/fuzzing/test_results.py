@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from anomaly_eval.metrics.curves import Curve
 from anomaly_eval.metrics.histograms import ScoreHistogram
-from anomaly_eval.reports.report import ReportRequest, run_report
+from anomaly_eval.reports.report import run_report
+from anomaly_eval.reports.request import ReportRequest
 from anomaly_eval.results.curves import Distribution, distributions_csv, read_distributions
 from anomaly_eval.results.records import (
     ClosedSetClassRow,

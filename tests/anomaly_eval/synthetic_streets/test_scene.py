@@ -8,13 +8,12 @@ import pytest
 
 from anomaly_eval.datasets.cards import load_card
 from anomaly_eval.metrics.labels import ANOMALY, INLIER, VOID
-from anomaly_eval.synthetic_streets import Scene, draw_scene
 from anomaly_eval.synthetic_streets.anomalies import LARGEST_SHARE, SMALLEST_SHARE, paint_anomaly
 from anomaly_eval.synthetic_streets.camera import HEIGHT, WIDTH, draw_camera
 from anomaly_eval.synthetic_streets.canvas import Canvas, Light
 from anomaly_eval.synthetic_streets.classes import Class
 from anomaly_eval.synthetic_streets.oddities import ODDITIES
-from anomaly_eval.synthetic_streets.scene import VOID_BORDER
+from anomaly_eval.synthetic_streets.scene import VOID_BORDER, Scene, draw_scene
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from anomaly_eval.cli.main import main
 from anomaly_eval.datasets.cards import load_card
 from anomaly_eval.datasets.samples import find_samples
 from anomaly_eval.metrics.labels import ANOMALY, INLIER, VOID
-from anomaly_eval.synthetic_streets import draw_scene
+from anomaly_eval.synthetic_streets.scene import draw_scene
 from tests.anomaly_eval.commands import assert_refused
 
 COUNTS = ("--train", "3", "--val", "1", "--test", "2")

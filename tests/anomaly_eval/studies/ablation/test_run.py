@@ -15,6 +15,7 @@ from anomaly_eval.cli.main import main
 from anomaly_eval.results.records import Results
 from anomaly_eval.studies.ablation import run
 from anomaly_eval.studies.ablation.doing import Workshop
+from anomaly_eval.studies.ablation.request import AblationRequest
 from anomaly_eval.studies.ablation.steps import Step
 from anomaly_eval.studies.trainings import Training
 from tests.anomaly_eval.commands import assert_refused
@@ -191,7 +192,7 @@ def test_a_run_that_was_killed_between_steps_goes_on(
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(Workshop, "do", killed)
         run.run_ablation(
-            run.AblationRequest(str(finished / "study.yaml"), study, finished / "data", device="cpu"), run.Console()
+            AblationRequest(str(finished / "study.yaml"), study, finished / "data", device="cpu"), run.Console()
         )
     assert done == [("refit", "refitted"), ("evaluate", "refitted")]
     # What came from the mixtures before is gone, and the networks that were done are as they were.

@@ -15,17 +15,20 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from anomaly_eval.datasets.samples import find_dataset
 from anomaly_eval.evaluation.closed_set import predicted_classes
-from anomaly_eval.evaluation.fit import FitRequest, run_fit
+from anomaly_eval.evaluation.fit import run_fit
+from anomaly_eval.evaluation.fit_request import FitRequest
 from anomaly_eval.metrics.closed_set import closed_set_metrics, confusion_matrix
 from anomaly_eval.scores import choose_scores, score_maps
-from anomaly_eval.segmenters.load import NetworkRequest
+from anomaly_eval.segmenters.running import Running
 from anomaly_eval.studies.grid import grid
-from anomaly_eval.studies.grid.grid import GridRequest, run_grid
+from anomaly_eval.studies.grid.grid import run_grid
 from anomaly_eval.studies.grid.grid_networks import NamedNetwork
 from anomaly_eval.studies.grid.grid_rows import AnomalyRows, ClassRows
+from anomaly_eval.studies.grid.request import GridRequest
 from tests.shared_data import shared_checkpoint, shared_data
 
 QUIET = Console(quiet=True)
+ON_CPU = Running(device="cpu")
 
 
 @pytest.fixture
@@ -33,8 +36,9 @@ def request_for(tmp_path: Path, data: Path, checkpoint: Path):
     """A request for the small network on the small anomaly dataset, with what is given replaced."""
 
     def make(**replaced: Any) -> GridRequest:
-        network = NetworkRequest(checkpoint, device="cpu")
-        plain = GridRequest([network], "road_anomaly", tmp_path / "grid.pdf", data_root=data, scores=["msp"])
+        plain = GridRequest(
+            [checkpoint], "road_anomaly", tmp_path / "grid.pdf", data_root=data, scores=["msp"], running=ON_CPU
+        )
         return replace(plain, **replaced)
 
     return make
@@ -123,12 +127,13 @@ def test_the_same_run_writes_the_same_bytes(request_for, tmp_path: Path) -> None
 def test_several_networks_with_names_and_statistics(
     request_for, tmp_path: Path, data: Path, checkpoint: Path, other: Path
 ) -> None:
-    networks = [NetworkRequest(path, device="cpu") for path in (checkpoint, other)]
     files = [tmp_path / f"{index}.safetensors" for index in range(2)]
-    for network, file in zip(networks, files, strict=True):
-        run_fit(FitRequest(network, str(tmp_path / "training.yaml"), file, data, ["sml"]), QUIET)
+    for path, file in zip((checkpoint, other), files, strict=True):
+        run_fit(FitRequest(path, str(tmp_path / "training.yaml"), file, data, scores=["sml"], running=ON_CPU), QUIET)
     # The order of the files does not matter: each knows its checkpoint.
-    request = request_for(networks=networks, names=["A", "B"], scores=["msp", "sml"], statistics=files[::-1])
+    request = request_for(
+        checkpoints=[checkpoint, other], names=["A", "B"], scores=["msp", "sml"], statistics=files[::-1]
+    )
     run_grid(replace(request, images=["1"]), QUIET)
     found = record(tmp_path)
     assert list(found["images"][0]["measures"]) == ["A: MSP", "A: SML", "B: MSP", "B: SML"]
@@ -139,10 +144,10 @@ def test_several_networks_with_names_and_statistics(
 
 @pytest.mark.parametrize("measure", ["miou", "accuracy"])
 def test_closed_set_by_the_first_network(request_for, tmp_path: Path, checkpoint: Path, other: Path, measure) -> None:
-    networks = [NetworkRequest(path, device="cpu") for path in (checkpoint, other)]
-    request = request_for(networks=networks, dataset=str(tmp_path / "training.yaml"), scores=None, measure=measure)
+    training = str(tmp_path / "training.yaml")
+    request = request_for(checkpoints=[checkpoint, other], dataset=training, scores=None, measure=measure)
     run_grid(request, QUIET)
-    segmenter, values = networks[0].load(), {}
+    segmenter, values = request.networks[0].load(), {}
     for sample in find_dataset(request.dataset, request.data_root).samples:
         with torch.inference_mode():
             predicted = predicted_classes(segmenter(sample.read_image()).logits)
@@ -178,14 +183,14 @@ def test_void_alone_cannot_be_measured(request_for) -> None:
 
 
 def test_a_real_frame(tmp_path: Path) -> None:
-    network = NetworkRequest(shared_checkpoint(), device="cpu")
     request = GridRequest(
-        [network],
+        [shared_checkpoint()],
         "fishyscapes_lostandfound",
         tmp_path / "grid",
         data_root=shared_data(),
         scores=["msp", "entropy"],
         images=["4"],
+        running=ON_CPU,
     )
     pdf, png, _ = run_grid(request, QUIET)
     # Five of these stay below 5 MB.

@@ -11,12 +11,14 @@ import pytest
 from rich.console import Console
 
 from anomaly_eval.errors import InputError
-from anomaly_eval.segmenters.load import NetworkRequest
-from anomaly_eval.studies.grid.grid import GridRequest, run_grid
+from anomaly_eval.segmenters.running import Running
+from anomaly_eval.studies.grid.grid import run_grid
 from anomaly_eval.studies.grid.grid_networks import NamedNetwork, with_scores
+from anomaly_eval.studies.grid.request import GridRequest
 from tests.anomaly_eval.commands import SIZE, write_pair
 
 QUIET = Console(quiet=True)
+ON_CPU = Running(device="cpu")
 
 
 @pytest.fixture
@@ -24,21 +26,21 @@ def request_for(tmp_path: Path, data: Path):
     """A request whose checkpoint does not exist: it is refused for that only where nothing comes before."""
 
     def make(**replaced: Any) -> GridRequest:
-        plain = GridRequest([NetworkRequest(Path("missing.pth"))], "road_anomaly", tmp_path / "grid", data_root=data)
+        plain = GridRequest([Path("missing.pth")], "road_anomaly", tmp_path / "grid", data_root=data)
         return replace(plain, **replaced)
 
     return make
 
 
-ONE = NetworkRequest(Path("a/net.pth"))
+ONE = Path("a/net.pth")
 
 
 @pytest.mark.parametrize(
     ("replaced", "sentence"),
     [
-        (dict(networks=[]), r"needs a network; give one or more --ckpt\."),
+        (dict(checkpoints=[]), r"needs a network; give one or more --ckpt\."),
         (dict(names=["a", "b"]), r"2 names for 1 checkpoints; give one for each --ckpt\."),
-        (dict(networks=[ONE, ONE]), r"twice; tell the networks apart with --names\."),
+        (dict(checkpoints=[ONE, ONE]), r"twice; tell the networks apart with --names\."),
         (dict(images=["9"]), r"^road_anomaly has no image '9'; its first one is '0'\.$"),
         (dict(images=[]), r"--images names no image"),
         (dict(images=["1"], choose=("best",)), r"--images and --choose exclude each other; give one of them\."),
@@ -91,7 +93,7 @@ def test_no_image_that_can_be_ranked(request_for, tmp_path: Path, checkpoint: Pa
     void, pale = np.full((SIZE[1], SIZE[0]), 255, np.uint8), np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
     write_pair(tmp_path / "empty" / "road_anomaly", "0", pale, np.zeros_like(void))
     write_pair(tmp_path / "empty" / "training", "0", pale, void)
-    request = request_for(networks=[NetworkRequest(checkpoint, device="cpu")], data_root=tmp_path / "empty")
+    request = request_for(checkpoints=[checkpoint], running=ON_CPU, data_root=tmp_path / "empty")
     with pytest.raises(
         InputError, match=r"^no image of road_anomaly has both anomaly and inlier pixels, so .*--images"
     ):
@@ -104,7 +106,7 @@ def test_no_image_that_can_be_ranked(request_for, tmp_path: Path, checkpoint: Pa
 def test_fewer_images_than_asked_for_are_told(
     request_for, checkpoint: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run_grid(request_for(networks=[NetworkRequest(checkpoint, device="cpu")], count=2, scores=["msp"]), Console())
+    run_grid(request_for(checkpoints=[checkpoint], running=ON_CPU, count=2, scores=["msp"]), Console())
     printed = " ".join(capsys.readouterr().out.split())
     assert "only 3 images can be ranked, so the grid has fewer rows than the 6 asked for" in printed
 
@@ -113,7 +115,7 @@ def test_other_classes_than_the_network(request_for, checkpoint: Path, tmp_path:
     card = tmp_path / "training.yaml"
     card.write_text(card.read_text().replace("road, vegetation", "vegetation, road"))
     with pytest.raises(InputError, match="other classes than the network: class 2 is 'vegetation' in the dataset"):
-        run_grid(request_for(networks=[NetworkRequest(checkpoint, device="cpu")], dataset=str(card)), QUIET)
+        run_grid(request_for(checkpoints=[checkpoint], running=ON_CPU, dataset=str(card)), QUIET)
 
 
 @dataclass

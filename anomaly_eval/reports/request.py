@@ -1,0 +1,28 @@
+"""What one report is made of; importing this loads nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from anomaly_eval.runtime.asked import Asked
+
+FORMATS = ("tex", "csv", "md", "html")
+
+
+@dataclass(frozen=True)
+class ReportRequest:
+    """All that one report depends on; options of the command line, too."""
+
+    runs: Annotated[Sequence[Path], Asked("Folders that `eval` wrote.", is_argument=True)]
+    out: Annotated[Path, Asked("Folder for the report.")] = Path("report")
+    names: Annotated[Sequence[str], Asked("What tables call the runs. Default: their folders.")] = ()
+    formats: Annotated[Sequence[str], Asked("Formats of the tables.", "--format")] = FORMATS
+    with_published: Annotated[bool, Asked("Add the published rows to the tables.")] = False
+    intervals: Annotated[bool, Asked("Show the intervals of runs with --bootstrap in the tables.")] = False
+    figures: Annotated[bool, Asked("Also draw curves and histograms of all runs.")] = False
+    mixed: Annotated[bool, Asked("Put runs together that differ in conventions, and say so in a footnote.")] = False
+    overwrite: Annotated[bool, Asked("Replace an earlier report in --out.")] = False
+    command: Sequence[str] = ()

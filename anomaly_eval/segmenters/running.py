@@ -1,0 +1,57 @@
+"""How users say which network runs, and how; importing this loads nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from anomaly_eval.errors import InputError
+from anomaly_eval.runtime.asked import DEVICE, Asked
+from anomaly_eval.runtime.choices import DeviceName
+
+if TYPE_CHECKING:
+    from anomaly_eval.segmenters.load import NetworkRequest
+
+_WHAT = "A network: a checkpoint, or the name of a shipped one (`gmmseg-anomaly networks` lists what can be given)"
+CHECKPOINT = Asked(f"{_WHAT}.", "--ckpt")
+CHECKPOINT_OR_MAPS = Asked(f"{_WHAT}; this, or --score-maps.", "--ckpt")
+CONFIG = Asked(
+    "Config: a shipped name, a .py file, mmseg::NAME. Default: that inside the checkpoint, never executed.", "--config"
+)
+CHECKPOINTS = Asked("Checkpoints (.pth, .safetensors) or names of shipped networks, one or more.", "--ckpt")
+CONFIGS = Asked("A config for each checkpoint. Default: those inside the checkpoints.", "--config")
+NAMES = Asked("What tables and figures call them. Default: their files.")
+
+
+@dataclass(frozen=True)
+class Running:
+    """How a network is run."""
+
+    resize: Annotated[
+        str | None,
+        Asked(
+            "Resize images for the network: 0.5x, 512 (short side), 1024x512. Default: native, or a shipped one's own."
+        ),
+    ] = None
+    device: Annotated[DeviceName, DEVICE] = "auto"
+    window_batch: Annotated[int, Asked("Sliding windows that run at once.", min=1)] = 4
+
+    def network(self, checkpoint: Path, config: str | None) -> NetworkRequest:
+        """Return a network that is run so."""
+        from anomaly_eval.segmenters.load import NetworkRequest
+
+        return NetworkRequest(checkpoint, config, self.device, self.resize, self.window_batch)
+
+    def networks(self, checkpoints: Sequence[Path], configs: Sequence[str]) -> list[NetworkRequest]:
+        """Return networks that are run so; raises InputError where there are configs, but not one for each."""
+        if configs and len(configs) != len(checkpoints):
+            raise InputError(
+                f"--config gives {len(configs)} values for {len(checkpoints)} checkpoints; give one for each --ckpt."
+            )
+        chosen = configs or (None,) * len(checkpoints)
+        return [self.network(path, config) for path, config in zip(checkpoints, chosen, strict=True)]
+
+
+AS_USUAL = Running()
