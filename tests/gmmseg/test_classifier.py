@@ -3,57 +3,15 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
 from gmmseg.classifier import GMMClassifier
 from gmmseg.errors import InputError
 from gmmseg.settings import MixtureSettings
-
-CHANNELS, CLASSES = 8, 3
-
-
-def classifier(seed: int = 0, dropout: float = 0.0, classes: int = CLASSES, **settings: Any) -> GMMClassifier:
-    torch.manual_seed(seed)
-    whole = {"components": 2, "dimensions": 4, "memory_size": 60, "pixels_per_class_and_image": 30, **settings}
-    if whole.get("preset") == "official":
-        whole["pixels_per_class_and_image"] = None
-    return GMMClassifier(CHANNELS, classes, MixtureSettings.from_config(whole), dropout=dropout)
-
-
-def batch(seed: int = 0, classes: tuple[int, ...] = (0, 1, 2)) -> tuple[Tensor, Tensor]:
-    """Return features (2, 8, 6, 8) that the classes move apart, and labels (2, 12, 16) with an ignored border."""
-    generator = torch.Generator().manual_seed(seed)
-    labels = torch.tensor(classes)[torch.randint(len(classes), (2, 6, 8), generator=generator)]
-    centres = 2 * torch.randn(CLASSES, CHANNELS, generator=torch.Generator().manual_seed(99))
-    features = centres[labels].permute(0, 3, 1, 2) + 0.5 * torch.randn(2, CHANNELS, 6, 8, generator=generator)
-    labels = labels.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2)
-    labels[:, :2] = 255
-    return features, labels
-
-
-def train(model: GMMClassifier, steps: int, start: int = 0, classes: tuple[int, ...] = (0, 1, 2)) -> None:
-    model.train()
-    for step in range(start, start + steps):
-        features, labels = batch(step, classes)
-        model(features)
-        model.learn(labels)
-
-
-def reference_density(model: GMMClassifier, embedded: Tensor) -> Tensor:
-    """Return (B, C, M, h, w) float64: log pi + log p from torch.distributions."""
-    means, deviations, weights = (value.double() for value in model.mixtures.snapshot())
-    pixels = embedded.permute(0, 2, 3, 1).double()[..., None, None, :]
-    joint = torch.distributions.Normal(means, deviations).log_prob(pixels).sum(dim=-1) + weights.log()
-    return joint.permute(0, 3, 4, 1, 2)
-
-
-def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    return functional.cross_entropy(logits, labels[:, ::2, ::2], ignore_index=255)
+from tests.gmmseg.classifiers import CHANNELS, CLASSES, batch, classifier, cross_entropy, reference_density, train
 
 
 @pytest.mark.parametrize("normalisation", ["none", "l2", "layer_norm", "layer_norm_l2"])
@@ -216,86 +174,6 @@ def test_learning_in_place_leaves_the_gradients_of_the_forward(preset: str) -> N
         gradients.append([features.grad, *(value.grad for value in model.parameters())])
     for one, other in zip(*gradients, strict=True):
         assert one is not None and other is not None and torch.equal(one, other)
-
-
-def test_the_component_loss_by_hand() -> None:
-    model = classifier(preset="official", em_every=1)
-    train(model, 2)
-    features, labels = batch(7)
-    before = copy.deepcopy(model)
-    logits = model(features)
-    losses = model.learn(labels)
-    assert set(losses) == {"loss_component"} and losses["loss_component"].requires_grad
-
-    embedded = before.embed(features)
-    joint = reference_density(before, embedded).flatten(1, 2).movedim(1, -1).reshape(-1, 2 * CLASSES)
-    own = labels[:, ::2, ::2].clone()
-    own[own == 255] = -1
-    assert before.em is not None
-    targets = before.em.step(embedded.detach(), own, logits.argmax(dim=1) == own, int(before.iteration))
-    assert targets is not None
-    chosen = targets.flatten() >= 0
-    expected = 0.01 * functional.cross_entropy(joint[chosen], targets.flatten()[chosen])
-    torch.testing.assert_close(losses["loss_component"].double(), expected, rtol=1e-4, atol=1e-6)
-
-
-def test_the_margin_and_the_softmax_loss_by_hand() -> None:
-    model = classifier(
-        learned_temperature=2.0,
-        class_prior="frequencies",
-        margin_loss_weight=0.5,
-        margin_temperature=10.0,
-        softmax_loss_weight=0.25,
-    )
-    train(model, 3)
-    features, labels = batch(7)
-    before = copy.deepcopy(model)
-    logits = model(features)
-    losses = model.learn(labels)
-    assert set(losses) == {"loss_margin", "loss_softmax"}
-
-    assert before.class_pixels is not None and before.softmax is not None
-    shares = ((before.class_pixels + 1) / (before.class_pixels + 1).sum()).log()[:, None, None]
-    density = reference_density(before, before.embed(features)).amax(dim=2)
-    torch.testing.assert_close(logits.double(), density / 2 + shares, rtol=1e-4, atol=1e-4)
-    margin = 0.5 * cross_entropy(density / 10 + shares, labels)
-    torch.testing.assert_close(losses["loss_margin"].double(), margin, rtol=1e-4, atol=1e-6)
-    linear = torch.einsum("oc,bchw->bohw", before.softmax.weight[:, :, 0, 0], features)
-    softmax = 0.25 * cross_entropy(linear + before.softmax.bias[:, None, None], labels)
-    torch.testing.assert_close(losses["loss_softmax"], softmax, rtol=1e-4, atol=1e-6)
-    # The one moves what leads to the densities, the other the linear classifier.
-    sum(losses.values()).backward()
-    assert model.projection.weight.grad is not None and model.softmax is not None
-    assert model.softmax.weight.grad is not None and model.log_temperature is not None
-    assert model.log_temperature.grad is None
-
-
-def test_the_softmax_loss_does_not_touch_what_the_network_says() -> None:
-    plain, beside = classifier(), classifier(softmax_loss_weight=1.0)
-    beside.load_state_dict(beside.state_dict() | plain.state_dict())
-    train(plain, 2)
-    train(beside, 2)
-    features, _ = batch(9)
-    assert torch.equal(plain.eval()(features), beside.eval()(features))
-
-
-@pytest.mark.parametrize(
-    ("settings", "name"),
-    [
-        ({"preset": "official"}, "loss_component"),
-        ({"margin_loss_weight": 1.0}, "loss_margin"),
-        ({"softmax_loss_weight": 1.0}, "loss_softmax"),
-        ({"softmax_loss_weight": 1.0, "objective": "discriminative"}, "loss_softmax"),
-    ],
-)
-def test_the_losses_of_a_batch_without_labels_are_zero(settings: dict[str, Any], name: str) -> None:
-    model = classifier(**settings)
-    model.train()
-    features, labels = batch()
-    model(features)
-    loss = model.learn(torch.full_like(labels, 255))[name]
-    assert float(loss.detach()) == 0
-    loss.backward()
 
 
 def test_discriminative_mixtures_learn_by_gradients_alone() -> None:
