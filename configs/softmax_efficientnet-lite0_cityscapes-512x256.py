@@ -3,18 +3,7 @@
 #     gmmseg-anomaly train softmax_efficientnet-lite0_cityscapes-512x256 --data-root /data --out softmax \
 #         --init-from start/weights.pth
 _base_ = "./softmax_efficientnet-lite0_cityscapes-512x256-start.py"
-crop_size = (256, 384)
-train_pipeline = [
-    dict(type="LoadSmallFrame", size=(512, 256)),
-    dict(type="RandomResize", scale=(512, 256), ratio_range=(0.75, 2.0), keep_ratio=True),
-    dict(type="RandomCrop", crop_size=crop_size, cat_max_ratio=0.75),
-    dict(type="RandomFlip", prob=0.5),
-    dict(type="PhotoMetricDistortion"),
-    dict(type="OtherCamera"),
-    dict(type="Pad", size=crop_size[::-1], pad_val=dict(img=(127, 127, 127), seg=255)),
-    dict(type="ThinLabels", factor=4),
-    dict(type="PackSegInputs"),
-]
+train_pipeline = [*_base_.train_pipeline[:5], dict(type="OtherCamera"), *_base_.train_pipeline[5:]]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 optim_wrapper = dict(optimizer=dict(lr=1e-4))
 param_scheduler = [

@@ -129,11 +129,7 @@ class GMMClassifier(nn.Module):
         """Return the labels (B, ..., H, W) of the pixels whose logits the last training forward gave."""
         if self._seen is None or self.settings.loss_stride == 1:
             return labels
-        return self._looked_at(nearest(labels, (self._seen.features.shape[2], self._seen.features.shape[3])))
-
-    def _looked_at(self, labels: Tensor) -> Tensor:
-        """Return those of labels (B, h, w) whose pixels the loss looks at."""
-        return labels if self.settings.loss_stride == 1 else self._thin(labels)
+        return self._thin(nearest(labels, (self._seen.features.shape[2], self._seen.features.shape[3])))
 
     def _thin(self, maps: Tensor) -> Tensor:
         """Return every `loss_stride`-th row and column of maps (..., h, w)."""
@@ -191,7 +187,7 @@ class GMMClassifier(nn.Module):
         losses: dict[str, Tensor] = {}
         if settings.margin_loss_weight > 0:
             logits = self._with_prior(seen.log_density / settings.margin_temperature)
-            losses["loss_margin"] = settings.margin_loss_weight * _mean_cross_entropy(logits, self._looked_at(labels))
+            losses["loss_margin"] = settings.margin_loss_weight * _mean_cross_entropy(logits, self._thin(labels))
         if seen.softmax is not None:
             losses["loss_softmax"] = settings.softmax_loss_weight * _mean_cross_entropy(seen.softmax.float(), labels)
         return losses
