@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from anomaly_eval.errors import InputError
+from anomaly_eval.evaluation.measure_options import Measures
 from anomaly_eval.evaluation.request import EvaluationRequest
 from anomaly_eval.evaluation.run import run_evaluation
-from anomaly_eval.evaluation.wanted import Measures
 from anomaly_eval.reports.combining import read_run
 from anomaly_eval.reports.figures.dataset import dataset_figures
 from anomaly_eval.results.curves import Distribution, read_distributions

@@ -10,9 +10,9 @@ from typing import Annotated, Any, ClassVar, Optional, get_args, get_origin, get
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from anomaly_eval.cli.words import Option, Syntax, read_words, refuse_unknown
+from anomaly_eval.cli.arguments import Option, Syntax, read_words, refuse_unknown
 from anomaly_eval.errors import InputError
-from anomaly_eval.runtime.asked import Asked
+from anomaly_eval.runtime.option_fields import Asked
 
 
 class Command(TyperCommand):

@@ -19,7 +19,7 @@ from anomaly_eval.cli.options import (
     say,
 )
 from anomaly_eval.errors import InputError
-from anomaly_eval.evaluation.wanted import DEFAULT_MEASURES, Measures
+from anomaly_eval.evaluation.measure_options import DEFAULT_MEASURES, Measures
 from anomaly_eval.runtime.choices import Precision, ProtocolChoice
 from anomaly_eval.segmenters.running import AS_USUAL, CHECKPOINT_OR_MAPS, Running
 

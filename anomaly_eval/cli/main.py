@@ -25,8 +25,8 @@ from anomaly_eval.cli.reports import calibrate, grid, report
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.fit_request import FitRequest
 from anomaly_eval.evaluation.processes.launching import refuse_several_processes
-from anomaly_eval.runtime.asked import MAX_SEED
 from anomaly_eval.runtime.machine import is_out_of_memory, keep_freed_memory, prefer_fast_sort
+from anomaly_eval.runtime.option_fields import MAX_SEED
 from anomaly_eval.runtime.shipped import config_source
 from anomaly_eval.studies.demo.request import DemoRequest
 from anomaly_eval.studies.mixtures.request import MixtureRequest

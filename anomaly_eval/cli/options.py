@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from anomaly_eval.runtime.asked import DATA_ROOT, JOURNAL, LAUNCHER
 from anomaly_eval.runtime.choices import LauncherName
+from anomaly_eval.runtime.option_fields import DATA_ROOT, JOURNAL, LAUNCHER
 from anomaly_eval.segmenters.running import CONFIG
 
 LauncherOption = Annotated[LauncherName, typer.Option("--launcher", help=LAUNCHER.help)]

@@ -14,10 +14,10 @@ from rich.console import Console
 from anomaly_eval.datasets.samples import Sample, SampleSet
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.image_loop import Passes
+from anomaly_eval.evaluation.image_work import Compute, Work
 from anomaly_eval.evaluation.journal.record import Arrays
+from anomaly_eval.evaluation.measure_options import DEFAULT_MEASURES, Measures
 from anomaly_eval.evaluation.measures import MEMORY_BUDGET, MethodState, bootstrap_rows, per_image_rows
-from anomaly_eval.evaluation.wanted import DEFAULT_MEASURES, Measures
-from anomaly_eval.evaluation.work import Compute, Work
 from anomaly_eval.metrics import registry
 from anomaly_eval.metrics.arrays import rounded_to_float32
 from anomaly_eval.metrics.components import ComponentState

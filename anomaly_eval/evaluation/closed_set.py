@@ -14,8 +14,8 @@ from anomaly_eval.datasets.samples import Sample, SampleSet
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.anomaly import dataset_record
 from anomaly_eval.evaluation.image_loop import Passes
+from anomaly_eval.evaluation.image_work import Compute, Work
 from anomaly_eval.evaluation.journal.record import Arrays
-from anomaly_eval.evaluation.work import Compute, Work
 from anomaly_eval.metrics import registry
 from anomaly_eval.metrics.closed_set import ClosedSetMetrics, ClosedSetState, confusion_matrix
 from anomaly_eval.metrics.labels import VOID

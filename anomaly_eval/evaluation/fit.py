@@ -15,13 +15,13 @@ from anomaly_eval.datasets.samples import Sample, SampleSet, find_dataset
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.fit_request import FitRequest
 from anomaly_eval.evaluation.image_loop import Passes
+from anomaly_eval.evaluation.image_work import Compute, Work
 from anomaly_eval.evaluation.journal.fingerprint import fingerprint_of
-from anomaly_eval.evaluation.journal.fit import FitJournal
-from anomaly_eval.evaluation.journal.folder import JournalFolder
+from anomaly_eval.evaluation.journal.fit_journal import FitJournal
+from anomaly_eval.evaluation.journal.journal_folder import JournalFolder
 from anomaly_eval.evaluation.journal.record import Arrays
-from anomaly_eval.evaluation.journal.run import RunJournal
+from anomaly_eval.evaluation.journal.run_journal import RunJournal
 from anomaly_eval.evaluation.processes.team import Team, wait_for_others
-from anomaly_eval.evaluation.work import Compute, Work
 from anomaly_eval.results.records import FitRecord
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.runtime.output_folder import remove_partial_files

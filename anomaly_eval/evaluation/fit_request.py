@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from anomaly_eval.runtime.asked import DATA_ROOT, JOURNAL, LAUNCHER, Asked
 from anomaly_eval.runtime.choices import LauncherName
+from anomaly_eval.runtime.option_fields import DATA_ROOT, JOURNAL, LAUNCHER, Asked
 from anomaly_eval.segmenters.running import AS_USUAL, CHECKPOINT, CONFIG, Running
 
 if TYPE_CHECKING:

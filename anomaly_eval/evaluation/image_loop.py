@@ -12,11 +12,11 @@ from rich.console import Console
 
 from anomaly_eval.datasets.prefetch import prefetch, read_ahead, read_pair
 from anomaly_eval.datasets.samples import Sample, SampleSet
+from anomaly_eval.evaluation.image_work import Compute, Work
 from anomaly_eval.evaluation.journal.record import Arrays
-from anomaly_eval.evaluation.journal.records import Records
+from anomaly_eval.evaluation.journal.record_store import Records
 from anomaly_eval.evaluation.processes.team import Team
 from anomaly_eval.evaluation.sharing import collect, contribute
-from anomaly_eval.evaluation.work import Compute, Work
 from anomaly_eval.runtime.background import Beside
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.runtime.progress import progress_bar

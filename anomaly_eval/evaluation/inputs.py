@@ -13,7 +13,7 @@ from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.closed_set import check_same_classes
 from anomaly_eval.evaluation.fit import fit_scores, fits_of_network
 from anomaly_eval.evaluation.journal.fingerprint import fingerprint_of
-from anomaly_eval.evaluation.journal.run import RunJournal
+from anomaly_eval.evaluation.journal.run_journal import RunJournal
 from anomaly_eval.evaluation.request import (
     FITTING,
     EvaluationRequest,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly_eval.datasets.samples import SampleSet
-from anomaly_eval.evaluation.wanted import Measures
+from anomaly_eval.evaluation.measure_options import Measures
 from anomaly_eval.metrics import registry
 from anomaly_eval.metrics.bins import ScoreBins
 from anomaly_eval.metrics.bootstrap import ImageHistograms, draw_weights, percentile_interval, resampled_metrics

@@ -10,7 +10,7 @@ from typing import Any
 
 from anomaly_eval.datasets.cards import Task
 from anomaly_eval.errors import InputError
-from anomaly_eval.evaluation.wanted import DEFAULT_MEASURES, Measures
+from anomaly_eval.evaluation.measure_options import DEFAULT_MEASURES, Measures
 from anomaly_eval.runtime.choices import Precision, ProtocolChoice
 from anomaly_eval.score_maps.disk import MapsRequest
 from anomaly_eval.score_maps.refusals import refuse_network_options

@@ -16,12 +16,12 @@ from anomaly_eval.evaluation.anomaly import AnomalyFindings, evaluate_dataset, e
 from anomaly_eval.evaluation.closed_set import count_computation, evaluate_closed_set
 from anomaly_eval.evaluation.image_loop import Passes
 from anomaly_eval.evaluation.inputs import Evaluated, find_inputs, of_maps, of_network
-from anomaly_eval.evaluation.journal.folder import JournalFolder
-from anomaly_eval.evaluation.journal.run import RunJournal
+from anomaly_eval.evaluation.journal.journal_folder import JournalFolder
+from anomaly_eval.evaluation.journal.run_journal import RunJournal
+from anomaly_eval.evaluation.measure_options import Measures
 from anomaly_eval.evaluation.pictures import Pictures
 from anomaly_eval.evaluation.processes.team import Team, wait_for_others
 from anomaly_eval.evaluation.request import EvaluationRequest
-from anomaly_eval.evaluation.wanted import Measures
 from anomaly_eval.metrics import registry
 from anomaly_eval.reports.tables import write_tables
 from anomaly_eval.results.curves import distributions_csv

@@ -12,12 +12,12 @@ from anomaly_eval.errors import InputError
 from anomaly_eval.reports.closed_set import compare_closed_set
 from anomaly_eval.reports.combining import NamedRun, combine, differences, read_run
 from anomaly_eval.reports.comparison import ComparisonTable, compare
+from anomaly_eval.reports.components_and_per_image import compare_components, compare_per_image
 from anomaly_eval.reports.csv_files import csv_of_runs
 from anomaly_eval.reports.figures.dataset import draw_distributions
 from anomaly_eval.reports.latex import latex_table
 from anomaly_eval.reports.markdown import markdown_table
 from anomaly_eval.reports.methods import of_run
-from anomaly_eval.reports.more_measures import compare_components, compare_per_image
 from anomaly_eval.reports.names import run_names
 from anomaly_eval.reports.notes import Note
 from anomaly_eval.reports.page.about import about_runs_markup, warnings_markup

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from anomaly_eval.runtime.asked import Asked
+from anomaly_eval.runtime.option_fields import Asked
 
 FORMATS = ("tex", "csv", "md", "html")
 

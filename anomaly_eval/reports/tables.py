@@ -8,10 +8,10 @@ from rich.console import Console
 
 from anomaly_eval.reports.closed_set import class_table_markdown, compare_closed_set, print_classes
 from anomaly_eval.reports.comparison import ComparisonTable, compare
+from anomaly_eval.reports.components_and_per_image import compare_components, compare_per_image
 from anomaly_eval.reports.csv_files import csv_of
 from anomaly_eval.reports.latex import latex_table
 from anomaly_eval.reports.markdown import markdown_table
-from anomaly_eval.reports.more_measures import compare_components, compare_per_image
 from anomaly_eval.reports.published import read_published, read_published_closed_set
 from anomaly_eval.reports.terminal import print_comparison
 from anomaly_eval.results.records import (

@@ -30,9 +30,9 @@ from anomaly_eval.errors import InputError
 from anomaly_eval.results.records import FitRecord
 from anomaly_eval.segmenters.configs import ModelConfig, find_config
 from anomaly_eval.segmenters.exporting import FIT, checkpoint_with_classifier, exported_network, matters_to_inference
-from anomaly_eval.segmenters.growth import TooLargeError, no_larger_than
 from anomaly_eval.segmenters.network import Network, NetworkFacts, first_line, numbered_classes
 from anomaly_eval.segmenters.own_windows import windows_of
+from anomaly_eval.segmenters.parameter_limit import TooLargeError, no_larger_than
 from gmmseg.checkpoints import Checkpoint, load_checkpoint
 from gmmseg.classifier import GMMClassifier
 from gmmseg.mixtures import ClassMixtures

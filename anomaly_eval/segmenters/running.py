@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from anomaly_eval.errors import InputError
-from anomaly_eval.runtime.asked import DEVICE, Asked
 from anomaly_eval.runtime.choices import DeviceName
+from anomaly_eval.runtime.option_fields import DEVICE, Asked
 
 if TYPE_CHECKING:
     from anomaly_eval.segmenters.load import NetworkRequest

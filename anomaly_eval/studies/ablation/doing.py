@@ -8,9 +8,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from anomaly_eval.evaluation.measure_options import Measures
 from anomaly_eval.evaluation.request import EvaluationRequest
 from anomaly_eval.evaluation.run import run_evaluation
-from anomaly_eval.evaluation.wanted import Measures
 from anomaly_eval.runtime.choices import DeviceName
 from anomaly_eval.segmenters.load import NetworkRequest
 from anomaly_eval.segmenters.running import Running

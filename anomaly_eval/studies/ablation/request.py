@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from anomaly_eval.runtime.asked import DATA_ROOT, DEVICE, MAX_SEED, Asked
 from anomaly_eval.runtime.choices import DeviceName
+from anomaly_eval.runtime.option_fields import DATA_ROOT, DEVICE, MAX_SEED, Asked
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from anomaly_eval.runtime.asked import DATA_ROOT, MAX_SEED, Asked
+from anomaly_eval.runtime.option_fields import DATA_ROOT, MAX_SEED, Asked
 from anomaly_eval.segmenters.running import AS_USUAL, CHECKPOINTS, CONFIGS, NAMES, Running
 
 if TYPE_CHECKING:

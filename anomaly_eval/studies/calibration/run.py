@@ -26,6 +26,7 @@ from anomaly_eval.results.records import DatasetRecord, ModelRecord
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.runtime.file_names import file_names
 from anomaly_eval.runtime.output_folder import FolderKind, prepare_output
+from anomaly_eval.studies.calibration.held_out_temperature import fit_temperature_on
 from anomaly_eval.studies.calibration.measuring import calibrate
 from anomaly_eval.studies.calibration.records import (
     BinRow,
@@ -38,7 +39,6 @@ from anomaly_eval.studies.calibration.records import (
 )
 from anomaly_eval.studies.calibration.request import CalibrationRequest
 from anomaly_eval.studies.calibration.tables import compare_calibration, method_of
-from anomaly_eval.studies.calibration.temperature import fit_temperature_on
 
 _RECORD, _TABLE, _CLASSES, _BINS = "calibration.json", "calibration", "calibration_classes.csv", "reliability.csv"
 _FIGURE = "reliability"

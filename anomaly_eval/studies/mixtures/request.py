@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from anomaly_eval.runtime.asked import DATA_ROOT, MAX_SEED, Asked
 from anomaly_eval.runtime.choices import FittedFeatures
+from anomaly_eval.runtime.option_fields import DATA_ROOT, MAX_SEED, Asked
 from anomaly_eval.segmenters.running import AS_USUAL, CHECKPOINT, CONFIG, Running
 from gmmseg.covariance_names import Covariance
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import save
 
 from anomaly_eval.evaluation.journal.fingerprint import differences
-from anomaly_eval.evaluation.journal.folder import JournalFolder
+from anomaly_eval.evaluation.journal.journal_folder import JournalFolder
 from anomaly_eval.evaluation.journal.record import RecordOf, UnusableRecordError, decode_record, encode_record
 from tests.anomaly_eval.evaluation.journal.test_fingerprint import BEFORE
 from tests.anomaly_eval.fuzzing.readers import ODD_TEXT, damaged, examples, only_input_errors, rearranged

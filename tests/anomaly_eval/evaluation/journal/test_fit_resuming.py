@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("no_patience")
 @pytest.fixture
 def no_patience(monkeypatch):
     """Keep the sums after each image, as after seconds of a large one."""
-    monkeypatch.setattr("anomaly_eval.evaluation.journal.fit._EVERY", 0.0)
+    monkeypatch.setattr("anomaly_eval.evaluation.journal.fit_journal._EVERY", 0.0)
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_only_images_that_are_not_added_up_are_looked_at(tmp_path, fit, observed
 
 
 def test_images_that_are_not_in_the_sums_yet_are_not_looked_at_again_either(tmp_path, fit, observed, monkeypatch):
-    monkeypatch.setattr("anomaly_eval.evaluation.journal.fit._EVERY", 1e9)
+    monkeypatch.setattr("anomaly_eval.evaluation.journal.fit_journal._EVERY", 1e9)
     assert fit("whole", "--no-journal")[0] == 0
     interrupted(fit, observed)
     assert not sums(tmp_path).exists()

@@ -18,7 +18,7 @@ from PIL import Image
 from anomaly_eval.datasets.samples import find_dataset
 from anomaly_eval.evaluation import anomaly
 from anomaly_eval.evaluation.journal.record_folder import RecordFolder
-from anomaly_eval.evaluation.journal.records import Records
+from anomaly_eval.evaluation.journal.record_store import Records
 from anomaly_eval.runtime.locks import try_lock
 from anomaly_eval.runtime.output_folder import cannot_write
 from anomaly_eval.scores.mahalanobis import Mahalanobis
@@ -35,7 +35,7 @@ _SECONDS = 1.2
 @pytest.fixture(autouse=True)
 def no_patience(monkeypatch):
     """Keep the sums of a fit after each image, as after seconds of a large one."""
-    monkeypatch.setattr("anomaly_eval.evaluation.journal.fit._EVERY", 0.0)
+    monkeypatch.setattr("anomaly_eval.evaluation.journal.fit_journal._EVERY", 0.0)
 
 
 @pytest.fixture
@@ -260,7 +260,7 @@ def test_a_run_that_is_told_to_end_after_its_results_leaves_its_journal_to_the_n
         raise SystemExit(143)
 
     with monkeypatch.context() as patch:
-        patch.setattr("anomaly_eval.evaluation.journal.folder.JournalFolder.delete", told_to_end)
+        patch.setattr("anomaly_eval.evaluation.journal.journal_folder.JournalFolder.delete", told_to_end)
         assert evaluate("--scores", "msp")[0] == 143
     assert (tmp_path / "out" / "results.json").is_file() and hidden(tmp_path) == [".out.journal"]
     assert_refused(evaluate("--scores", "msp"), "exists and is not empty")
@@ -273,7 +273,7 @@ def test_a_full_disk_is_told_before_the_network_runs(tmp_path, evaluate, monkeyp
         raise cannot_write(path, error) from error
 
     monkeypatch.setattr("anomaly_eval.runtime.output_folder.write_atomically", full)
-    monkeypatch.setattr("anomaly_eval.evaluation.journal.folder.write_atomically", full)
+    monkeypatch.setattr("anomaly_eval.evaluation.journal.journal_folder.write_atomically", full)
     assert_refused(evaluate("--scores", "msp"), "out: No space left on device")
     assert computed == [] and hidden(tmp_path) == []
 

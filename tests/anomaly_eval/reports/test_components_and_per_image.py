@@ -8,8 +8,8 @@ import math
 import pytest
 from rich.console import Console
 
+from anomaly_eval.reports.components_and_per_image import compare_components, compare_per_image
 from anomaly_eval.reports.latex import latex_table
-from anomaly_eval.reports.more_measures import compare_components, compare_per_image
 from anomaly_eval.reports.tables import print_results, results_latex, results_markdown, write_tables
 from anomaly_eval.results.records import ComponentRow, DifferenceRow, IntervalRow, PerImageRow, Results
 from tests.anomaly_eval.reports.conftest import LOST_AND_FOUND, ROAD_ANOMALY

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from anomaly_eval.segmenters.growth import TooLargeError, no_larger_than
+from anomaly_eval.segmenters.parameter_limit import TooLargeError, no_larger_than
 
 WEIGHTS = {"weight": torch.zeros(10, 10), "bias": torch.zeros(10)}
 

@@ -13,10 +13,10 @@ import typer
 from typer.testing import CliRunner
 
 from anomaly_eval.cli.app import App, Command, Group
+from anomaly_eval.cli.arguments import Option, Syntax, read_words
 from anomaly_eval.cli.main import app, main
-from anomaly_eval.cli.words import Option, Syntax, read_words
 from anomaly_eval.errors import InputError
-from anomaly_eval.runtime.asked import Asked
+from anomaly_eval.runtime.option_fields import Asked
 from tests.anomaly_eval.commands import assert_refused
 
 OPTIONS = {
