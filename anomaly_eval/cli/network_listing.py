@@ -10,7 +10,7 @@ from rich.table import Table
 
 from anomaly_eval.datasets.cards import load_card
 from anomaly_eval.errors import InputError
-from anomaly_eval.reports.methods import method_name
+from anomaly_eval.results.titles import method_name
 from anomaly_eval.segmenters.kinds import network_kinds
 from anomaly_eval.segmenters.network_cards import AnomalyResult, ClosedSetResult, NetworkCard
 from anomaly_eval.segmenters.zoo import named_network, shipped_networks

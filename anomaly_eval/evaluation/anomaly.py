@@ -19,10 +19,9 @@ from anomaly_eval.evaluation.journal.record import Arrays
 from anomaly_eval.evaluation.measure_options import DEFAULT_MEASURES, Measures
 from anomaly_eval.evaluation.measures import MEMORY_BUDGET, MethodState, bootstrap_rows, per_image_rows
 from anomaly_eval.metrics import registry
-from anomaly_eval.metrics.arrays import rounded_to_float32
+from anomaly_eval.metrics.arrays import NothingToMeasureError, rounded_to_float32
 from anomaly_eval.metrics.components import ComponentState
 from anomaly_eval.metrics.curves import thinned_curve
-from anomaly_eval.metrics.errors import NothingToMeasureError
 from anomaly_eval.metrics.labels import ANOMALY, VOID
 from anomaly_eval.metrics.ranking import RankingMetrics, ranking_metrics
 from anomaly_eval.metrics.rates import best_f1

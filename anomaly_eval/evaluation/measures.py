@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from anomaly_eval.datasets.samples import SampleSet
 from anomaly_eval.evaluation.measure_options import Measures
 from anomaly_eval.metrics import registry
+from anomaly_eval.metrics.arrays import NothingToMeasureError
 from anomaly_eval.metrics.bins import ScoreBins
 from anomaly_eval.metrics.bootstrap import ImageHistograms, draw_weights, percentile_interval, resampled_metrics
-from anomaly_eval.metrics.errors import NothingToMeasureError
 from anomaly_eval.metrics.labels import VOID
 from anomaly_eval.metrics.per_image import PerImageState
 from anomaly_eval.metrics.ranking import RankingMetrics, RankingState

@@ -16,11 +16,11 @@ from anomaly_eval.evaluation.anomaly import Observer
 from anomaly_eval.metrics.conventions import Convention
 from anomaly_eval.reports.figures.dataset import draw_distributions
 from anomaly_eval.reports.heatmaps import HeatmapStore, choose_evenly
-from anomaly_eval.reports.methods import method_name
 from anomaly_eval.reports.page.store import PageStore
 from anomaly_eval.reports.page.write import write_page
 from anomaly_eval.results.curves import Distribution
 from anomaly_eval.results.records import Results
+from anomaly_eval.results.titles import method_name
 from anomaly_eval.runtime.progress import progress_bar
 
 FIGURES = "figures"

@@ -13,6 +13,10 @@ ArrayLike: TypeAlias = Any
 """A numpy array or a torch tensor on any device; torch itself is not imported."""
 
 
+class NothingToMeasureError(ValueError):
+    """Arrays lack what a metric is about, such as anomalies; nothing is wrong with what is there."""
+
+
 def as_array(values: ArrayLike) -> NDArray[Any]:
     """Return a tensor on any device, or an array, as an array of the same type."""
     return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)

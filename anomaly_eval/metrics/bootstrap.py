@@ -13,10 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly_eval.metrics.arrays import ArrayLike, split_by_label
+from anomaly_eval.metrics.arrays import ArrayLike, NothingToMeasureError, split_by_label
 from anomaly_eval.metrics.bins import ScoreBins
 from anomaly_eval.metrics.counts import ThresholdCounts
-from anomaly_eval.metrics.errors import NothingToMeasureError
 from anomaly_eval.metrics.intervals import BinCounts
 from anomaly_eval.metrics.registry import RankingMetric
 

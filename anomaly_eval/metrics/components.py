@@ -16,8 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly_eval.metrics.arrays import ArrayLike, as_array, as_scores
-from anomaly_eval.metrics.errors import NothingToMeasureError
+from anomaly_eval.metrics.arrays import ArrayLike, NothingToMeasureError, as_array, as_scores
 from anomaly_eval.metrics.labels import ANOMALY, INLIER, VOID
 
 # A correctly rounded ratio of pixel counts compares with a correctly rounded k / 20 as the exact numbers do.

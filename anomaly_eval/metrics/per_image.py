@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from anomaly_eval.metrics import registry
-from anomaly_eval.metrics.arrays import ArrayLike, split_by_label
+from anomaly_eval.metrics.arrays import ArrayLike, NothingToMeasureError, split_by_label
 from anomaly_eval.metrics.conventions import Convention
 from anomaly_eval.metrics.counts import sort_anomalies, threshold_counts
-from anomaly_eval.metrics.errors import NothingToMeasureError
 from anomaly_eval.metrics.runs import Run
 
 

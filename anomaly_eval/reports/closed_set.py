@@ -24,11 +24,11 @@ from anomaly_eval.reports.comparison import (
     values_of,
 )
 from anomaly_eval.reports.markdown import escape
-from anomaly_eval.reports.methods import dataset_title
 from anomaly_eval.reports.notes import closed_set_notes_of, nothing_published, warnings_of
 from anomaly_eval.reports.origins import origin_name
 from anomaly_eval.reports.published import CLOSED_SET_SOURCE, PublishedClosedSetRow
 from anomaly_eval.results.records import ClosedSetClassRow, ClosedSetRow, Origin, Results
+from anomaly_eval.results.titles import dataset_title
 
 _CLASSES_PER_BLOCK = 25
 

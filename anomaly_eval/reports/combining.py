@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.metrics.components import TRACKS
-from anomaly_eval.reports.methods import of_run
 from anomaly_eval.results.records import FORMAT_VERSION, UNKNOWN_CLASS_MAPS, Conventions, Record, Results
+from anomaly_eval.results.titles import of_run
 from anomaly_eval.runtime.output_folder import RESULTS_FILE
 from anomaly_eval.runtime.safe_read import read_regular
 from anomaly_eval.runtime.strict_yaml import first_problem

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from anomaly_eval.metrics import registry
 from anomaly_eval.metrics.components import TRACKS
 from anomaly_eval.reports.comparison import ComparisonTable, Section, marked_titles, measured_lines, values_of
-from anomaly_eval.reports.methods import dataset_title
 from anomaly_eval.reports.notes import Note, convention_text, deviation_notes, model_note, model_notes
 from anomaly_eval.results.records import Origin, Results
+from anomaly_eval.results.titles import dataset_title
 
 
 def compare_components(results: Results, models: Mapping[str, Origin] | None = None) -> ComparisonTable:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from anomaly_eval.datasets.cards import Task
 from anomaly_eval.metrics import registry
 from anomaly_eval.metrics.registry import FPR95, RankingMetric
-from anomaly_eval.reports.methods import dataset_title, method_name
 from anomaly_eval.reports.origins import origin_at_resolution, origin_text
 from anomaly_eval.reports.published import CLOSED_SET_SOURCE, SOURCE
 from anomaly_eval.results.records import ClosedSetRow, DatasetRecord, FitRecord, ModelRecord, Origin, Results
+from anomaly_eval.results.titles import dataset_title, method_name
 
 DAGGER = "†"
 _MOST_SIZES = 3

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import PurePath
 
-from anomaly_eval.reports.methods import method_name
 from anomaly_eval.results.records import MapFolderRecord, MapsRecord, ModelRecord, Origin
+from anomaly_eval.results.titles import method_name
 
 _HASH_DIGITS = 12
 

@@ -17,7 +17,6 @@ from anomaly_eval.reports.csv_files import csv_of_runs
 from anomaly_eval.reports.figures.dataset import draw_distributions
 from anomaly_eval.reports.latex import latex_table
 from anomaly_eval.reports.markdown import markdown_table
-from anomaly_eval.reports.methods import of_run
 from anomaly_eval.reports.names import run_names
 from anomaly_eval.reports.notes import Note
 from anomaly_eval.reports.page.about import about_runs_markup, warnings_markup
@@ -28,6 +27,7 @@ from anomaly_eval.reports.published import read_published, read_published_closed
 from anomaly_eval.reports.request import FORMATS, ReportRequest
 from anomaly_eval.results.curves import Distribution, read_distributions
 from anomaly_eval.results.records import ClosedSetRow, ComponentRow, IntervalRow, PerImageRow, Record, Row
+from anomaly_eval.results.titles import of_run
 from anomaly_eval.runtime.output_folder import RESULTS_FILE, FolderKind, prepare_output
 
 _RECORD, _MARKDOWN, _FIGURES = "report.json", "report.md", "figures"

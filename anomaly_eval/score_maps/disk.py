@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from anomaly_eval.datasets.samples import Sample, SampleSet
 from anomaly_eval.errors import InputError
-from anomaly_eval.reports.methods import method_name
 from anomaly_eval.results.records import DatasetRecord, FitRecord, MapFolderRecord, MapsRecord
+from anomaly_eval.results.titles import method_name
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.score_maps.files import ReadMap, read_score_map
 from anomaly_eval.score_maps.folders import MapFolder, open_folder

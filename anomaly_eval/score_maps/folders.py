@@ -9,8 +9,8 @@ from pathlib import Path
 from anomaly_eval.datasets.layouts import CONTROL
 from anomaly_eval.datasets.samples import SampleSet
 from anomaly_eval.errors import InputError
-from anomaly_eval.reports.methods import of_run
 from anomaly_eval.results.records import FitRecord
+from anomaly_eval.results.titles import of_run
 from anomaly_eval.runtime.file_names import file_names
 from anomaly_eval.score_maps.index import MapsIndex, SavedMap, read_index
 from anomaly_eval.score_maps.matching import check_complete, list_maps, listed, match

@@ -10,10 +10,9 @@ import numpy as np
 from anomaly_eval.datasets.samples import SampleSet
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.journal.fingerprint import Fingerprint
-from anomaly_eval.evaluation.journal.journal_folder import JournalFolder
+from anomaly_eval.evaluation.journal.journal_folder import JournalFolder, not_shared, wait_for
 from anomaly_eval.evaluation.journal.record import Arrays, RecordOf, UnusableRecordError, encode_record, read_record
 from anomaly_eval.evaluation.journal.record_store import Records
-from anomaly_eval.evaluation.journal.waiting import not_shared, wait_for
 from anomaly_eval.evaluation.processes.team import Team
 from anomaly_eval.results.records import FitRecord, ModelRecord
 from anomaly_eval.runtime.output_folder import write_atomically

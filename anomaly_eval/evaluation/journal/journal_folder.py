@@ -1,9 +1,10 @@
-"""The folder of a journal: what lies where, and how it is locked, begun, and deleted."""
+"""The folder of a journal: what lies where, and how it is locked, begun, seen by other processes, and deleted."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from pydantic import ValidationError
 from anomaly_eval.datasets.samples import SampleSet
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.journal.fingerprint import Fingerprint, differences
-from anomaly_eval.evaluation.journal.record_folder import RecordFolder
+from anomaly_eval.evaluation.journal.record_store import RecordFolder
 from anomaly_eval.runtime.locks import BusyError, try_lock
 from anomaly_eval.runtime.output_folder import (
     ERRORS_OF_WRITING,
@@ -28,6 +29,8 @@ _LOCK, _RUN, _TOKEN, _PUBLICATION = "lock", "run.json", "token", "publication"
 _STATISTICS, _SUMS = "statistics.safetensors", "sums.record"
 _MOST_BYTES = 1 << 30
 _TRIES = 5
+_SHARED_AFTER, _POLL = 15.0, 0.1
+"""Seconds after which a file that another process wrote must be seen on a shared disk."""
 
 
 class UnwritableError(Exception):
@@ -194,3 +197,21 @@ class JournalFolder:
                         f"another run is writing {self.out} at this moment; wait for its end, or choose another --out."
                     ) from error
         raise InputError(f"{self.path} is deleted as often as it is made; choose another --out.")
+
+
+def wait_for(there: Callable[[], bool]) -> bool:
+    """Wait until something is to be seen, and return whether it is; a shared disk may take a moment."""
+    deadline = time.monotonic() + _SHARED_AFTER
+    while not there():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL)
+    return True
+
+
+def not_shared(journal: Path) -> InputError:
+    """Say that what the first process wrote is not to be seen."""
+    return InputError(
+        f"it does not see the journal {journal} of the first process; all processes need the same --out, on a disk "
+        f"that they share."
+    )

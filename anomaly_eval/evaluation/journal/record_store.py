@@ -1,11 +1,11 @@
-"""The records of one run: found again when it goes on, and written in the background while it runs."""
+"""The records of images on disk: where they lie, found again by a run that goes on, written beside one that runs."""
 
 from __future__ import annotations
 
 import hashlib
 import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +15,45 @@ from anomaly_eval.datasets.prefetch import Loaded, read_pair
 from anomaly_eval.datasets.samples import Sample, SampleSet
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.journal.record import Arrays, RecordOf, UnusableRecordError, encode_record, read_record
-from anomaly_eval.evaluation.journal.record_folder import RecordFolder
 from anomaly_eval.runtime.background import Beside
+from anomaly_eval.runtime.file_names import file_names
 from anomaly_eval.runtime.output_folder import cannot_write
 
 _SHARE = 0.1
 """Of the free disk: what records may take without a word."""
+
+
+class RecordFolder:
+    """A folder with one file for each image that has a record; nothing is read or written until it is asked for."""
+
+    def __init__(self, path: Path, datasets: Sequence[SampleSet]) -> None:
+        """Take the folder, and all datasets whose images get records."""
+        self.path = path
+        names = file_names(samples.spec for samples in datasets)
+        ids = {samples.spec: file_names(sample.id for sample in samples.samples) for samples in datasets}
+        self._names = {spec: (name, ids[spec]) for spec, name in names.items()}
+
+    def file(self, dataset: str, id: str) -> Path:
+        """Return where the record of an image lies."""
+        name, ids = self._names[dataset]
+        return self.path / name / f"{ids[id]}.record"
+
+    def count(self, dataset: str) -> int:
+        """Return how many images of a dataset may have a record."""
+        return len(self._names[dataset][1])
+
+    def done(self, samples: SampleSet) -> int:
+        """Count the images of a dataset that have a record, sound or not."""
+        return sum(self.file(samples.spec, sample.id).is_file() for sample in samples.samples)
+
+    @property
+    def empty(self) -> bool:
+        """Whether no image has a record."""
+        return not any(self.path.glob("*/*.record"))
+
+    def drop(self) -> None:
+        """Delete all records."""
+        shutil.rmtree(self.path, ignore_errors=True)
 
 
 @dataclass(frozen=True)

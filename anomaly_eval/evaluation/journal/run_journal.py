@@ -14,10 +14,8 @@ from anomaly_eval.datasets.samples import SampleSet
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.journal.fingerprint import Fingerprint, differences
 from anomaly_eval.evaluation.journal.fit_journal import FitJournal
-from anomaly_eval.evaluation.journal.journal_folder import JournalFolder, UnwritableError
-from anomaly_eval.evaluation.journal.record_folder import RecordFolder
-from anomaly_eval.evaluation.journal.record_store import Records
-from anomaly_eval.evaluation.journal.waiting import not_shared, wait_for
+from anomaly_eval.evaluation.journal.journal_folder import JournalFolder, UnwritableError, not_shared, wait_for
+from anomaly_eval.evaluation.journal.record_store import RecordFolder, Records
 from anomaly_eval.evaluation.processes.team import Team
 from anomaly_eval.runtime.output_folder import write_atomically
 

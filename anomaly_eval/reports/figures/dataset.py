@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from anomaly_eval.reports.figures.curves import draw_precision_recall, draw_roc, draw_threshold
 from anomaly_eval.reports.figures.histograms import draw_histograms
 from anomaly_eval.reports.figures.saving import save
-from anomaly_eval.reports.methods import method_name
 from anomaly_eval.results.curves import Distribution
+from anomaly_eval.results.titles import method_name
 from anomaly_eval.runtime.file_names import file_names
 
 

@@ -18,11 +18,11 @@ from anomaly_eval.metrics.curves import Curve
 from anomaly_eval.metrics.rates import least_count
 from anomaly_eval.metrics.registry import AVERAGE_PRECISION
 from anomaly_eval.reports.heatmap_figure import COLOUR_MAP
-from anomaly_eval.reports.methods import dataset_title, method_name
 from anomaly_eval.reports.page.levels import MOST_LEVELS, Levels
 from anomaly_eval.reports.page.store import KeptSample, PageStore
 from anomaly_eval.reports.page.thumbnails import png, shrink_label, shrink_scores, thumbnail_size
 from anomaly_eval.results.records import DatasetRecord
+from anomaly_eval.results.titles import dataset_title, method_name
 
 AllLevels = Mapping[tuple[str, str], Levels]
 Curves = Mapping[tuple[str, str], Curve]

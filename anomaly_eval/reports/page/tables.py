@@ -8,10 +8,10 @@ from anomaly_eval.metrics import registry
 from anomaly_eval.reports.closed_set import compare_closed_set
 from anomaly_eval.reports.comparison import ComparisonTable, compare
 from anomaly_eval.reports.components_and_per_image import compare_components, compare_per_image
-from anomaly_eval.reports.methods import dataset_title, method_name
 from anomaly_eval.reports.page.table_markup import Column, PageTable, TableCell, count_cell, rate_cell
 from anomaly_eval.reports.published import read_published, read_published_closed_set
 from anomaly_eval.results.records import Results
+from anomaly_eval.results.titles import dataset_title, method_name
 
 
 def page_tables(results: Results, with_published: bool) -> Iterator[PageTable]:

@@ -10,7 +10,7 @@ from typing import Any, get_args, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from anomaly_eval.studies.ablation.nearest import nearest
+from anomaly_eval.errors import nearest
 from anomaly_eval.studies.mixtures.request import MixtureRequest
 
 _OF_THE_STUDY = frozenset({"checkpoint", "config", "running", "out", "data_root", "seed", "overwrite"})

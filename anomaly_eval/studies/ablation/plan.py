@@ -18,11 +18,11 @@ from pydantic import (
     model_validator,
 )
 
+from anomaly_eval.errors import nearest
 from anomaly_eval.runtime.strict_yaml import Line
 from anomaly_eval.scores import SCORES, FittedScore
 from anomaly_eval.segmenters.input_size import size_text
 from anomaly_eval.studies.ablation.mixture_fields import check_mixture_fields
-from anomaly_eval.studies.ablation.nearest import nearest
 
 _FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 _OPTION = re.compile(r"[A-Za-z_][\w.]*=.*")

@@ -6,11 +6,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from anomaly_eval.errors import InputError
+from anomaly_eval.errors import InputError, nearest
 from anomaly_eval.runtime.safe_read import read_regular
 from anomaly_eval.runtime.shipped import shipped_folder
 from anomaly_eval.runtime.strict_yaml import first_problem, parse_card
-from anomaly_eval.studies.ablation.nearest import nearest
 from anomaly_eval.studies.ablation.plan import AblationPlan
 
 _LARGEST = 1 << 20

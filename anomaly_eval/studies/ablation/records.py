@@ -8,7 +8,14 @@ from pydantic import Field
 
 from anomaly_eval.metrics import registry
 from anomaly_eval.results.records import MetricRecord, Record
-from anomaly_eval.studies.ablation.hardware import Hardware
+
+
+class Hardware(Record):
+    """The processor, how many of its cores could be used, and the GPU, None where none was used."""
+
+    processor: str
+    cores: int
+    gpu: str | None
 
 
 class StudyRecord(Record):

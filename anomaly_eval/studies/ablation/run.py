@@ -6,6 +6,7 @@ import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+import torch
 from rich.console import Console
 
 from anomaly_eval.datasets.samples import resolve_data_root
@@ -15,18 +16,17 @@ from anomaly_eval.reports.csv_files import csv_of
 from anomaly_eval.reports.latex import latex_table
 from anomaly_eval.reports.markdown import markdown_table
 from anomaly_eval.results.provenance import versions
-from anomaly_eval.runtime.machine import usable_cores
+from anomaly_eval.runtime.machine import processor_name, usable_cores
 from anomaly_eval.runtime.output_folder import write_atomically
 from anomaly_eval.segmenters.device import choose_device
 from anomaly_eval.studies.ablation.collecting import ablation_rows, read_findings
 from anomaly_eval.studies.ablation.data import check_classes, count_classes
 from anomaly_eval.studies.ablation.doing import Workshop
 from anomaly_eval.studies.ablation.folder import RECORD, TABLES, StudyFolder, study_folder
-from anomaly_eval.studies.ablation.hardware import this_hardware
 from anomaly_eval.studies.ablation.networks import check_refits, check_scores, set_up_network
 from anomaly_eval.studies.ablation.plan import AblationPlan, PlannedRow
 from anomaly_eval.studies.ablation.plan_file import load_plan
-from anomaly_eval.studies.ablation.records import AblationRecord, AblationRow, StepRecord, StudyRecord
+from anomaly_eval.studies.ablation.records import AblationRecord, AblationRow, Hardware, StepRecord, StudyRecord
 from anomaly_eval.studies.ablation.request import AblationRequest
 from anomaly_eval.studies.ablation.steps import Step, chosen_rows, pending, steps_of
 from anomaly_eval.studies.ablation.tables import ablation_table, warnings_of_all
@@ -79,7 +79,7 @@ class _Progress:
 
     def __init__(self, folder: StudyFolder, console: Console, uses_gpu: bool) -> None:
         self.folder, self.console = folder, console
-        self._hardware = this_hardware(uses_gpu)
+        self._hardware = _this_hardware(uses_gpu)
 
     def say(self, text: str) -> None:
         """Print one line."""
@@ -151,7 +151,7 @@ def _write(
         steps=folder.steps(),
         trainings_at_once=at_once,
         cores_of_each_training=max(1, usable_cores() // at_once),
-        hardware=this_hardware(uses_gpu),
+        hardware=_this_hardware(uses_gpu),
         versions=versions(),
         warnings=list(warnings_of_all(found)),
     )
@@ -159,3 +159,9 @@ def _write(
     for name, text in {**texts, RECORD: record.model_dump_json(indent=2) + "\n"}.items():
         write_atomically(folder.path / name, text.encode())
     return table
+
+
+def _this_hardware(uses_gpu: bool) -> Hardware:
+    """Return what this process runs on."""
+    gpu = torch.cuda.get_device_name() if uses_gpu else None
+    return Hardware(processor=processor_name(), cores=usable_cores(), gpu=gpu)

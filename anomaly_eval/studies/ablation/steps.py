@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
-from anomaly_eval.errors import InputError
-from anomaly_eval.studies.ablation.nearest import nearest
+from anomaly_eval.errors import InputError, nearest
 from anomaly_eval.studies.ablation.plan import AblationPlan, PlannedRow
 
 Kind = Literal["train", "refit", "evaluate", "closed_set", "calibrate"]

@@ -17,9 +17,9 @@ from anomaly_eval.reports.comparison import (
     ranked_cells,
     values_of,
 )
-from anomaly_eval.reports.methods import method_name, of_run
 from anomaly_eval.reports.notes import Note, deviation_notes, fit_marks, interval_notes, measuring_notes
 from anomaly_eval.results.records import ModelRecord, Results
+from anomaly_eval.results.titles import method_name, of_run
 from anomaly_eval.studies.ablation.collecting import NetworkFindings, combined
 from anomaly_eval.studies.ablation.plan import AblationPlan, PlannedNetwork, PlannedRow
 from anomaly_eval.studies.ablation.records import AblationRow, StudyRecord

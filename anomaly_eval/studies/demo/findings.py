@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from anomaly_eval.metrics import registry
 from anomaly_eval.metrics.registry import AVERAGE_PRECISION
-from anomaly_eval.reports.methods import method_name
 from anomaly_eval.results.records import Record, Row
+from anomaly_eval.results.titles import method_name
 
 RIVALS = ("msp", "entropy", "max_logit")
 """Scores of the softmax network that GMMSeg's density is held against, as in the paper's Table 2."""

@@ -7,7 +7,7 @@ from html import escape
 from rich.table import Table
 
 from anomaly_eval.metrics import registry
-from anomaly_eval.reports.methods import method_name
+from anomaly_eval.results.titles import method_name
 from anomaly_eval.studies.demo.findings import DemoFindings, in_words
 
 COMPARISON, RELIABILITY = "comparison.png", "reliability.png"

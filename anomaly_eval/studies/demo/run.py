@@ -20,7 +20,7 @@ from anomaly_eval.reports.figures.anomaly_grid import ComparedImage, draw_anomal
 from anomaly_eval.reports.figures.reliability import draw_reliability
 from anomaly_eval.reports.figures.saving import file_of
 from anomaly_eval.reports.heatmaps import choose_evenly
-from anomaly_eval.reports.methods import method_name
+from anomaly_eval.results.titles import method_name
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.runtime.output_folder import FolderKind, prepare_output, write_atomically
 from anomaly_eval.scores import choose_scores, score_maps

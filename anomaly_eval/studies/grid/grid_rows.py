@@ -15,12 +15,12 @@ from anomaly_eval.datasets.samples import Sample
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.closed_set import predicted_classes
 from anomaly_eval.metrics import registry
+from anomaly_eval.metrics.arrays import NothingToMeasureError
 from anomaly_eval.metrics.closed_set import ClosedSetState
-from anomaly_eval.metrics.errors import NothingToMeasureError
 from anomaly_eval.metrics.per_image import PerImageState
 from anomaly_eval.reports.figures.anomaly_grid import ComparedImage, common_scales, draw_anomaly_grid
 from anomaly_eval.reports.figures.class_grid import SegmentedImage, draw_class_grid
-from anomaly_eval.reports.methods import method_name
+from anomaly_eval.results.titles import method_name
 from anomaly_eval.scores import Score, score_maps
 from anomaly_eval.segmenters.base import predict
 from anomaly_eval.studies.grid.grid_networks import NamedNetwork

@@ -18,10 +18,10 @@ from rich.segment import Segment
 
 from anomaly_eval.reports.comparison import Rank, compare, ranks
 from anomaly_eval.reports.latex import escape
-from anomaly_eval.reports.methods import method_name
 from anomaly_eval.reports.published import read_published
 from anomaly_eval.reports.tables import print_results, results_csv, results_latex, results_markdown
 from anomaly_eval.results.records import DatasetRecord, Results, Row
+from anomaly_eval.results.titles import method_name
 from anomaly_eval.scores import SCORES
 
 Cells = dict[str, list[str]]

@@ -17,8 +17,7 @@ from PIL import Image
 
 from anomaly_eval.datasets.samples import find_dataset
 from anomaly_eval.evaluation import anomaly
-from anomaly_eval.evaluation.journal.record_folder import RecordFolder
-from anomaly_eval.evaluation.journal.record_store import Records
+from anomaly_eval.evaluation.journal.record_store import RecordFolder, Records
 from anomaly_eval.runtime.locks import try_lock
 from anomaly_eval.runtime.output_folder import cannot_write
 from anomaly_eval.scores.mahalanobis import Mahalanobis

@@ -16,7 +16,6 @@ import pytest
 from PIL import Image
 
 from anomaly_eval.errors import InputError
-from anomaly_eval.reports.methods import method_name
 from anomaly_eval.reports.page import PageStore, write, write_page
 from anomaly_eval.results.records import (
     ClosedSetClassRow,
@@ -26,6 +25,7 @@ from anomaly_eval.results.records import (
     IntervalRow,
     Results,
 )
+from anomaly_eval.results.titles import method_name
 from tests.anomaly_eval.reports.conftest import ROAD_ANOMALY, row
 from tests.anomaly_eval.reports.page.made import Made, exact, fill, make
 
