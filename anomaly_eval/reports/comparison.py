@@ -72,17 +72,27 @@ class Section:
 
 
 @dataclass(frozen=True)
+class DatasetTitle:
+    """What a dataset is called, and the mark of its footnote: a dagger where the images are not the whole set's."""
+
+    title: str
+    mark: str = ""
+
+    def __str__(self) -> str:
+        return self.title + self.mark
+
+
+@dataclass(frozen=True)
 class ComparisonTable:
     """All that a rendering needs.
 
-    subject: what was measured, for the caption. metrics: those in the cells of one dataset. datasets: titles, with a
-    dagger at the end where the images are not those of the whole set. settings: headers of the columns between the
-    methods and the numbers; published lines fill them, and without those there are none.
+    subject: what was measured, for the caption. metrics: those in the cells of one dataset. settings: headers of the
+    columns between the methods and the numbers; published lines fill them, and without those there are none.
     """
 
     subject: str
     metrics: Metrics
-    datasets: tuple[str, ...]
+    datasets: tuple[DatasetTitle, ...]
     settings: tuple[str, ...]
     sections: tuple[Section, ...]
     notes: tuple[Note, ...]
@@ -131,10 +141,11 @@ def compare(
     )
 
 
-def marked_titles(results: Results, names: Sequence[str]) -> tuple[str, ...]:
-    """Return the titles of datasets, with a dagger where the images are not those of the whole set."""
+def marked_titles(results: Results, names: Sequence[str]) -> tuple[DatasetTitle, ...]:
+    """Return the titles of datasets, marked where the images are not those of the whole set."""
     different = {record.name for record in results.datasets if deviations(record)}
-    return tuple(dataset_title(name, results.datasets) + (DAGGER if name in different else "") for name in names)
+    titles = ((name, dataset_title(name, results.datasets)) for name in names)
+    return tuple(DatasetTitle(title, DAGGER if name in different else "") for name, title in titles)
 
 
 def ranks(values: Sequence[float | None], higher_is_better: bool) -> list[Rank]:

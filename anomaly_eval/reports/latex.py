@@ -56,7 +56,7 @@ def latex_table(table: ComparisonTable) -> str:
     columns = "l" + "c" * (
         len(table.settings) + sum(len(table.metrics_of(index)) for index in range(len(table.datasets)))
     )
-    titles = ", ".join(escape(title.removesuffix(DAGGER)) for title in table.datasets)
+    titles = ", ".join(escape(dataset.title) for dataset in table.datasets)
     return "\n".join(
         [
             f"% By \\input it needs in the preamble: {preamble}",
@@ -92,9 +92,9 @@ def _header(table: ComparisonTable) -> list[str]:
     before = 1 + len(table.settings)
     metrics: list[str] = []
     groups, rules, start = [""] * before, [], before + 1
-    for index, title in enumerate(table.datasets):
+    for index, dataset in enumerate(table.datasets):
         width = len(table.metrics_of(index))
-        groups.append(rf"\multicolumn{{{width}}}{{c}}{{{escape(title)}}}")
+        groups.append(rf"\multicolumn{{{width}}}{{c}}{{{escape(str(dataset))}}}")
         rules.append(rf"\cmidrule(lr){{{start}-{start + width - 1}}}")
         metrics += [metric.heading for metric in table.metrics_of(index)]
         start += width

@@ -20,8 +20,8 @@ def escape(text: str) -> str:
 def markdown_table(table: ComparisonTable) -> str:
     """Return the table, the footnotes and the warnings."""
     numbers = [
-        f"{escape(title)} {escape(metric.heading)}"
-        for index, title in enumerate(table.datasets)
+        f"{escape(str(dataset))} {escape(metric.heading)}"
+        for index, dataset in enumerate(table.datasets)
         for metric in table.metrics_of(index)
     ]
     lines = [

@@ -42,7 +42,7 @@ def terminal_table(table: ComparisonTable, datasets: Sequence[int]) -> Table:
         drawn.add_column(f"\n{setting}", justify="right", no_wrap=True)
     for index in datasets:
         metrics = "".join(metric.heading.rjust(width + room) for metric in table.metrics_of(index))
-        header = Text(f"{table.datasets[index].center(len(metrics))}\n{metrics}")
+        header = Text(f"{str(table.datasets[index]).center(len(metrics))}\n{metrics}")
         drawn.add_column(header, justify="right", no_wrap=True)
     for section in table.sections:
         lines = [line for line in section.lines if _has_number(line, datasets)]

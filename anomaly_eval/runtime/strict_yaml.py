@@ -73,9 +73,9 @@ def first_problem(error: ValidationError) -> str:
     field = ".".join(str(part)[:100] for part in problem["loc"])
     # Keys of a card may hold anything.
     field = field if field.isprintable() else repr(field)
-    message, own = problem["msg"], "Value error, "
+    ours = problem.get("ctx", {}).get("error")
     # Our own messages have no full stop; dots at their end may be those of a path.
-    message = message.removeprefix(own) if message.startswith(own) else message.removesuffix(".")
+    message = str(ours) if isinstance(ours, ValueError) else problem["msg"].removesuffix(".")
     text = f"{field}: {message}" if field else message
     return text if len(text) <= _LONGEST_PROBLEM else f"{text[:_LONGEST_PROBLEM]}…"
 

@@ -38,7 +38,7 @@ def page_table(table: ComparisonTable) -> PageTable:
         Column("Method", numeric=False, falling_first=False),
         *(Column(setting, numeric=False, falling_first=False) for setting in table.settings),
         *(
-            Column(metric.heading, dataset, falling_first=metric.higher_is_better)
+            Column(metric.heading, str(dataset), falling_first=metric.higher_is_better)
             for index, dataset in enumerate(table.datasets)
             for metric in table.metrics_of(index)
         ),

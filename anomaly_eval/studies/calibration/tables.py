@@ -5,7 +5,15 @@ from __future__ import annotations
 from pathlib import PurePath
 
 from anomaly_eval.metrics import registry
-from anomaly_eval.reports.comparison import ComparisonTable, Line, Metrics, Section, ranked_cells, values_of
+from anomaly_eval.reports.comparison import (
+    ComparisonTable,
+    DatasetTitle,
+    Line,
+    Metrics,
+    Section,
+    ranked_cells,
+    values_of,
+)
 from anomaly_eval.reports.notes import DAGGER, Note, deviations
 from anomaly_eval.studies.calibration.records import OF_CLASSES, CalibrationFindings, CalibrationRow
 
@@ -37,7 +45,7 @@ def compare_calibration(findings: CalibrationFindings) -> ComparisonTable:
     return ComparisonTable(
         subject="Calibration",
         metrics=metrics,
-        datasets=(findings.dataset.title + (DAGGER if changed else ""),),
+        datasets=(DatasetTitle(findings.dataset.title, DAGGER if changed else ""),),
         settings=(),
         sections=(Section("", tuple(lines)),),
         notes=tuple(notes),

@@ -214,6 +214,12 @@ def test_incomplete_sets_carry_a_dagger(
     assert dagger not in render(complete_results, with_published)
 
 
+def test_a_title_that_ends_in_a_dagger_keeps_it_in_the_caption(complete_results: Results) -> None:
+    record = complete_results.datasets[0].model_copy(update={"title": "Roads†"})
+    text = results_latex(complete_results.model_copy(update={"datasets": [record]}), False)
+    assert r"\caption{Anomaly segmentation (Roads$^\dagger$" in text
+
+
 @pytest.mark.parametrize(
     ("changes", "note"),
     [
