@@ -25,6 +25,7 @@ from anomaly_eval.cli.reports import calibrate, grid, report
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.fit_request import FitRequest
 from anomaly_eval.evaluation.processes.launching import refuse_several_processes
+from anomaly_eval.runtime.failure import tell_starter
 from anomaly_eval.runtime.machine import is_out_of_memory, keep_freed_memory, prefer_fast_sort
 from anomaly_eval.runtime.option_fields import MAX_SEED
 from anomaly_eval.runtime.shipped import config_source
@@ -117,6 +118,7 @@ def train(
     try:
         run_training(request, say)
     except Interrupted as stop:
+        tell_starter(str(stop))
         Console(stderr=True).print(str(stop), highlight=False, soft_wrap=True, markup=False)
         raise typer.Exit(stop.code) from stop
 
@@ -189,6 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return stop.code if isinstance(stop.code, int) else int(bool(stop.code))
     except Exception as error:
         if not is_out_of_memory(error):
+            tell_starter(f"{type(error).__name__}: {error}")
             raise
         return _refused(_TOO_LITTLE_MEMORY)
     return 0
@@ -205,5 +208,6 @@ def _is_text(word: str) -> bool:
 
 def _refused(reason: str) -> int:
     """Tell the reason, and return the exit code."""
+    tell_starter(reason)
     Console(stderr=True).print(f"[bold red]error:[/] {escape(reason)}", highlight=False, soft_wrap=True)
     return 2

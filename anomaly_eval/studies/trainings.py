@@ -10,10 +10,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
 from anomaly_eval.errors import InputError
+from anomaly_eval.runtime.failure import FAILURE_FILE
 from anomaly_eval.runtime.machine import usable_cores
 from anomaly_eval.runtime.progress import progress_bar
 
@@ -69,6 +71,8 @@ class _Running:
     training: Training
     process: subprocess.Popen[bytes]
     started: float
+    failure: Path
+    """Where the process says why it failed."""
 
 
 def train_all(
@@ -82,17 +86,18 @@ def train_all(
     """Train all, so many at once, and share the cores among them; `finished` gets each with its wall seconds.
 
     Networks that are worth training on a CPU gain little from a second core. The file descriptors `held` stay open as
-    long as any training runs. Raises InputError with the log and the last words of a training that fails; the others
-    are stopped.
+    long as any training runs. Raises InputError with the log and the reason of a training that fails; the others are
+    stopped.
     """
     threads = max(1, usable_cores() // at_once)
     waiting, running, done = list(trainings), list[_Running](), 0
+    title, total = f"training {len(trainings)} networks", iterations * len(trainings)
     try:
-        with progress_bar(console, f"training {len(trainings)} networks", iterations * len(trainings)) as advance:
+        with TemporaryDirectory() as failures, progress_bar(console, title, total) as advance:
             shown = 0
             while waiting or running:
                 while waiting and len(running) < at_once:
-                    running.append(_start(waiting.pop(0), threads, held))
+                    running.append(_start(waiting.pop(0), threads, held, Path(failures, str(len(waiting)))))
                 time.sleep(_SECONDS_BETWEEN_LOOKS)
                 for one in list(running):
                     if _has_ended(one):
@@ -107,9 +112,9 @@ def train_all(
         _stop([one.process for one in running])
 
 
-def _start(training: Training, threads: int, held: Sequence[int]) -> _Running:
+def _start(training: Training, threads: int, held: Sequence[int], failure: Path) -> _Running:
     training.out.parent.mkdir(parents=True, exist_ok=True)
-    own = {"OMP_NUM_THREADS": str(threads), "PYTHONWARNINGS": "ignore", **training.environment}
+    own = {"OMP_NUM_THREADS": str(threads), "PYTHONWARNINGS": "ignore", FAILURE_FILE: str(failure)}
     started = time.perf_counter()
     with training.log.open("wb") as log:
         # Not in a new session: Ctrl-C in a terminal is for the trainings too.
@@ -118,18 +123,17 @@ def _start(training: Training, threads: int, held: Sequence[int]) -> _Running:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=os.environ | own,
+            env={**os.environ, **own, **training.environment},
             pass_fds=held,
         )
-    return _Running(training, process, started)
+    return _Running(training, process, started, failure)
 
 
 def _has_ended(one: _Running) -> bool:
     """Whether a training is through; raises InputError where it failed."""
     code = one.process.poll()
     if code:
-        lines = one.training.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        said = lines[-1].removeprefix("error: ") if lines and code > 0 else f"it ended with code {code}."
+        said = one.failure.read_text(encoding="utf-8") if one.failure.is_file() else f"it ended with code {code}."
         raise InputError(f"the training of {one.training.out.name} failed (its log is {one.training.log}): {said}")
     return code is not None
 

@@ -16,6 +16,13 @@ from anomaly_eval.errors import InputError
 from anomaly_eval.studies import trainings
 from anomaly_eval.studies.trainings import Training, train_all
 
+TELLING = """
+import sys
+from anomaly_eval.runtime.failure import tell_starter
+tell_starter("no data.")
+print("error: another line of the log")
+sys.exit(2)
+"""
 SILENT = Console(file=io.StringIO())
 
 
@@ -49,11 +56,11 @@ def test_no_more_than_so_many_run_at_once_and_none_waits_without_need(tmp_path: 
     assert ended == ["a", "b", "c", "long"]
 
 
-def test_the_words_of_a_training_that_fails_are_told_and_the_others_are_stopped(
+def test_the_reason_of_a_training_that_fails_is_told_and_the_others_are_stopped(
     tmp_path: Path, alive: list[int]
 ) -> None:
     started = time.perf_counter()
-    programs = {"long": "import time; time.sleep(60)", "bad": "import sys; print('error: no data.'); sys.exit(2)"}
+    programs = {"long": "import time; time.sleep(60)", "bad": TELLING}
     trainings = [training(tmp_path / name, program) for name, program in programs.items()]
     with pytest.raises(InputError) as error:
         train_all(trainings, 2, 5, SILENT)
@@ -65,6 +72,23 @@ def test_one_that_a_signal_ended(tmp_path: Path, alive: list[int]) -> None:
     program = "import os; print('half a word', flush=True); os.kill(os.getpid(), 9)"
     with pytest.raises(InputError, match="ended with code -9"):
         train_all([training(tmp_path / "killed", program)], 1, 5, SILENT)
+
+
+def test_one_that_gives_no_reason(tmp_path: Path, alive: list[int]) -> None:
+    program = "import sys; print('a line of the log'); sys.exit(3)"
+    with pytest.raises(InputError, match=r"\): it ended with code 3\.$"):
+        train_all([training(tmp_path / "silent", program)], 1, 5, SILENT)
+
+
+def test_the_command_itself_hands_over_what_it_tells_users(tmp_path: Path) -> None:
+    config = tmp_path / "none.py"
+    with pytest.raises(InputError) as error:
+        train_all([training(tmp_path / "real", str(config))], 1, 5, SILENT)
+    log = tmp_path / "real.log"
+    assert str(config) in str(error.value)
+    assert (
+        str(error.value) == f"the training of real failed (its log is {log}): " + log.read_text()[len("error: ") : -1]
+    )
 
 
 def test_one_that_goes_on_takes_its_own_weights(tmp_path: Path) -> None:
