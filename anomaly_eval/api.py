@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
 from matplotlib.figure import Figure
+from pydantic import Field, TypeAdapter, ValidationError
 from rich.console import Console
 
-from anomaly_eval.errors import InputError
+from anomaly_eval.errors import InputError, closest
 from anomaly_eval.evaluation.measure_options import Measures
 from anomaly_eval.evaluation.request import EvaluationRequest
 from anomaly_eval.evaluation.run import run_evaluation
@@ -20,8 +22,9 @@ from anomaly_eval.reports.combining import read_run
 from anomaly_eval.reports.figures.dataset import dataset_figures
 from anomaly_eval.results.curves import Distribution, read_distributions
 from anomaly_eval.results.records import Record, Results
+from anomaly_eval.runtime.option_fields import asked_fields, build
 from anomaly_eval.scores import score_options
-from anomaly_eval.segmenters.load import NetworkRequest
+from anomaly_eval.segmenters.running import Running
 
 
 @dataclass(frozen=True)
@@ -66,48 +69,65 @@ class Evaluation:
 
 
 def evaluate(
-    checkpoint: Path | str,
-    datasets: Sequence[str] | str,
+    checkpoint: Path | str | None,
+    datasets: Sequence[Path | str] | Path | str,
     *,
-    data_root: Path | str | None = None,
     out: Path | str | None = None,
-    scores: Sequence[str] | None = None,
-    fit_dataset: str | None = None,
-    config: str | None = None,
-    resize: str | None = None,
-    device: str = "auto",
-    measures: Measures | None = None,
     progress: bool = True,
     **options: Any,
 ) -> Evaluation:
     """Evaluate a checkpoint, or a shipped network by its name, on one or more datasets, as `gmmseg-anomaly eval` does.
 
-    checkpoint, datasets, data_root, scores, fit_dataset, config, resize, device: as on the command line. out: the
-    folder to keep the results in; None keeps none. measures: intervals, components and more. progress: whether bars
-    and warnings go to standard error. options: further fields of `EvaluationRequest`, and options of scores, such as
-    `sml_without`.
+    checkpoint: None with `score_maps` only. out: the folder to keep the results in; None keeps none. progress: whether
+    bars and warnings go to standard error. options: what else the command takes, by the names of the fields of
+    `EvaluationRequest`, `Running` and `Measures`, such as `data_root`, `scores`, `fit_dataset`, `config`, `resize`,
+    `device` and `resamples`; options of scores, such as `sml_without`; and `running` or `measures` as a whole.
 
-    Raises InputError, whose text is one sentence, for whatever the command would refuse.
+    Raises InputError, whose text is one sentence, for whatever the command would refuse, and for an option that there
+    is not.
     """
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "out" if out is None else Path(out)
-        of_scores = {name: options.pop(name) for name in score_options() if name in options}
-        request = EvaluationRequest(
-            network=NetworkRequest(Path(checkpoint), config, device, resize),  # type: ignore[arg-type]
-            datasets=[datasets] if isinstance(datasets, str) else list(datasets),
-            out=folder,
-            data_root=None if data_root is None else Path(data_root),
-            scores=scores,
-            fit_dataset=fit_dataset,
-            score_options=of_scores,
-            command=["anomaly_eval.evaluate"],
-            # Nobody could go on from a folder that is deleted in any case.
-            **({"journal": out is not None} | options),
-        )
-        if measures is not None:
-            request = replace(request, measures=measures)
-        results = run_evaluation(request, Console(stderr=True, quiet=not progress))
+        # Nobody could go on from a folder that is deleted in any case.
+        values = {"journal": out is not None, **options}
+        values |= {"checkpoint": checkpoint, "out": folder}
+        values["datasets"] = [datasets] if isinstance(datasets, str | Path) else list(datasets)
+        results = run_evaluation(_request(values), Console(stderr=True, quiet=not progress))
         return Evaluation(results, read_distributions(folder))
+
+
+def _request(values: Mapping[str, Any]) -> EvaluationRequest:
+    """Build a request from options by their names, each checked as the command line checks words."""
+    types: dict[str, Any] = {"running": Running, "measures": Measures}
+    for name, one in asked_fields(EvaluationRequest).items():
+        types[name] = Annotated[one.type, Field(ge=one.asked.min, le=one.asked.max)]
+    # Several processes are for the command line.
+    del types["launcher"]
+    of_scores = score_options()
+    types |= {name: Annotated[option.type, Field(ge=option.min)] for name, (_, option) in of_scores.items()}
+    given = {name: _checked(name, value, types) for name, value in values.items()}
+    chosen = {name: value for name, value in given.items() if name in of_scores}
+    return replace(build(EvaluationRequest, given), score_options=chosen, command=["anomaly_eval.evaluate"])
+
+
+def _checked(name: str, value: Any, types: Mapping[str, Any]) -> Any:
+    """Return the value of an option; raises InputError for an unknown name, and for a value of another type."""
+    if name not in types:
+        close = closest(name, types)
+        hint = f"did you mean {close}?" if close else f"its options are {', '.join(types)}."
+        raise InputError(f"evaluate has no option {name!r}; {hint}")
+    try:
+        return TypeAdapter(types[name]).validate_python(_plain(value))
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"]
+        raise InputError(f"{name}={value!r} cannot be used: {reason[0].lower()}{reason[1:]}.") from error
+
+
+def _plain(value: Any) -> Any:
+    """Return names of files as text, of which the fields that hold paths make paths."""
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def _frame(rows: Sequence[Record], index: list[str]) -> pd.DataFrame:

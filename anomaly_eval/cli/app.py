@@ -5,24 +5,24 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Optional, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Optional, get_args, get_origin, get_type_hints
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from anomaly_eval.cli.arguments import Option, Syntax, read_words, refuse_unknown
 from anomaly_eval.errors import InputError
-from anomaly_eval.runtime.option_fields import Asked
+from anomaly_eval.runtime.option_fields import AskedField, asked_fields, build
+
+_ALONE = "options_alone"
+"""Attribute of a function: what its options mean that are given without a value, by option."""
 
 
 class Command(TyperCommand):
     """A command that reads lists as lists, refuses single options given twice, and takes options of its group."""
 
-    alone: ClassVar[Mapping[str, str]] = {}
-    """What options mean that are given without a value."""
-
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, _prepared(self, ctx, args, self.alone))
+        return super().parse_args(ctx, _prepared(self, ctx, args, getattr(self.callback, _ALONE, {})))
 
 
 class Group(TyperGroup):
@@ -60,63 +60,42 @@ def with_fields(function: Callable[..., Any]) -> Callable[..., Any]:
 
     def command(**words: Any) -> Any:
         for name, kind in groups.items():
-            words[name] = _filled(kind, words)
+            words[name] = build(kind, _values(kind, words))
         return function(**words)
 
     taken: list[inspect.Parameter] = []
+    alone: dict[str, str] = {}
     for param in inspect.signature(function).parameters.values():
         kind = groups.get(param.name)
-        plain = [param.replace(annotation=hints.get(param.name), kind=inspect.Parameter.KEYWORD_ONLY)]
-        taken += plain if kind is None else _fields_of(kind)
-    return _signed(command, taken, function)
+        if kind is None:
+            taken.append(param.replace(annotation=hints.get(param.name), kind=inspect.Parameter.KEYWORD_ONLY))
+            continue
+        for name, field in asked_fields(kind).items():
+            taken.append(_parameter(name, field))
+            if field.asked.alone is not None:
+                alone[field.asked.flag_of(name)] = field.asked.alone
+    signed = _signed(command, taken, function)
+    setattr(signed, _ALONE, alone)
+    return signed
 
 
-def _filled(kind: Any, words: dict[str, Any]) -> Any:
-    """Build a dataclass from the words for its fields, which are taken out; what was not said is as the field says."""
-    given = {}
-    for name, (hint, asked) in _asked(kind).items():
-        value = _filled(hint, words) if asked is None else words.pop(name)
-        # The parser takes None for no words.
-        if value is not None:
-            given[name] = not value if asked is not None and asked.negated else value
-    return kind(**given)
+def _values(kind: Any, words: dict[str, Any]) -> dict[str, Any]:
+    """Take the words for the fields of a dataclass out, and return the values that they mean."""
+    taken = {name: (field.asked, words.pop(name)) for name, field in asked_fields(kind).items()}
+    # The parser takes None for no words.
+    return {name: asked.value_of(word) for name, (asked, word) in taken.items() if word is not None}
 
 
-def _fields_of(kind: Any) -> list[inspect.Parameter]:
-    """Return a parameter for each field of a dataclass that is asked for."""
-    taken = []
-    defaults = {field.name: field.default for field in dataclasses.fields(kind)}
-    for name, (hint, asked) in _asked(kind).items():
-        if asked is None:
-            taken += _fields_of(hint)
-        else:
-            annotation: Any = Annotated[_as_read(hint), _declared(asked, name)]
-            default = _default(defaults[name], asked)
-            taken.append(
-                inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-            )
-    return taken
-
-
-def _asked(kind: Any) -> dict[str, tuple[Any, Asked | None]]:
-    """Return the fields of a dataclass that hold `Asked`, with their types, and those that are dataclasses of them."""
-    found: dict[str, tuple[Any, Asked | None]] = {}
-    hints = get_type_hints(kind, include_extras=True)
-    for field in dataclasses.fields(kind):
-        hint = hints[field.name]
-        if dataclasses.is_dataclass(hint):
-            found[field.name] = hint, None
-        for asked in getattr(hint, "__metadata__", ()):
-            if isinstance(asked, Asked):
-                found[field.name] = get_args(hint)[0], asked
-    return found
-
-
-def _declared(asked: Asked, field: str) -> Any:
-    """Return what the parser is told of a field."""
+def _parameter(name: str, field: AskedField) -> inspect.Parameter:
+    """Return what the parser is told of a field that is asked for."""
+    asked = field.asked
     if asked.is_argument:
-        return typer.Argument(help=asked.help)
-    return typer.Option(asked.flag_of(field), help=asked.help, min=asked.min, max=asked.max)
+        info: Any = typer.Argument(help=asked.help)
+    else:
+        info = typer.Option(asked.flag_of(name), help=asked.help, min=asked.min, max=asked.max)
+    kind = _as_read(field.type) if asked.read is None else str
+    annotation: Any = Annotated[kind, info]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=_default(field), annotation=annotation)
 
 
 def _as_read(kind: Any) -> Any:
@@ -127,13 +106,15 @@ def _as_read(kind: Any) -> Any:
     return kind if len(inner) == len(get_args(kind)) else Optional[_as_read(inner[0])]  # noqa: UP045
 
 
-def _default(default: Any, asked: Asked) -> Any:
+def _default(field: AskedField) -> Any:
     """Return the default of a parameter; none where the field must be given."""
-    if default is dataclasses.MISSING:
+    if field.default is dataclasses.MISSING:
         return inspect.Parameter.empty
-    if isinstance(default, tuple):
-        return list(default) or None
-    return not default if asked.negated else default
+    if isinstance(field.default, tuple):
+        return list(field.default) or None
+    if field.asked.read is not None and field.default is not None:
+        return str(field.default)
+    return not field.default if field.asked.negated else field.default
 
 
 def _signed(command: Any, taken: Sequence[inspect.Parameter], like: Any = None) -> Callable[..., Any]:

@@ -9,11 +9,10 @@ import typer
 from rich.console import Console
 
 from anomaly_eval.runtime.choices import LauncherName
-from anomaly_eval.runtime.option_fields import DATA_ROOT, JOURNAL, LAUNCHER
+from anomaly_eval.runtime.option_fields import DATA_ROOT, LAUNCHER
 from anomaly_eval.segmenters.running import CONFIG
 
 LauncherOption = Annotated[LauncherName, typer.Option("--launcher", help=LAUNCHER.help)]
-NoJournal = Annotated[bool, typer.Option("--no-journal", help=JOURNAL.help)]
 Config = Annotated[str | None, typer.Option(help=CONFIG.help)]
 DataRoot = Annotated[Path | None, typer.Option(help=DATA_ROOT.help)]
 

@@ -9,7 +9,6 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 
 from anomaly_eval.datasets.samples import Sample, SampleSet
 from anomaly_eval.errors import InputError
@@ -86,21 +85,18 @@ class AnomalyFindings:
 def evaluate_dataset(
     source: ScoreSource,
     samples: SampleSet,
-    console: Console,
-    clock: Clock,
+    passes: Passes,
     observer: Observer | None = None,
     measures: Measures = DEFAULT_MEASURES,
-    passes: Passes | None = None,
 ) -> AnomalyFindings:
     """Evaluate all methods in one pass over the images of one dataset.
 
-    Component metrics at the thresholds of the best pixel F1 take a second pass, as these are known only then. `passes`
-    says how images are worked through, by default one after the other and keeping nothing. Raises InputError for a
-    dataset without anomaly labels or without any anomaly pixel, an unusable image or label, and NaN in logits or
-    scores; the message names the file.
+    Component metrics at the thresholds of the best pixel F1 take a second pass, as these are known only then. Raises
+    InputError for a dataset without anomaly labels or without any anomaly pixel, an unusable image or label, and NaN in
+    logits or scores; the message names the file.
     """
     check_rankable(samples)
-    passes = passes or Passes(console, clock)
+    console, clock = passes.console, passes.clock
     compute = score_computation(source, samples, clock)
 
     def finish(outputs: Arrays) -> Arrays:

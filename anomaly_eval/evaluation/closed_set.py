@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.console import Console
 
 from anomaly_eval.datasets.samples import Sample, SampleSet
 from anomaly_eval.errors import InputError
@@ -41,20 +40,17 @@ class ClosedSetFindings:
 def evaluate_closed_set(
     segmenter: Segmenter,
     samples: SampleSet,
-    console: Console,
-    clock: Clock,
+    passes: Passes,
     choice: ProtocolChoice = "card",
-    passes: Passes | None = None,
 ) -> ClosedSetFindings:
     """Evaluate one closed-set dataset in one pass, in memory that does not grow with its images.
 
-    `choice` names whose test settings count; a card without a protocol leaves them to the network. `passes` says how
-    images are worked through, by default one after the other and keeping nothing. Raises InputError
+    `choice` names whose test settings count; a card without a protocol leaves them to the network. Raises InputError
     for a dataset of another task, for other classes than the network's, for an unusable image or label, for labels
     that are all void, and for NaN in logits; the message names the file.
     """
     classes = check_same_classes(samples, segmenter)
-    passes = passes or Passes(console, clock)
+    clock = passes.clock
     state, sizes, void_pixels = ClosedSetState(len(classes)), set(), 0
 
     def take(sample: Sample, image: NDArray[np.uint8], label: NDArray[np.uint8], arrays: Arrays) -> None:

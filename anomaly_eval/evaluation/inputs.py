@@ -11,16 +11,11 @@ from rich.console import Console
 from anomaly_eval.datasets.samples import SampleSet, find_dataset
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.closed_set import check_same_classes
+from anomaly_eval.evaluation.contradictions import FITTING, check_options, check_tasks
 from anomaly_eval.evaluation.fit import fit_scores, fits_of_network
 from anomaly_eval.evaluation.journal.fingerprint import fingerprint_of
 from anomaly_eval.evaluation.journal.run_journal import RunJournal
-from anomaly_eval.evaluation.request import (
-    FITTING,
-    EvaluationRequest,
-    check_options,
-    check_tasks,
-    shipped_statistics,
-)
+from anomaly_eval.evaluation.request import EvaluationRequest
 from anomaly_eval.results.records import FitRecord
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.score_maps.disk import MapsOnDisk
@@ -64,20 +59,21 @@ def of_network(
     request: EvaluationRequest, inputs: Inputs, console: Console, clock: Clock, journal: RunJournal
 ) -> Evaluated:
     """Load the network, begin the journal, and fit the scores or take up what they learnt before."""
-    if request.network is None:
+    network = request.network
+    if network is None:
         raise ValueError("there is neither a network nor a folder of score maps")
     with clock.section("load"):
-        segmenter = request.network.load()
+        segmenter = network.load()
     closed_sets = [samples for samples in inputs.datasets if samples.card.task == "closed_set"]
     for samples in closed_sets:
         check_same_classes(samples, segmenter)
-    shipped = shipped_statistics(request)
+    shipped = request.shipped_statistics
     statistics = request.statistics or shipped
     ranked = len(closed_sets) < len(inputs.datasets)
     scores = choose_scores(request.scores, segmenter.provides, request.chosen_options) if ranked else []
     if journal.wanted:
         fingerprint = fingerprint_of(
-            request.network,
+            network,
             segmenter,
             scores,
             datasets=inputs.datasets,
@@ -86,7 +82,13 @@ def of_network(
             protocol=request.protocol or "card",
         )
         journal.begin(fingerprint, request.overwrite, inputs.datasets, inputs.fit_set)
-    fits = _fit(scores, segmenter, inputs.fit_set, statistics, console, clock, journal, vouched=shipped is not None)
+    fits: dict[str, FitRecord] = {}
+    # A file comes before fitting.
+    if statistics is not None:
+        vouched = shipped is not None
+        fits |= load_statistics(statistics, segmenter.describe(), unfitted(scores), vouched=vouched)
+    if inputs.fit_set is not None and (lacking := unfitted(scores)):
+        fits |= fit_scores(segmenter, inputs.fit_set, lacking, console, clock, journal.fit)
     fits |= fits_of_network(segmenter, scores)
     scores, warnings = _drop_unfitted(scores)
     _check_kept(request.scores or (), scores, statistics)
@@ -106,26 +108,6 @@ def _find_all(references: Sequence[str], data_root: Path | None) -> list[SampleS
         if found.setdefault(samples.spec, samples).card.sha256 != samples.card.sha256:
             raise InputError(f"two different dataset cards are called {samples.spec}; rename one of them in its card.")
     return list(found.values())
-
-
-def _fit(
-    scores: Sequence[Score],
-    segmenter: Segmenter,
-    fit_set: SampleSet | None,
-    statistics: Path | None,
-    console: Console,
-    clock: Clock,
-    journal: RunJournal,
-    *,
-    vouched: bool,
-) -> dict[str, FitRecord]:
-    """Give the scores that learn their statistics, from a file or by fitting; a file comes first."""
-    records: dict[str, FitRecord] = {}
-    if statistics is not None:
-        records |= load_statistics(statistics, segmenter.describe(), unfitted(scores), vouched=vouched)
-    if fit_set is not None and (lacking := unfitted(scores)):
-        records |= fit_scores(segmenter, fit_set, lacking, console, clock, journal.fit)
-    return records
 
 
 def _drop_unfitted(scores: Sequence[Score]) -> tuple[list[Score], list[str]]:

@@ -53,7 +53,8 @@ def run_evaluation(request: EvaluationRequest, console: Console, team: Team | No
     started = datetime.now(timezone.utc).isoformat(timespec="seconds")
     with clock.section("input"):
         inputs = find_inputs(request)
-        maps = None if request.maps is None else MapsOnDisk(request.maps, inputs.datasets)
+        found = request.maps
+        maps = None if found is None else MapsOnDisk(found, inputs.datasets)
     folder = JournalFolder(request.out, inputs.datasets, inputs.fit_set)
     folder.sweep()
     check_output(request.out, request.overwrite)
@@ -64,7 +65,7 @@ def run_evaluation(request: EvaluationRequest, console: Console, team: Team | No
         ):
             evaluated = of_maps(maps) if maps is not None else of_network(request, inputs, console, clock, journal)
             passes = Passes(console, clock, journal.records, team)
-            results = _evaluate(request, started, inputs.datasets, evaluated, maps, output.path, passes)
+            results = _evaluate(request, started, inputs.datasets, evaluated, output.path, passes)
             if journal.records is not None:
                 folder.note_publication(output.path)
         if team is not None:
@@ -96,12 +97,12 @@ def _evaluate(
     started: str,
     datasets: Sequence[SampleSet],
     evaluated: Evaluated,
-    maps: MapsOnDisk | None,
     folder: Path,
     passes: Passes,
 ) -> Results:
     """Evaluate all datasets, write everything into a folder, and return the results."""
     console, clock = passes.console, passes.clock
+    maps = evaluated.source if isinstance(evaluated.source, MapsOnDisk) else None
     warnings = list(evaluated.warnings)
     warnings += [samples.shortfall for samples in datasets if samples.shortfall is not None]
     for warning in warnings:
@@ -124,14 +125,12 @@ def _evaluate(
         observer = every(pictures.observer, saved.keep if saved is not None else None)
         for samples in datasets:
             if samples.card.task == "closed_set" and evaluated.segmenter is not None:
-                findings = evaluate_closed_set(
-                    evaluated.segmenter, samples, console, clock, request.protocol or "card", passes
-                )
+                findings = evaluate_closed_set(evaluated.segmenter, samples, passes, request.protocol or "card")
                 record = findings.record
                 closed_set.append(findings.row)
                 closed_set_classes += findings.classes
             else:
-                found = evaluate_dataset(evaluated.source, samples, console, clock, observer, request.measures, passes)
+                found = evaluate_dataset(evaluated.source, samples, passes, observer, request.measures)
                 record = found.record
                 anomaly_findings.append(found)
                 warnings += found.warnings

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any, TypeVar, get_args, get_type_hints
 
 MAX_SEED = 2**32 - 1
+T = TypeVar("T")
+
+
+def flag(name: str) -> str:
+    """Write the name of an option as the command line does."""
+    return f"--{name.replace('_', '-')}"
 
 
 @dataclass(frozen=True)
@@ -20,10 +29,76 @@ class Asked:
     """Whether it is a word of its own, without an option before it."""
     negated: bool = False
     """Whether the flag switches off what the field switches on."""
+    alone: str | None = None
+    """What the option means without a value; None where it needs one."""
+    read: Callable[[str], Any] | None = None
+    """What makes the value of a word, and of the default as a word, where the type does not tell how to read it."""
 
     def flag_of(self, field: str) -> str:
         """Return the option as users write it."""
-        return self.flag or f"--{field.replace('_', '-')}"
+        return self.flag or flag(field)
+
+    def value_of(self, word: Any) -> Any:
+        """Return the value of the field from what the parser read."""
+        if self.negated:
+            return not word
+        return word if self.read is None else self.read(word)
+
+
+@dataclass(frozen=True)
+class AskedField:
+    """A field that is asked for."""
+
+    type: Any
+    asked: Asked
+    default: Any
+    """`dataclasses.MISSING` where there is none."""
+
+
+def asked_fields(kind: Any) -> dict[str, AskedField]:
+    """Return the fields of a dataclass that are asked for; those of the dataclasses in it stand in their place."""
+    found: dict[str, AskedField] = {}
+    for field, hint, asked in _own_fields(kind):
+        found |= asked_fields(hint) if asked is None else {field.name: AskedField(hint, asked, field.default)}
+    return found
+
+
+def build(kind: type[T], values: Mapping[str, Any], start: T | None = None) -> T:
+    """Build a dataclass from values for its fields and for those of the dataclasses in it, all by their names.
+
+    A dataclass in it may also be given as a whole. What is not given is as in `start`, or as by default.
+    """
+    given: dict[str, Any] = {}
+    for field, hint, asked in _own_fields(kind):
+        if asked is None:
+            given[field.name] = build(hint, values, values.get(field.name))
+        elif field.name in values:
+            given[field.name] = values[field.name]
+    return kind(**given) if start is None else dataclasses.replace(start, **given)  # type: ignore[type-var]
+
+
+def given_flags(request: Any) -> dict[str, str]:
+    """Return the options of all fields that are not as by default, as users write them, by the fields' names."""
+    given: dict[str, str] = {}
+    for field, _, asked in _own_fields(type(request)):
+        value = getattr(request, field.name)
+        if asked is None:
+            given |= given_flags(value)
+        elif value != field.default:
+            given[field.name] = asked.flag_of(field.name)
+    return given
+
+
+def _own_fields(kind: Any) -> Iterator[tuple[dataclasses.Field[Any], Any, Asked | None]]:
+    """Yield the fields of a dataclass that hold `Asked`, with their types, and those that are dataclasses."""
+    hints = get_type_hints(kind, include_extras=True)
+    for field in dataclasses.fields(kind):
+        hint = hints[field.name]
+        if dataclasses.is_dataclass(hint):
+            yield field, hint, None
+        for asked in getattr(hint, "__metadata__", ()):
+            if isinstance(asked, Asked):
+                yield field, get_args(hint)[0], asked
 
 
 DATA_ROOT = Asked("Folder with the datasets. Default: $GMMSEG_ANOMALY_DATA, else ./datasets.")

@@ -12,7 +12,6 @@ from anomaly_eval.evaluation.measure_options import Measures
 from anomaly_eval.evaluation.request import EvaluationRequest
 from anomaly_eval.evaluation.run import run_evaluation
 from anomaly_eval.runtime.choices import DeviceName
-from anomaly_eval.segmenters.load import NetworkRequest
 from anomaly_eval.segmenters.running import Running
 from anomaly_eval.studies.ablation.networks import NetworkSetup
 from anomaly_eval.studies.ablation.plan import AblationPlan
@@ -104,7 +103,7 @@ class Workshop:
             resize=plan.resize,
             scores=plan.scores_of(step.network),
             fit_dataset=plan.datasets.fit if plan.learns(step.network) else None,
-            measures=Measures(resamples=plan.resamples, seed=self.seed),
+            measures=Measures(resamples=plan.resamples, seed=self.seed if plan.resamples else None),
         )
         run_evaluation(request, console)
 
@@ -118,20 +117,18 @@ class Workshop:
         measures: Measures | None = None,
     ) -> EvaluationRequest:
         return EvaluationRequest(
-            network=self._network(step.network, resize),
             datasets=datasets,
+            checkpoint=self.checkpoint(step.network),
             out=self._out(step),
             data_root=self.data_root,
             scores=scores,
             fit_dataset=fit_dataset,
+            running=Running(resize, self.device),
             measures=measures or Measures(),
             # An interrupted evaluation goes on, and one of other weights or another version must not stop the study.
             overwrite=True,
             command=self.command,
         )
-
-    def _network(self, network: str, resize: str | None = None) -> NetworkRequest:
-        return NetworkRequest(self.checkpoint(network), device=self.device, resize=resize)
 
     def _out(self, step: Step) -> Path:
         return (self.folder / step.result).parent

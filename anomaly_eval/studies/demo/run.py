@@ -74,8 +74,8 @@ def run_demo(request: DemoRequest, console: Console) -> DemoFindings:
             with clock.section("evaluation"):
                 results = run_evaluation(
                     EvaluationRequest(
-                        network,
                         datasets=[NAME, f"{CLASSES_NAME}:val"],
+                        checkpoint=training.weights,
                         out=output.path / kind,
                         data_root=data_root,
                         fit_dataset=f"{CLASSES_NAME}:train",

@@ -16,7 +16,7 @@ from anomaly_eval.cli.app import App, Command, Group
 from anomaly_eval.cli.arguments import Option, Syntax, read_words
 from anomaly_eval.cli.main import app, main
 from anomaly_eval.errors import InputError
-from anomaly_eval.runtime.option_fields import Asked
+from anomaly_eval.runtime.option_fields import Asked, build, given_flags
 from tests.anomaly_eval.commands import assert_refused
 
 OPTIONS = {
@@ -234,6 +234,40 @@ def test_a_whole_request_is_asked_for_where_it_is_declared() -> None:
     assert run(own, ["circle"]).exit_code == run(own, ["--size", "3"]).exit_code == 2
     shown = run(own, ["--help"]).output
     assert "--no-border" in shown and "command" not in shown.lower().replace("[options]", "")
+
+
+@dataclass(frozen=True)
+class Framed:
+    """Fields whose words need a word more than a type."""
+
+    frame: Annotated[str | None, Asked("Frame of which wood.", alone="oak")] = None
+    copies: Annotated[
+        int | None, Asked("A number, or all.", read=lambda word: None if word == "all" else int(word))
+    ] = 0
+
+
+def test_a_field_says_how_its_word_is_read_and_what_no_word_means() -> None:
+    seen: list[object] = []
+    own = App("Draws.")
+
+    @own.command()
+    def draw(request: Framed) -> None:
+        """Draw a shape."""
+        seen.append(request)
+
+    for words in ([], ["--frame"], ["--frame", "elm"], ["--copies", "3", "--frame"], ["--copies", "all"]):
+        assert CliRunner().invoke(own, words).exit_code == 0
+    assert seen == [Framed(), Framed("oak"), Framed("elm"), Framed("oak", 3), Framed(copies=None)]
+
+
+def test_a_request_is_built_from_flat_names_and_tells_what_differs() -> None:
+    assert build(Drawing, dict(shape="circle", size=3)) == Drawing("circle", 3)
+    built = build(Drawing, dict(shape="circle", size=3, drawn=Drawn("blue", 3), times=2, border=False))
+    assert built == Drawing("circle", 3, drawn=Drawn("blue", 2), border=False)
+    assert given_flags(built) == {
+        **{"shape": "--shape", "size": "--size"},
+        **{"color": "--colour", "times": "--times", "border": "--no-border"},
+    }
 
 
 def test_nothing_heavy_is_imported_before_a_command_runs() -> None:

@@ -1,0 +1,85 @@
+"""Which options of an evaluation contradict each other, the scores asked for, or the datasets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from anomaly_eval.datasets.cards import Task
+from anomaly_eval.errors import InputError
+from anomaly_eval.evaluation.request import EvaluationRequest
+from anomaly_eval.runtime.option_fields import flag, given_flags
+from anomaly_eval.scores import choose_scores, score_options, unfitted
+from anomaly_eval.segmenters.base import ALL_OUTPUTS
+
+FITTING = "give --fit-dataset NAME, or --stats FILE as written by `gmmseg-anomaly fit`"
+_OF_SCORES = ("scores", "fit_dataset", "statistics", "save_scores")
+_OF_NETWORKS = ("config", "resize", "device", "window_batch", "launcher", *_OF_SCORES, "protocol")
+_OF_ANOMALIES = (*_OF_SCORES, "heatmaps", "figures", "resamples", "per_image", "components", "fpr_convention")
+
+
+def check_options(request: EvaluationRequest) -> None:
+    """Refuse options that contradict each other or the scores asked for, before anything is loaded."""
+    measures = request.measures
+    if measures.seed is not None and not measures.resamples:
+        raise InputError("--seed is that of the resamples; add --bootstrap, or leave it out.")
+    _check_source(request)
+    if measures.component_threshold is not None and measures.components is None:
+        raise InputError("--component-threshold is about component metrics; add --components, or leave it out.")
+    if measures.component_threshold is not None and math.isnan(measures.component_threshold):
+        raise InputError("--component-threshold must be a number.")
+    if request.statistics is not None and request.fit_dataset is not None:
+        raise InputError("--stats and --fit-dataset exclude each other; give one of them.")
+    scores = choose_scores(request.scores, ALL_OUTPUTS, request.chosen_options)
+    known = score_options()
+    for name in request.chosen_options:
+        kind, _ = known[name]
+        if not any(isinstance(score, kind) for score in scores):
+            raise InputError(
+                f"{flag(name)} changes {kind.name}, which is not among --scores; add it or leave the option out."
+            )
+    lacking = unfitted(scores)
+    given = request.statistics or request.fit_dataset
+    if request.scores is not None and lacking and given is None and request.shipped_statistics is None:
+        raise InputError(f"the score {lacking[0].name} needs statistics of the training data: {FITTING}.")
+
+
+def check_tasks(request: EvaluationRequest, tasks: set[Task]) -> None:
+    """Refuse options for a kind of dataset that is not among the datasets."""
+    if "anomaly" not in tasks:
+        for option in _given(request, _OF_ANOMALIES):
+            raise InputError(
+                f"{option} is about anomalies, but --dataset names only closed-set datasets, on which nothing can be "
+                f"ranked; leave it out, or add an anomaly dataset."
+            )
+    if request.score_maps and "closed_set" in tasks:
+        raise InputError(
+            "--score-maps are about anomalies, and closed-set datasets need a network's classes; give --ckpt for them."
+        )
+    if request.protocol is not None and "closed_set" not in tasks:
+        raise InputError(
+            "--protocol is about closed-set datasets, and none is among --dataset; leave it out, or add one."
+        )
+
+
+def _check_source(request: EvaluationRequest) -> None:
+    """Refuse a run without anything to evaluate, with two things, and with score maps and options of a network."""
+    if request.names and not request.score_maps:
+        raise InputError("--names is what the methods of --score-maps are called; add --score-maps, or leave it out.")
+    if (request.checkpoint is None) == (not request.score_maps):
+        both = "--ckpt and --score-maps exclude each other" if request.score_maps else "there is nothing to evaluate"
+        raise InputError(f"{both}; give --ckpt FILE for a network, or --score-maps FOLDER for finished score maps.")
+    if not request.score_maps:
+        return
+    for option in _given(request, _OF_NETWORKS):
+        raise InputError(f"{option} is about a network, which --score-maps are evaluated without; leave it out.")
+    out = request.out.resolve()
+    for folder in request.score_maps:
+        if request.overwrite and folder.resolve().is_relative_to(out):
+            raise InputError(f"--overwrite would delete the score maps in {folder}; choose another --out than {out}.")
+
+
+def _given(request: EvaluationRequest, names: Sequence[str]) -> list[str]:
+    """Return which of the named options and of those of scores are given, as the command line writes them."""
+    flags = given_flags(request)
+    return [*(flags[name] for name in names if name in flags), *map(flag, request.chosen_options)]
