@@ -6,18 +6,23 @@ In a config:
     val_evaluator = dict(type="AnomalyRankingMetric", score="max_logit")
 
 The dataset's masks must hold 0 for inliers, 1 for anomalies and 255 for void, which `ReplaceLabels` can see to.
+
+`save_best="anomaly/auroc"` of mmengine's checkpoint hook needs `rule="greater"` beside it, `anomaly/fpr95` "less".
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
 from mmengine.registry import METRICS
 
+from anomaly_eval.adapters.undefined import undefined_rates
 from anomaly_eval.errors import InputError
 from anomaly_eval.metrics.arrays import split_by_label
 from anomaly_eval.metrics.binned import BinnedRankingState
@@ -72,8 +77,27 @@ class AnomalyRankingMetric(BaseMetric):  # type: ignore[misc]
             )
 
     def compute_metrics(self, results: Sequence[_Image]) -> dict[str, float]:
-        """Return the metrics of all images in percent, and without `exact` the bounds of their certified intervals."""
+        """Return the metrics of all images in percent, and without `exact` the bounds of their certified intervals.
+
+        All are NaN, with a warning in the log, where there is no anomaly or no inlier: training goes on, and NaN is
+        never the best checkpoint.
+        """
+        missing = self._missing(results)
+        if missing:
+            print_log(
+                f"the {self.prefix} metrics are NaN: of {len(results)} validation images none has {missing} pixel "
+                f"(labels: 0 inlier, 1 anomaly, 255 void).",
+                logger="current",
+                level=logging.WARNING,
+            )
+            return undefined_rates(with_bounds=not self.exact)
         return {name: 100 * rate for name, rate in (self._exact if self.exact else self._binned)(results).items()}
+
+    def _missing(self, results: Sequence[_Image]) -> str:
+        """Say which kind of pixel no image has; empty where there are both."""
+        # Scores of anomalies and inliers, or their occupied bins, each followed by its counts.
+        places = {"an anomaly": 0, "an inlier": 1 if self.exact else 2}
+        return " or ".join(kind for kind, place in places.items() if not any(len(image[place]) for image in results))
 
     def _occupied(self, values: np.ndarray) -> _Image:
         counts = self.bins.counts(values)

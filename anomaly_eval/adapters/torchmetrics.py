@@ -6,14 +6,13 @@ scores as they are.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from anomaly_eval.metrics import registry
+from anomaly_eval.adapters.undefined import undefined_rates
 from anomaly_eval.metrics.arrays import split_by_label
 from anomaly_eval.metrics.binned import BinnedRankingState
 from anomaly_eval.metrics.bins import ScoreBins
@@ -71,9 +70,7 @@ class AnomalyRanking(Metric):
 
     def _rates(self) -> dict[str, float]:
         if not (self._is_there("anomalies") and self._is_there("inliers")):
-            names = registry.keys(registry.RANKING)
-            bounds = [] if self.bins is None else [f"{name}_{end}" for name in names for end in ("low", "high")]
-            return dict.fromkeys([*names, *bounds], math.nan)
+            return undefined_rates(with_bounds=self.bins is not None)
         if self.bins is None:
             exact = RankingState()
             for label, name in ((1, "anomalies"), (0, "inliers")):

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import doctest
+import logging
 import math
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
+from mmengine.evaluator import Evaluator
+from mmengine.logging import MMLogger
+from mmengine.model import BaseModel
+from mmengine.runner import Runner
 
 import gmmseg  # noqa: F401  (mmseg needs its stub of mmcv's operations)
 from anomaly_eval.adapters.mmengine import AnomalyRankingMetric
@@ -111,6 +118,95 @@ def test_mmengine_equals_the_states_in_percent_and_drops_repeated_images(exact):
     assert ("anomaly/ap_low" in found) is not exact
 
 
+def without(*kinds: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """The images with the pixels of some labels made void."""
+    return [(logits, label.masked_fill(torch.isin(label, torch.tensor(kinds)), VOID)) for logits, label in images()]
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize(
+    ("batch", "missing"),
+    [
+        (without(ANOMALY), "none has an anomaly pixel"),
+        (without(INLIER), "none has an inlier pixel"),
+        (without(ANOMALY, INLIER), "none has an anomaly or an inlier pixel"),
+        ([], "of 0 validation images none has an anomaly or an inlier pixel"),
+        (without(ANOMALY)[:1], "of 1 validation images none has an anomaly pixel"),
+    ],
+    ids=["no anomaly", "no inlier", "void alone", "no image", "one image"],
+)
+def test_mmengine_gives_nan_and_a_warning_where_nothing_can_be_ranked(exact, batch, missing, caplog):
+    MMLogger.get_instance("mmengine")
+    metric = AnomalyRankingMetric(exact=exact, bits=12)
+    metric.process(None, [sample(*image) for image in batch])
+    with listening(caplog):
+        found = metric.evaluate(len(batch))
+    assert all(math.isnan(value) for value in found.values())
+    assert found.keys() == ranked(exact).keys()
+    assert missing in caplog.text
+    # The next validation starts from nothing.
+    assert found.keys() == metric.evaluate(0).keys()
+
+
+@contextmanager
+def listening(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Hear what mmengine logs, whose loggers pass nothing on."""
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    caplog.handler.setLevel(logging.WARNING)
+    yield
+    logger.removeHandler(caplog.handler)
+
+
+def ranked(exact: bool) -> dict[str, float]:
+    metric = AnomalyRankingMetric(exact=exact, bits=12)
+    metric.process(None, [sample(*image) for image in images()])
+    return metric.evaluate(len(images()))
+
+
+def test_anomalies_and_inliers_may_be_in_different_images():
+    metric = AnomalyRankingMetric(score="energy")
+    halves = [*without(ANOMALY), *without(INLIER)]
+    metric.process(None, [sample(*image) for image in halves])
+    assert metric.evaluate(len(halves))["anomaly/auroc"] == 100 * pooled(RankingState()).rates["auroc"]
+
+
+@pytest.mark.parametrize(("key", "rule"), [("anomaly/auroc", "greater"), ("anomaly/fpr95", "less")])
+def test_nan_is_never_the_best_checkpoint(tmp_path, key, rule):
+    """Three validations of a training by mmengine: without anomaly, with, and without."""
+    batches = iter([without(ANOMALY), images(), without(ANOMALY)])
+
+    class Metric(AnomalyRankingMetric):
+        def process(self, data_batch, data_samples):
+            super().process(data_batch, [sample(*image) for image in next(batches)])
+
+    class Network(BaseModel):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(1))
+
+        def forward(self, inputs, mode="tensor"):
+            return {"loss": self.weight.sum()} if mode == "loss" else [None]
+
+    loader = {"batch_size": 1, "dataset": [0], "sampler": {"type": "DefaultSampler", "shuffle": False}}
+    runner = Runner(
+        model=Network(),
+        work_dir=str(tmp_path),
+        train_dataloader=loader,
+        val_dataloader=loader,
+        train_cfg={"by_epoch": True, "max_epochs": 3},
+        val_cfg={},
+        val_evaluator=Evaluator(Metric()),
+        optim_wrapper={"optimizer": {"type": "SGD", "lr": 0.1}},
+        default_hooks={"checkpoint": {"type": "CheckpointHook", "save_best": key, "rule": rule}},
+        experiment_name=f"best_{rule}",
+        default_scope="mmengine",
+    )
+    runner.train()
+    assert runner.epoch == 3
+    assert [path.name for path in tmp_path.glob("best_*")] == [f"best_{key.replace('/', '_')}_epoch_2.pth"]
+
+
 def test_mmengine_names_the_image_and_refuses_other_scores():
     metric = AnomalyRankingMetric()
     logits, label = images(1)[0]
@@ -143,6 +239,12 @@ for exact in (False, True):
     metric = AnomalyRankingMetric(score="energy", exact=exact, bits=12)
     metric.process(None, [sample(*image) for image in mine])
     result[exact] = metric.evaluate(len(whole))
+    # Process 0 has no anomaly, and process 1 has some or none.
+    for batch in (whole, without(ANOMALY)):
+        metric.process(None, [sample(*(batch if rank else without(ANOMALY))[rank])])
+        found = metric.evaluate(2)
+        assert found.keys() == result[exact].keys()
+        assert all(map(math.isnan, found.values())) is (batch is not whole), found
 own = whole[:2] if rank == 0 else whole[2:]
 for bins in (None, ScoreBins.uniform(12)):
     metric = AnomalyRanking(bins)
