@@ -9,6 +9,7 @@ from anomaly_eval.datasets.cards import Task
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.request import EvaluationRequest
 from anomaly_eval.runtime.option_fields import flag, given_flags
+from anomaly_eval.score_maps.keys import folder_and_key
 from anomaly_eval.scores import choose_scores, score_options, unfitted
 from anomaly_eval.segmenters.base import ALL_OUTPUTS
 
@@ -75,7 +76,7 @@ def _check_source(request: EvaluationRequest) -> None:
         raise InputError(f"{option} is about a network, which --score-maps are evaluated without; leave it out.")
     out = request.out.resolve()
     for folder in request.score_maps:
-        if request.overwrite and folder.resolve().is_relative_to(out):
+        if request.overwrite and folder_and_key(folder)[0].resolve().is_relative_to(out):
             raise InputError(f"--overwrite would delete the score maps in {folder}; choose another --out than {out}.")
 
 

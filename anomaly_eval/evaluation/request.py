@@ -37,7 +37,10 @@ class EvaluationRequest:
     """None where there are `score_maps` instead."""
     score_maps: Annotated[
         Sequence[Path],
-        Asked("Instead: folders of finished score maps, as --save-scores writes them or one file for each image."),
+        Asked(
+            "Instead: folders of finished score maps, as --save-scores writes them or one file for each image; "
+            "FOLDER:KEY takes one array of .npz or HDF5 files."
+        ),
     ] = ()
     names: Annotated[
         Sequence[str],

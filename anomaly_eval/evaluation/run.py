@@ -143,7 +143,7 @@ def _evaluate(
             model = evaluated.source.describe()
             if saved is not None and isinstance(model, ModelRecord):
                 saved.finish(model, evaluated.fits, records)
-        warnings += maps.changes(records) if maps is not None else []
+        warnings += maps.doubts(records) if maps is not None else []
         results = Results(
             rows=[row for found in anomaly_findings for row in found.rows],
             intervals=[row for found in anomaly_findings for row in found.intervals],

@@ -28,6 +28,8 @@ def header_check(path: Path, label: Path, size: tuple[int, int]) -> HeaderCheck:
             )
         if dtype.kind not in "fiu" or dtype.itemsize > 8:
             raise InputError(f"the score map {path} holds {dtype}; save it as float32.")
+        if len(shape) > 2 and _longer(shape) == _longer(size):
+            return
         if len(shape) != 2:
             found = f"an array of shape {'x'.join(map(str, shape))}" if shape else "a single number"
             raise InputError(
@@ -41,6 +43,11 @@ def header_check(path: Path, label: Path, size: tuple[int, int]) -> HeaderCheck:
             )
 
     return check
+
+
+def _longer(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return a shape without the axes of length 1, which change nothing of the order of its values."""
+    return tuple(length for length in shape if length != 1)
 
 
 def as_scores(values: NDArray[Any], path: Path) -> NDArray[np.floating]:

@@ -23,7 +23,7 @@ from anomaly_eval.score_maps.folders import MapFolder, open_folder
 
 @dataclass(frozen=True)
 class MapsRequest:
-    """Which folders, and what their methods are called; see `open_folder`."""
+    """Which folders, each as FOLDER or FOLDER:KEY, and what their methods are called; see `open_folder`."""
 
     folders: Sequence[Path]
     names: Sequence[str] = ()
@@ -36,6 +36,8 @@ class _Seen:
     stored: str
     suffix: str
     sha256: str
+    stretched: bool
+    """Whether it is a PNG whose values go from the least to the largest that its bits can hold."""
 
 
 class MapsOnDisk:
@@ -101,15 +103,31 @@ class MapsOnDisk:
         """Return them as they are."""
         return outputs
 
-    def changes(self, records: Sequence[DatasetRecord]) -> list[str]:
-        """Warn of datasets whose images or labels are not those that maps were saved with."""
-        return [
+    def doubts(self, records: Sequence[DatasetRecord]) -> list[str]:
+        """Warn of datasets whose images or labels are not those that maps were saved with, and of stretched pictures.
+
+        To be asked when all maps were read.
+        """
+        changed = [
             f"{record.name}: its images or labels are not those that the score maps in {folder.folder} were saved with"
             for folder in self._folders
             for record in records
             if folder.index is not None
             and folder.index.files_sha256.get(record.name, record.files_sha256) != record.files_sha256
         ]
+        return changed + [
+            f"{record.name}: every score map in {folder.folder} goes from the least to the largest value of its PNG, "
+            f"as where each image is stretched by itself; scores of different images cannot be compared then"
+            for folder in self._folders
+            for record in records
+            if self._all_stretched(folder, record.name)
+        ]
+
+    def _all_stretched(self, folder: MapFolder, dataset: str) -> bool:
+        found = [
+            one.stretched for (of, method, _), one in self._seen.items() if of == dataset and method in folder.methods
+        ]
+        return len(found) > 1 and all(found)
 
     def describe(self) -> MapsRecord:
         """Say which files were read."""
@@ -124,26 +142,36 @@ class MapsOnDisk:
         )
 
     def _read(self, dataset: str, method: str, sample: Sample, size: tuple[int, int]) -> ReadMap:
-        file = self._owners[method].files[dataset, method][sample.id]
-        found = read_score_map(file.path, sample.label, size)
+        owner = self._owners[method]
+        file = owner.files[dataset, method][sample.id]
+        found = read_score_map(file.path, sample.label, size, owner.key)
         before = self._seen.get((dataset, method, sample.id))
         if file.sha256 is not None and found.sha256 != file.sha256:
             raise InputError(f"the score map {file.path} is not the one that was saved; save the score maps anew.")
         if before is not None and before.sha256 != found.sha256:
             raise InputError(f"the score map {file.path} was changed while it was evaluated; evaluate anew.")
-        self._seen[dataset, method, sample.id] = _Seen(found.stored, file.path.suffix.lower(), found.sha256)
+        suffix = file.path.suffix.lower()
+        stretched = suffix == ".png" and _spans(found)
+        self._seen[dataset, method, sample.id] = _Seen(found.stored, suffix, found.sha256, stretched)
         return found
 
 
+def _spans(found: ReadMap) -> bool:
+    """Whether a map of integers holds the least and the largest that there are."""
+    limits = np.iinfo(found.stored)
+    return bool(found.values.min() == limits.min and found.values.max() == limits.max)
+
+
 def _record(folder: MapFolder, seen: Mapping[tuple[str, str, str], _Seen]) -> MapFolderRecord:
-    total = hashlib.sha256()
+    # Another array of the same files is another map.
+    total = hashlib.sha256((folder.key or "").encode("utf-8", "surrogateescape"))
     # Without the methods, which --names can call otherwise.
     for texts in sorted((dataset, id, one.sha256) for (dataset, _, id), one in seen.items()):
         for text in texts:
             total.update(hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest())
     stored = sorted({one.stored for one in seen.values()})
     return MapFolderRecord(
-        folder=str(folder.folder),
+        folder=str(folder.folder) if folder.key is None else f"{folder.folder}:{folder.key}",
         methods=list(folder.methods),
         n_files=len(seen),
         suffixes=sorted({one.suffix for one in seen.values()}),

@@ -17,16 +17,21 @@ from anomaly_eval.runtime.safe_read import read_regular
 from anomaly_eval.score_maps.checking import HeaderCheck, as_scores, header_check
 from anomaly_eval.score_maps.hdf5_files import read_hdf5
 from anomaly_eval.score_maps.numpy_files import read_npy, read_npz
+from anomaly_eval.score_maps.png_files import read_png
 from anomaly_eval.score_maps.tiff_files import read_tiff
 
-_READERS: dict[str, Callable[[IO[bytes], HeaderCheck], NDArray[Any]]] = {
+_OF_ONE: dict[str, Callable[[IO[bytes], HeaderCheck], NDArray[Any]]] = {
     ".npy": read_npy,
-    ".npz": read_npz,
     ".tif": read_tiff,
     ".tiff": read_tiff,
+    ".png": read_png,
+}
+_OF_SEVERAL: dict[str, Callable[[IO[bytes], HeaderCheck, str | None], NDArray[Any]]] = {
+    ".npz": read_npz,
     ".h5": read_hdf5,
     ".hdf5": read_hdf5,
 }
+"""Readers of files that may hold several arrays, called by keys."""
 _MOST_BYTES_A_PIXEL, _MOST_BYTES_BESIDE = 16, 1 << 22
 
 
@@ -39,22 +44,33 @@ class ReadMap:
     sha256: str
 
 
-def read_score_map(path: Path, label: Path, size: tuple[int, int]) -> ReadMap:
-    """Read the map of an image whose label `label` has the (height, width) `size`.
+def read_score_map(path: Path, label: Path, size: tuple[int, int], key: str | None = None) -> ReadMap:
+    """Read the map of an image whose label `label` has the (height, width) `size`, the array `key` of its file.
+
+    Axes of length 1 beside height and width are dropped.
 
     Raises InputError, which names the file, for one that is missing, damaged, far too long or of an unknown format,
     that holds Python objects, NaN or no numbers, and for another shape than the label's, before its values are read.
     """
     content = _content(path, size)
-    reader = _READERS[path.suffix.lower()]
     try:
-        values = reader(io.BytesIO(content), header_check(path, label, size))
+        values = _values(path, content, header_check(path, label, size), key)
     except InputError as error:
         raise InputError(str(error) if str(path) in str(error) else f"{path} cannot be read: {error}") from error
     except Exception as error:  # decoders raise errors of many kinds on damaged bytes
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"the score map {path} cannot be read ({reason}); replace the file.") from error
-    return ReadMap(as_scores(values, path), values.dtype.name, hashlib.sha256(content).hexdigest())
+    scores = as_scores(values.reshape(size), path)
+    return ReadMap(scores, values.dtype.name, hashlib.sha256(content).hexdigest())
+
+
+def _values(path: Path, content: bytes, check: HeaderCheck, key: str | None) -> NDArray[Any]:
+    suffix = path.suffix.lower()
+    if suffix in _OF_SEVERAL:
+        return _OF_SEVERAL[suffix](io.BytesIO(content), check, key)
+    if key is not None:
+        raise InputError(f"{suffix} files hold one array, without a name; leave :{key} out of --score-maps.")
+    return _OF_ONE[suffix](io.BytesIO(content), check)
 
 
 def _content(path: Path, size: tuple[int, int]) -> bytes:

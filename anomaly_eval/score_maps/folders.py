@@ -13,6 +13,7 @@ from anomaly_eval.results.records import FitRecord
 from anomaly_eval.results.titles import of_run
 from anomaly_eval.runtime.file_names import file_names
 from anomaly_eval.score_maps.index import MapsIndex, SavedMap, read_index
+from anomaly_eval.score_maps.keys import folder_and_key
 from anomaly_eval.score_maps.matching import check_complete, list_maps, listed, match
 
 
@@ -37,23 +38,32 @@ class MapFolder:
     """What `eval --save-scores` noted; None for a folder of other origin."""
     fits: Mapping[str, FitRecord] = field(default_factory=dict)
     """What the scores were fitted on, by the method's name here."""
+    key: str | None = None
+    """The array of each file that is meant, where files hold several and FOLDER:KEY names one."""
 
 
 def open_folder(folder: Path, name: str | None, datasets: Sequence[SampleSet]) -> MapFolder:
     """Find a map of each method for each image of the datasets.
 
-    name: what the method is called, or what goes before the methods of a folder with several; None is the names that
-    they were saved with, or else the folder's. Raises InputError where the folder or a map is missing.
+    folder: FOLDER, or FOLDER:KEY for one array of files that hold several. name: what the method is called, or what
+    goes before the methods of a folder with several; None is the names that they were saved with, or else the
+    folder's and the key's. Raises InputError where the folder or a map is missing.
     """
+    folder, key = folder_and_key(folder)
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
         raise InputError(f"{folder} {what}; give --score-maps a folder with score maps.")
     if name is not None and (not name.strip() or "/" in name or CONTROL.search(name)):
         raise InputError(f"--names gives {name!r}, which is no name; give one without / that tables can show.")
     found = read_index(folder)
+    if found is not None and key is not None:
+        raise InputError(
+            f"{folder} holds files of one array each, as --save-scores wrote them; leave :{key} out of --score-maps."
+        )
     if found is not None:
         return _saved(folder, *found, name, datasets)
-    return _plain(folder, name or folder.resolve().name, datasets)
+    usual = folder.resolve().name
+    return _plain(folder, key, name or (usual if key is None else of_run(usual, key.replace("/", "."))), datasets)
 
 
 def _saved(folder: Path, place: Path, index: MapsIndex, name: str | None, datasets: Sequence[SampleSet]) -> MapFolder:
@@ -82,7 +92,7 @@ def _saved(folder: Path, place: Path, index: MapsIndex, name: str | None, datase
     return MapFolder(folder, list(names.values()), files, list(dict.fromkeys(warnings)), index, fits)
 
 
-def _plain(folder: Path, name: str, datasets: Sequence[SampleSet]) -> MapFolder:
+def _plain(folder: Path, key: str | None, name: str, datasets: Sequence[SampleSet]) -> MapFolder:
     files: dict[tuple[str, str], dict[str, MapFile]] = {}
     warnings: list[str] = []
     for samples in datasets:
@@ -97,7 +107,7 @@ def _plain(folder: Path, name: str, datasets: Sequence[SampleSet]) -> MapFolder:
         files[samples.spec, name] = {id: MapFile(path) for id, path in found.files.items()}
         if found.surplus:
             warnings.append(_left_out(samples, place, found.surplus))
-    return MapFolder(folder, [name], files, warnings)
+    return MapFolder(folder, [name], files, warnings, key=key)
 
 
 def _method_names(methods: Mapping[str, object], name: str | None) -> dict[str, str]:

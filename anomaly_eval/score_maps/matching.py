@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from anomaly_eval.datasets.samples import Sample, SampleSet
 from anomaly_eval.errors import InputError
 from anomaly_eval.runtime.file_names import file_names
+from anomaly_eval.score_maps import affixes
 
 SUFFIXES = (".npy", ".npz", ".tif", ".tiff", ".h5", ".hdf5")
+PICTURES = (".png",)
+"""Suffixes of files that are maps only where there are none with SUFFIXES, beside which they are pictures of them."""
 _MOST_LISTED = 5
 
 
@@ -27,7 +30,8 @@ class Matching:
 def list_maps(folder: Path) -> list[Path]:
     """Return the files at any depth of a folder whose suffix is one of maps, hidden ones left out, sorted.
 
-    Links to folders are not followed. Raises InputError for a folder that cannot be read.
+    PNG files are maps where there are no others. Links to folders are not followed. Raises InputError for a folder that
+    cannot be read.
     """
 
     def refuse(error: OSError) -> None:
@@ -37,19 +41,31 @@ def list_maps(folder: Path) -> list[Path]:
     for place, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [Path(place, name) for name in names if not name.startswith(".") and _suffix(name) is not None]
-    return sorted(found)
+    maps = [path for path in found if path.suffix.lower() in SUFFIXES]
+    return sorted(maps or found)
 
 
 def match(samples: SampleSet, folder: Path, files: Iterable[Path]) -> Matching:
     """Give each image its file: the one that is called like its id, or like its image or label as these are released.
 
-    Raises InputError where images have no file, naming them and the files that fit none, or one has two.
+    Where no file is called so, each is the one that holds such a name between a beginning and an end that all share,
+    as `score_ID_msp`. Raises InputError where images have no file, naming them and the files that fit none, one has
+    two, or two beginnings and ends fit all images.
     """
-    owners = _names(samples.samples)
+    files = list(files)
+    found = _assign(samples, folder, files, _names(samples.samples))
+    if not found.files:
+        found = _assign(samples, folder, files, _names_within(samples, folder, [_stem(path.name) for path in files]))
+    check_complete(samples, folder, found.files, found.surplus)
+    return found
+
+
+def _assign(samples: SampleSet, folder: Path, files: Iterable[Path], owners: Mapping[str, str]) -> Matching:
+    """Give files to the images that own their names; raises InputError where one gets two."""
     found: dict[str, Path] = {}
     surplus: list[str] = []
     for path in files:
-        id = owners.get(path.name.removesuffix(_suffix(path.name) or ""))
+        id = owners.get(_stem(path.name))
         if id is None:
             surplus.append(path.relative_to(folder).as_posix())
         elif id in found:
@@ -59,7 +75,6 @@ def match(samples: SampleSet, folder: Path, files: Iterable[Path]) -> Matching:
             )
         else:
             found[id] = path
-    check_complete(samples, folder, found, surplus)
     return Matching(found, surplus)
 
 
@@ -76,7 +91,8 @@ def check_complete(
     fits_none = f"; {_count(len(surplus))} there without an image: {listed(surplus)}" if surplus else ""
     raise InputError(
         f"{folder} has no score map{of} for {which} of {samples.spec}: {listed(missing)}{fits_none}; there must be one "
-        f"file for each image, called like it, that ends in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}."
+        f"file for each image, called like it, or so between a beginning and an end that all share, that ends in "
+        f"{', '.join(SUFFIXES)} or, where none does, {PICTURES[0]}."
     )
 
 
@@ -91,19 +107,48 @@ def _names(samples: Sequence[Sample]) -> dict[str, str]:
 
     Ids come first. A name that several images would have, as `labels_semantic`, stands for none.
     """
-    safe = file_names(sample.id for sample in samples)
     owners: dict[str, str] = {}
-    for kind in (
-        {sample.id: sample.id for sample in samples},
-        {sample.id: safe[sample.id] for sample in samples},
-        {sample.id: sample.image.stem for sample in samples},
-        {sample.id: sample.label.stem for sample in samples},
-    ):
+    for kind in _kinds(samples):
         counts = Counter(kind.values())
         for id, name in kind.items():
             if counts[name] == 1:
                 owners.setdefault(name, id)
     return owners
+
+
+def _kinds(samples: Sequence[Sample]) -> Iterator[dict[str, str]]:
+    """Yield what files may be called, by id: ids first, then as images and labels are released."""
+    safe = file_names(sample.id for sample in samples)
+    yield {sample.id: sample.id for sample in samples}
+    yield {sample.id: safe[sample.id] for sample in samples}
+    yield {sample.id: sample.image.stem for sample in samples}
+    yield {sample.id: sample.label.stem for sample in samples}
+
+
+def _names_within(samples: SampleSet, folder: Path, names: Sequence[str]) -> dict[str, str]:
+    """Return the id that each name stands for, where all hold names of images between the same beginning and end.
+
+    Where these do not fit all images, those that fit the most, so that the others can be named. Raises InputError
+    where two fit all.
+    """
+    kinds = [{name: id for id, name in kind.items()} for kind in _kinds(samples.samples)]
+    kinds = [owners for owners in kinds if len(owners) == len(samples.samples)]
+    fitting = {affix: owners for owners in reversed(kinds) for affix in affixes.shared_affixes(owners, names)}
+    # What differs only in which part of a file's name is the image's is the same choice of files.
+    choices = {frozenset(affixes.matched(owners, affix)): (affix, owners) for affix, owners in fitting.items()}
+    if len(choices) > 1:
+        ways = [affixes.written(affix) for affix, _ in choices.values()]
+        raise InputError(
+            f"{folder} has {len(ways)} score maps for each image of {samples.spec}, called {listed(ways)}; give the "
+            f"folder of each method by itself."
+        )
+    for affix, owners in choices.values():
+        return affixes.matched(owners, affix)
+    for owners in kinds:
+        nearest = affixes.nearest_affix(owners, names)
+        if nearest is not None:
+            return affixes.matched(owners, nearest)
+    return {}
 
 
 def _count(number: int) -> str:
@@ -113,4 +158,8 @@ def _count(number: int) -> str:
 def _suffix(name: str) -> str | None:
     """Return the suffix of a map as it is written in the name, None for other files."""
     lower = name.lower()
-    return next((name[-len(suffix) :] for suffix in SUFFIXES if lower.endswith(suffix)), None)
+    return next((name[-len(suffix) :] for suffix in (*SUFFIXES, *PICTURES) if lower.endswith(suffix)), None)
+
+
+def _stem(name: str) -> str:
+    return name.removesuffix(_suffix(name) or "")

@@ -1,4 +1,4 @@
-"""Score maps as numpy files: `.npy`, and `.npz` with one array."""
+"""Score maps as numpy files: `.npy`, and `.npz`, of which one array is the map."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from anomaly_eval.errors import InputError
 from anomaly_eval.score_maps.checking import HeaderCheck
-from anomaly_eval.score_maps.matching import listed
+from anomaly_eval.score_maps.keys import choose_key, naming_others
 
-_KEYS = ("score.npy", "arr_0.npy")
+_USUAL_KEYS = ("score", "arr_0")
 # The others that zip files know unpack without bounds.
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
@@ -36,20 +37,16 @@ def read_npy(file: IO[bytes], check: HeaderCheck) -> NDArray[Any]:
     return np.frombuffer(content, dtype).reshape(shape, order="F" if is_fortran else "C")
 
 
-def read_npz(file: IO[bytes], check: HeaderCheck) -> NDArray[Any]:
-    """Return the only array of a file, or the one called `score` or `arr_0`.
+def read_npz(file: IO[bytes], check: HeaderCheck, key: str | None = None) -> NDArray[Any]:
+    """Return the array called `key`, else the one called `score` or `arr_0`, else the only one.
 
-    Raises ValueError for a damaged file, and where it is not clear which array is meant.
+    Raises ValueError for a damaged file, and InputError where it is not clear which array is meant.
     """
     with zipfile.ZipFile(file) as archive:
-        arrays = {entry.filename: entry for entry in archive.infolist() if entry.filename.endswith(".npy")}
-        name = next((key for key in _KEYS if key in arrays), next(iter(arrays)) if len(arrays) == 1 else None)
-        if name is None:
-            names = [found.removesuffix(".npy") for found in arrays]
-            raise ValueError(
-                f"it holds the arrays {listed(names)}, none called score" if names else "it holds no array"
-            )
-        if arrays[name].compress_type not in _COMPRESSIONS:
-            raise ValueError("a compression that numpy does not write")
-        with archive.open(arrays[name]) as member:
+        entries = [entry for entry in archive.infolist() if entry.filename.endswith(".npy")]
+        arrays = {entry.filename.removesuffix(".npy"): entry for entry in entries}
+        chosen = choose_key(list(arrays), key, _USUAL_KEYS)
+        if arrays[chosen].compress_type not in _COMPRESSIONS:
+            raise InputError("it has a compression that numpy does not write; save it with numpy.savez_compressed.")
+        with archive.open(arrays[chosen]) as member, naming_others(list(arrays), chosen):
             return read_npy(member, check)

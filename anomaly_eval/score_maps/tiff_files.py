@@ -6,9 +6,11 @@ from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
+from anomaly_eval.errors import InputError
 from anomaly_eval.score_maps.checking import HeaderCheck
+from anomaly_eval.score_maps.pictures import refuse_pictures, refuse_turned
 
 _TYPES = {"F": np.float32, "L": np.uint8, "I;16": np.uint16, "I;16B": np.uint16, "I": np.int32}
 """What the pixels of each of Pillow's modes are; other modes are pictures in colours or bits."""
@@ -16,23 +18,18 @@ _BITS, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
 
 
 def read_tiff(file: IO[bytes], check: HeaderCheck) -> NDArray[Any]:
-    """Return the pixels of a file with one page; raises ValueError for one that does not hold scores."""
+    """Return the pixels of a file with one page; raises InputError for one that does not hold scores."""
     try:
         with Image.open(file, formats=("TIFF",)) as image:
-            if getattr(image, "n_frames", 1) != 1:
-                raise ValueError("it has several pages")
-            # Pillow turns pixels by this tag when it reads them.
-            if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
-                raise ValueError("it asks to be turned before it is shown")
+            refuse_pictures(image, _TYPES)
+            refuse_turned(image)
             tags: dict[int, Any] = getattr(image, "tag_v2", {})
             if tags.get(_PHOTOMETRIC) == 0:
-                raise ValueError("its smallest values are white, so it is a picture")
-            if image.mode not in _TYPES:
-                raise ValueError(f"it is a picture with pixels of the kind {image.mode}")
+                raise InputError("its smallest values are white, as in a picture; save the scores as float32.")
             check((image.height, image.width), np.dtype(_TYPES[image.mode]))
             values = np.asarray(image)
     except UnidentifiedImageError as error:
-        raise ValueError("not a TIFF file, or one of numbers other than float32 and integers") from error
+        raise InputError("it is no TIFF file, or of other numbers than float32 and integers; save it anew.") from error
     # Pillow takes all numbers of 32 bits for signed ones, and all of 8 bits for unsigned ones.
     if values.dtype == np.int32 and tags.get(_BITS, (32,)) == (32,) and tags.get(_SAMPLE_FORMAT, (1,)) == (1,):
         return values.view(np.uint32)

@@ -47,6 +47,13 @@ def tiff(values: np.ndarray, **options: Any) -> bytes:
     return file.getvalue()
 
 
+def png(values: np.ndarray) -> bytes:
+    """Return an array of 8 or 16 bits as a PNG file."""
+    file = io.BytesIO()
+    Image.fromarray(values).save(file, "PNG")
+    return file.getvalue()
+
+
 def hdf5(**options: Any) -> bytes:
     """Return the values as an HDF5 file."""
     h5py = pytest.importorskip("h5py")
@@ -64,6 +71,7 @@ FILES = {
         *(tiff(VALUES, compression=kind) for kind in ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits")),
         *(tiff(VALUES.astype(kind)) for kind in ("u1", "u2", "i4")),
     ],
+    ".png": [png((100 * np.abs(VALUES)).astype(kind)) for kind in ("u1", "u2")],
 }
 
 

@@ -57,6 +57,52 @@ def objects() -> np.ndarray:
     return values
 
 
+def pngs(kind: type[np.unsignedinteger]) -> Callable[[Bench], list[str]]:
+    """Return how a row writes both maps as PNG, from the least to the largest value."""
+
+    def prepare(bench: Bench) -> list[str]:
+        folder = bench.folder / "maps"
+        folder.mkdir()
+        levels = np.linspace(0, np.iinfo(kind).max, VALUES.size).reshape(SHAPE).astype(kind)
+        for name in ("0.png", "1.png"):
+            Image.fromarray(levels).save(folder / name)
+        return use(bench)
+
+    return prepare
+
+
+def alone(name: str, write: Callable[[Path], object]) -> Callable[[Bench], list[str]]:
+    """Return how a row writes the map of the second image where that of the first is a good PNG."""
+
+    def prepare(bench: Bench) -> list[str]:
+        words = pngs(np.uint8)(bench)
+        write(bench.folder / "maps" / name)
+        return words
+
+    return prepare
+
+
+def called(*forms: str) -> Callable[[Bench], list[str]]:
+    """Return how a row writes maps under longer names than those of the images."""
+
+    def prepare(bench: Bench) -> list[str]:
+        folder = bench.folder / "maps"
+        folder.mkdir()
+        for form in forms:
+            for id in ("0", "1"):
+                np.save(folder / form.format(id), VALUES)
+        return use(bench)
+
+    return prepare
+
+
+def two_in_hdf5(path: Path) -> None:
+    """Write an HDF5 file with two arrays."""
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(path, "w") as file:
+        file["msp"] = file["energy"] = VALUES
+
+
 def bomb(path: Path) -> None:
     """Write 200 megabytes of zeros as 200 kilobytes under the header of a map of the right size."""
     header = io.BytesIO()
@@ -94,9 +140,13 @@ def surplus(bench: Bench) -> list[str]:
     return words
 
 
-def warned(bench: Bench) -> None:
-    """Check that the results name the surplus file."""
-    assert any("2.npy" in warning for warning in read(bench.folder).warnings)
+def with_warning(words: str) -> Callable[[Bench], None]:
+    """Return the check that a warning among the results holds these words."""
+
+    def check(bench: Bench) -> None:
+        assert any(words in warning for warning in read(bench.folder).warnings)
+
+    return check
 
 
 def saved(change: Callable[[Path], object]) -> Callable[[Bench], list[str]]:
@@ -142,26 +192,63 @@ ROWS = [
     Row("a score map with NaN", 2, "`holds NaN`", array(np.full(SHAPE, np.nan)), "maps/1.npy"),
     Row("a score map with infinities", 0, "ranked above or below all others", array(np.full(SHAPE, np.inf))),
     Row(
-        "a score map with a channel too many, or of complex numbers",
+        "a score map of several channels, or of complex numbers",
         2,
         "`the score map`, `save`",
-        (array(VALUES[None]), array(VALUES.astype(np.complex64))),
+        (array(np.stack([VALUES, VALUES])), array(VALUES.astype(np.complex64))),
         "maps/1.npy",
+    ),
+    Row(
+        "a score map with axes of length 1",
+        0,
+        "(1, H, W), (H, W, 1) and the like are read as (H, W)",
+        (array(VALUES[None]), array(VALUES[..., None]), array(VALUES[None, None]), in_archive(VALUES[None])),
+    ),
+    Row(
+        "a score map as PNG of one channel, 8 or 16 bits",
+        0,
+        "ranked as it is, where the folder holds no other maps; a warning where each is stretched by itself",
+        (pngs(np.uint8), pngs(np.uint16)),
+        check=with_warning("stretched by itself"),
     ),
     Row(
         "a picture in colours as score map",
         2,
-        "`it is a picture with pixels of the kind RGB`",
-        second("1.tif", lambda path: Image.fromarray(np.zeros((*SHAPE, 3), np.uint8)).save(path)),
-        "maps/1.tif",
+        "`it is a picture with pixels of the kind RGB`, `save the scores themselves`",
+        (
+            second("1.tif", lambda path: Image.fromarray(np.zeros((*SHAPE, 3), np.uint8)).save(path)),
+            alone("1.png", lambda path: Image.fromarray(np.zeros((*SHAPE, 3), np.uint8)).save(path)),
+        ),
+        "maps/1.",
+    ),
+    Row(
+        "a score map in an .npz or HDF5 file with several arrays",
+        2,
+        "`it holds the arrays energy, msp`, `as in --score-maps FOLDER:energy (or msp)`",
+        (second("1.npz", lambda path: np.savez(path, energy=VALUES, msp=VALUES)), second("1.h5", two_in_hdf5)),
+        "maps/1.",
+    ),
+    Row(
+        "score maps with a beginning and an end around the names of images, `score_ID_msp.npy`",
+        0,
+        "accepted, where all share them",
+        called("score_{}_msp.npy"),
+    ),
+    Row(
+        "two such score maps for each image",
+        2,
+        "`has 2 score maps for each image of own, called *_energy, *_msp`",
+        called("{}_msp.npy", "{}_energy.npy"),
+        "maps",
     ),
     Row(
         "an empty or truncated score map",
         2,
-        "`cannot be read`, `replace the file`",
+        "`cannot be read`",
         (
             second("1.npy", lambda path: path.write_bytes(b"")),
             second("1.tif", lambda path: path.write_bytes(b"II*\0")),
+            alone("1.png", lambda path: path.write_bytes(b"\x89PNG")),
             second("1.npz", lambda path: path.write_bytes(b"PK\3\4")),
         ),
         "maps/1.",
@@ -174,7 +261,7 @@ ROWS = [
         missing_and_surplus,
         "maps",
     ),
-    Row("a score map without image", 0, "left out, with a warning", surplus, check=warned),
+    Row("a score map without image", 0, "left out, with a warning", surplus, check=with_warning("2.npy")),
     Row(
         "a saved score map that was changed since",
         2,

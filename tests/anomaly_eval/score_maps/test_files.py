@@ -22,6 +22,7 @@ from PIL import Image
 from anomaly_eval.errors import InputError
 from anomaly_eval.score_maps.files import read_score_map
 from anomaly_eval.score_maps.tiff import encode_tiff
+from tests.anomaly_eval.fuzzing.png_files import png_of
 
 SIZE = (5, 7)
 LABEL = Path("labels/0.png")
@@ -181,7 +182,9 @@ def test_other_sizes_are_refused_with_both(tmp_path, suffix):
 
 def test_other_shapes_and_types_are_refused(tmp_path):
     for name, values, words in (
-        ("channels", np.zeros((5, 7, 1), np.float32), ("5x7x1", "5x7")),
+        ("channels", np.zeros((5, 7, 2), np.float32), ("5x7x2", "5x7")),
+        ("turned", np.zeros((1, 7, 5), np.float32), ("1x7x5", "5x7")),
+        ("flat_in_one", np.zeros((1, 1, 35), np.float32), ("1x1x35",)),
         ("flat", np.zeros(35, np.float32), ("shape 35",)),
         ("number", np.float32(3), ("a single number",)),
         ("truth", np.zeros(SIZE, bool), ("bool", "float32")),
@@ -259,7 +262,7 @@ def test_damaged_files_are_refused(tmp_path, suffix, content):
     if suffix in ("h5", "hdf5"):
         pytest.importorskip("h5py")
     (tmp_path / f"0.{suffix}").write_bytes(content)
-    refused(tmp_path / f"0.{suffix}", "replace the file")
+    refused(tmp_path / f"0.{suffix}", "save it anew" if suffix.startswith("tif") else "replace the file")
 
 
 @pytest.mark.parametrize("suffix", ["npy", "npz", "tif", "hdf5"])
@@ -281,10 +284,99 @@ def test_truncated_files_are_refused(tmp_path, suffix):
 def test_it_must_be_clear_which_array_is_meant(tmp_path):
     np.savez(tmp_path / "two.npz", a=VALUES, b=VALUES)
     np.savez(tmp_path / "none.npz")
-    refused(tmp_path / "two.npz", "a, b", "score")
+    refused(tmp_path / "two.npz", "a, b", "none called score", "as in --score-maps FOLDER:a (or b)")
     refused(tmp_path / "none.npz", "no array")
     write_hdf5(tmp_path / "two.h5", a=VALUES, b=VALUES)
-    refused(tmp_path / "two.h5", "a, b", "value")
+    refused(tmp_path / "two.h5", "a, b", "value", "as in --score-maps FOLDER:a (or b)")
+
+
+@pytest.mark.parametrize("suffix", ["npz", "h5"])
+def test_a_key_names_the_array_that_is_meant(tmp_path, suffix):
+    path = tmp_path / f"0.{suffix}"
+    usual = {"npz": "score", "h5": "value"}[suffix]
+    arrays = {usual: -VALUES, "msp": VALUES, "image": np.zeros((*SIZE, 3), np.uint8)}
+    if suffix == "npz":
+        np.savez(path, **arrays)
+    else:
+        write_hdf5(path, **arrays)
+    np.testing.assert_array_equal(read(path), -VALUES)
+    np.testing.assert_array_equal(read_score_map(path, LABEL, SIZE, "msp").values, VALUES)
+    with pytest.raises(InputError, match=r"no array called energy; name one that it holds, as in --score-maps FOLDER:"):
+        read_score_map(path, LABEL, SIZE, "energy")
+    with pytest.raises(InputError, match=rf"5x7x3; .*, or, as that is its array image, name another.*{usual}"):
+        read_score_map(path, LABEL, SIZE, "image")
+
+
+def test_the_usual_array_of_another_shape_is_not_the_only_one(tmp_path):
+    np.savez(tmp_path / "0.npz", np.zeros((*SIZE, 3)), VALUES)
+    refused(tmp_path / "0.npz", "5x7x3", "as that is its array arr_0, name another, as in --score-maps FOLDER:arr_1.")
+    np.testing.assert_array_equal(read_score_map(tmp_path / "0.npz", LABEL, SIZE, "arr_1").values, VALUES)
+
+
+def test_hdf5_arrays_in_groups_have_keys_with_slashes(tmp_path):
+    write_hdf5(tmp_path / "0.h5", **{"scores/msp": VALUES, "scores/energy": -VALUES})
+    refused(tmp_path / "0.h5", "as in --score-maps FOLDER:scores/energy (or scores/msp)")
+    np.testing.assert_array_equal(read_score_map(tmp_path / "0.h5", LABEL, SIZE, "scores/msp").values, VALUES)
+
+
+def test_files_of_one_array_have_no_keys(tmp_path):
+    np.save(tmp_path / "0.npy", VALUES)
+    with pytest.raises(InputError, match=r"0\.npy cannot be read: \.npy files hold one array, .* leave :msp out"):
+        read_score_map(tmp_path / "0.npy", LABEL, SIZE, "msp")
+
+
+@pytest.mark.parametrize("shape", [(1, 5, 7), (5, 7, 1), (1, 1, 5, 7), (5, 1, 7), (1, 5, 7, 1, 1)])
+@pytest.mark.parametrize("suffix", ["npy", "npz", "h5"])
+def test_axes_of_length_one_are_dropped(tmp_path, suffix, shape):
+    path, values = tmp_path / f"0.{suffix}", VALUES.reshape(shape)
+    if suffix == "npy":
+        np.save(path, np.asfortranarray(values))
+    elif suffix == "npz":
+        np.savez(path, values)
+    else:
+        write_hdf5(path, value=values)
+    assert read(path).tobytes() == VALUES.tobytes()
+
+
+@pytest.mark.parametrize("size", [(1, 7), (5, 1), (1, 1)])
+def test_images_of_one_row_or_column_keep_it(tmp_path, size):
+    values = VALUES[: size[0], : size[1]]
+    np.save(tmp_path / "0.npy", values[None])
+    np.testing.assert_array_equal(read(tmp_path / "0.npy", size), values)
+    np.save(tmp_path / "0.npy", values.T)
+    if size[0] != size[1]:
+        refused(tmp_path / "0.npy", "pixels, its label", size=size)
+
+
+@pytest.mark.parametrize(("kind", "steps"), [(np.uint8, 7), (np.uint16, 1800)])
+def test_png_files_are_ranked_as_they_are(tmp_path, kind, steps):
+    values = (np.arange(35).reshape(SIZE) * steps).astype(kind)
+    Image.fromarray(values).save(tmp_path / "0.png")
+    assert cv2.imwrite(str(tmp_path / "1.PNG"), values)
+    for path in tmp_path.iterdir():
+        found = read_score_map(path, LABEL, SIZE)
+        assert (found.stored, found.values.dtype) == (np.dtype(kind).name, np.float32)
+        np.testing.assert_array_equal(found.values, values)
+
+
+def test_png_pictures_are_refused_with_what_to_save(tmp_path):
+    gray = Image.fromarray(np.arange(35, dtype=np.uint8).reshape(SIZE))
+    for mode in ("RGB", "RGBA", "LA", "P", "1"):
+        gray.convert(mode).save(tmp_path / "0.png")
+        refused(tmp_path / "0.png", f"pixels of the kind {mode}; save the scores themselves, one number for each pixel")
+    (tmp_path / "0.png").write_bytes(png_of(7, 5, 4, 0, b"\1" * 4))
+    refused(tmp_path / "0.png", "fewer than 8 bits")
+    gray.save(tmp_path / "0.png", save_all=True, append_images=[gray.rotate(180)])
+    refused(tmp_path / "0.png", "several pages")
+    (exif := Image.Exif())[274] = 6
+    gray.save(tmp_path / "0.png", exif=exif)
+    refused(tmp_path / "0.png", "asks to be turned")
+    gray.save(tmp_path / "0.png", "JPEG")
+    refused(tmp_path / "0.png", "no PNG file")
+    Image.fromarray(np.zeros((4, 9), np.uint8)).save(tmp_path / "0.png")
+    refused(tmp_path / "0.png", "9x4", "7x5", "labels/0.png")
+    (tmp_path / "0.png").write_bytes(b"")
+    refused(tmp_path / "0.png", "no PNG file")
 
 
 def test_hdf5_files_that_lead_elsewhere_are_not_followed(tmp_path):

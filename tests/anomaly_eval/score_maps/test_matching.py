@@ -86,3 +86,62 @@ def test_two_files_for_one_image_are_refused(tmp_path):
     touch(tmp_path, "a.npy", "b.npy", "c.d.npy", "deeper/b.tif")
     with pytest.raises(InputError, match=r"b.npy and .*deeper/b.tif are both called like the image b"):
         matched(THREE, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["score_{}_msp", "{}_pred", "msp-{}", "{}.png", "frame{}", "{} (1)", "exp1/{}_msp", "score_{}.jpg_anomaly", "7_{}"],
+)
+def test_a_beginning_and_an_end_that_all_share_are_found(tmp_path, form):
+    samples = samples_of(*((str(i), f"{i}.jpg", f"{i}.png") for i in range(13)))
+    expected = {str(i): f"{form.format(i)}.npy" for i in range(13)}
+    touch(tmp_path, *expected.values(), "readme.npy")
+    assert matched(samples, tmp_path) == expected
+
+
+@pytest.mark.parametrize(
+    "names", [("x_02_a_leftImg8bit", "x_04 b_leftImg8bit"), ("0001_02_a_labels_e", "0002_04 b_labels_e")]
+)
+def test_names_of_images_and_labels_may_have_them_too(tmp_path, names):
+    assert list(matched(RELEASED, touch(tmp_path, *(f"{name}.npz" for name in names))).values()) == [
+        f"{name}.npz" for name in names
+    ]
+
+
+def test_two_that_fit_are_named_and_not_chosen_from(tmp_path):
+    touch(tmp_path, *(f"{name}_{end}.npy" for name in ("a", "b", "c.d") for end in ("msp", "energy")))
+    with pytest.raises(
+        InputError,
+        match=r"has 2 score maps for each image of road_anomaly, called \*_energy, \*_msp; give the folder of",
+    ):
+        matched(THREE, tmp_path)
+    # As it says.
+    for name in ("a", "b", "c.d"):
+        (tmp_path / "msp").mkdir(exist_ok=True)
+        (tmp_path / f"{name}_msp.npy").rename(tmp_path / "msp" / f"{name}_msp.npy")
+    assert matched(THREE, tmp_path / "msp") == {name: f"{name}_msp.npy" for name in ("a", "b", "c.d")}
+
+
+def test_numbers_are_not_parts_of_numbers_nor_words_of_words(tmp_path):
+    samples = samples_of(("1", "1.jpg", "1.png"), ("11", "11.jpg", "11.png"))
+    touch(tmp_path, "01.npy", "011.npy")
+    with pytest.raises(InputError, match="any of the 2 images of road_anomaly: 1, 11; 2 files are there"):
+        matched(samples, tmp_path)
+    with pytest.raises(InputError, match="any of the 3 images"):
+        matched(THREE, touch(tmp_path, "xa.npy", "xb.npy", "xc.d.npy"))
+
+
+def test_the_image_that_lacks_a_file_is_named_and_not_those_whose_names_are_longer(tmp_path):
+    touch(tmp_path, "s_a.npy", "s_c.d.npy", "other.npy")
+    with pytest.raises(InputError, match=r"1 of the 3 images of road_anomaly: b; 1 file is there .*: other.npy;"):
+        matched(THREE, tmp_path)
+    with pytest.raises(InputError, match=r"s_a.npy and .*x/s_a.tif are both called like the image a"):
+        matched(THREE, touch(tmp_path, "s_b.npy", "x/s_a.tif"))
+
+
+def test_pictures_beside_maps_are_none(tmp_path):
+    names = ("a", "b", "c.d")
+    touch(tmp_path, *(f"{name}.PNG" for name in names))
+    assert matched(THREE, tmp_path) == {name: f"{name}.PNG" for name in names}
+    touch(tmp_path, *(f"{name}.npy" for name in names))
+    assert matched(THREE, tmp_path) == {name: f"{name}.npy" for name in names}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -76,6 +77,63 @@ def test_runs_on_networks_and_on_maps_go_into_one_report(tmp_path, maps, evaluat
         assert "network: Checkpoint" in output
     with (tmp_path / "report_network" / "results.csv").open() as file:
         assert [row["run"] for row in csv.DictReader(file)] == ["network", "out"]
+
+
+def test_keys_tell_the_arrays_of_one_folder_apart(tmp_path, data, maps, from_maps):
+    both = tmp_path / "both"
+    both.mkdir()
+    for index in range(4):
+        values = np.load(maps / f"{index}.npy")
+        np.savez(both / f"{index}_scores.npz", msp=values, energy=-values)
+    assert_refused(from_maps(str(both)), "0_scores.npz", "msp, energy", "--score-maps FOLDER:msp (or energy)")
+    code, _, errors = from_maps(f"{both}:msp", f"{both}:energy", str(maps))
+    assert code == 0, errors
+    msp, energy, same = rows(tmp_path / "out")
+    assert (msp["method"], energy["method"], same["method"]) == ("both/msp", "both/energy", "other_method")
+    assert msp["auroc"] == same["auroc"] != energy["auroc"]
+    folders = read(tmp_path).provenance.model.folders
+    assert [Path(one.folder).name for one in folders] == ["both:msp", "both:energy", "other_method"]
+    assert folders[0].maps_sha256 != folders[1].maps_sha256
+    code, _, errors = from_maps(f"{both}:msp", "--names", "Mine", out="named")
+    assert (code, rows(tmp_path / "named")[0]["method"]) == (0, "Mine")
+    assert_refused(from_maps(f"{both}:nothing", out="bad"), "no array called nothing", "FOLDER:msp (or energy)")
+    assert_refused(from_maps(f"{maps}:msp", out="bad"), "0.npy", "leave :msp out")
+    assert_refused(from_maps(f"{tmp_path}/nowhere:msp", out="bad"), "nowhere:msp does not exist")
+    assert_refused(from_maps(f"{both}:", out="bad"), "does not exist")
+    # A folder may be called so.
+    both.rename(tmp_path / "both:msp")
+    assert_refused(from_maps(f"{both}:msp", out="bad"), "msp, energy")
+    assert from_maps(f"{both}:msp:energy", out="colon")[0] == 0
+
+
+def test_overwriting_spares_the_maps_of_a_key(tmp_path, maps, from_maps):
+    maps.rename(tmp_path / "out")
+    assert_refused(from_maps(f"{tmp_path / 'out'}:msp", "--overwrite"), "would delete the score maps")
+    assert len(list((tmp_path / "out").iterdir())) == 4
+
+
+def test_saved_maps_have_no_keys(tmp_path, evaluate, from_maps):
+    saved = tmp_path / "saved"
+    assert evaluate("--scores", "msp", "--save-scores", out=str(saved))[0] == 0
+    assert_refused(from_maps(f"{saved}:msp"), str(saved), "leave :msp out")
+
+
+def test_png_files_are_ranked_and_stretched_ones_warned_about(tmp_path, data, maps, from_maps):
+    scores = np.stack([np.load(maps / f"{index}.npy") for index in range(4)])
+    levels = np.clip(scores * 8000 + 30000, 1, 65534).astype(np.uint16)
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for index in range(4):
+        Image.fromarray(levels[index]).save(pictures / f"{index}.png")
+    assert from_maps(str(pictures))[0] == 0
+    assert not any("stretched" in warning for warning in read(tmp_path).warnings)
+    expected = 100 * roc_auc_score(labels(data).ravel(), levels.ravel())
+    assert float(rows(tmp_path / "out")[0]["auroc"]) == pytest.approx(expected, abs=1e-9)
+    for index, one in enumerate(scores):
+        grey = np.rint(255 * (one - one.min()) / np.ptp(one)).astype(np.uint8)
+        Image.fromarray(grey).save(pictures / f"{index}.png")
+    assert from_maps(str(pictures), "--overwrite")[0] == 0
+    assert any("as where each image is stretched by itself" in warning for warning in read(tmp_path).warnings)
 
 
 def test_several_datasets_need_a_folder_each(tmp_path, data, maps, from_maps):
