@@ -194,6 +194,12 @@ class DatasetCard(_Part):
     citation: str | None = None
     notes: str | None = None
     _sha256: str = PrivateAttr(default="")
+    _path: Path | None = PrivateAttr(default=None)
+
+    @property
+    def path(self) -> Path | None:
+        """The card's file; None for a card that was made otherwise."""
+        return self._path
 
     @property
     def sha256(self) -> str:
@@ -326,5 +332,6 @@ def _read_card(path: Path) -> DatasetCard:
         card = DatasetCard.model_validate(fields)
     except ValidationError as error:
         raise InputError(f"the dataset card {path} is wrong: {first_problem(error)}; correct it.") from error
+    card._path = path
     card._sha256 = hashlib.sha256(content).hexdigest()
     return card

@@ -87,6 +87,9 @@ def check_dataset(sample_set: SampleSet, progress: Progress | None = None) -> Ch
         _check_sample(sample, card, tally)
         if progress is not None:
             progress(done, count)
+    if count and len(tally.without_anomaly) == count:
+        nothing = ValueError("there is no anomaly pixel at all, so nothing can be ranked")
+        tally.problems.append(str(sample_set.wrong_labels(nothing)))
     percent = 100 * tally.anomaly_pixels / tally.pixels if card.task == "anomaly" and tally.pixels else None
     expected_percent = card.variants[sample_set.variant].anomaly_percent
     if percent is not None and expected_percent is not None and sample_set.complete:

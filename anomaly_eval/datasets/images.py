@@ -124,13 +124,15 @@ def _check_values_are_stored(image: Image.Image, stored: str, path: Path) -> Non
     """Raise InputError for a mask whose values, as they were read, may not be those that were saved."""
     webp_is_lossy = image.format == "WEBP" and b"VP8 " in path.read_bytes()
     if image.format in ("JPEG", "MPO") or image.info.get("compression") in ("jpeg", "webp") or webp_is_lossy:
-        raise InputError(f"the mask {path} is compressed with loss, which changes its values; save it as a PNG.")
+        raise InputError(
+            f"the mask {path} is compressed with loss, which changed its values; give the original one, saved as a PNG."
+        )
     if "16" in stored and not image.mode.startswith("I"):
         raise InputError(f"the mask {path} has 16 bits per channel of colour; save it as an 8-bit gray PNG.")
     if stored.startswith(("L;2", "L;4", "L;I")) or stored.endswith(_STRETCHED):
         raise InputError(
-            f"the mask {path} stores its gray levels such that some readers stretch or invert them; save it as an "
-            f"8-bit gray PNG."
+            f"the mask {path} stores its gray levels such that some readers stretch or invert them; save its values, "
+            f"not stretched, as an 8-bit gray PNG."
         )
 
 

@@ -17,7 +17,11 @@ GRAMMAR = "{folder}, {variant}, {id}, {id:PATTERN}, {number}, * and a final .*"
 
 _TOKEN = re.compile(r"\{[^{}]*\}|[{}*]|[^{}*]+")
 _MOST_WILDCARDS = 3
-_SYSTEM_FILES = frozenset({"Thumbs.db", "desktop.ini"})
+_SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
+_PICTURE_SUFFIX = r"\.(?i:png|apng|jpe?g|jpe|jfif|mpo|webp|tiff?|bmp|dib|ppm|pgm|pbm|pnm|gif)"
+"""What a final `.*` stands for: not notes and back-ups beside pictures, such as 0.json, 0.png~ and 0.bak."""
+_COLOURED = ("_color", "_colour")
+"""Ends of the names of coloured copies, which several data sets have beside their masks."""
 
 
 @dataclass(frozen=True)
@@ -101,9 +105,9 @@ def fill_template(template: str, folder: str, variant: str, id: str = "*") -> st
 def find_files(root: Path, template: str, folder: str, variant: str) -> dict[str, list[Path]]:
     """Return the files below `root` that fit a template, by id.
 
-    Goes exactly as deep as the template, so loops of links cannot trap it; hidden files are passed over. Raises
-    InputError for a folder that may not be read, and for what has the name of a file but is a pipe, a device or a link
-    that leads nowhere.
+    Goes exactly as deep as the template, so loops of links cannot trap it; hidden files are passed over, and a suffix
+    may be in capitals. Raises InputError for a folder that may not be read, and for what has the name of a file but is
+    a pipe, a device or a link that leads nowhere.
     """
     reached: list[tuple[Path, str | None]] = [(root, None)]
     *folders, last = parse_template(template, folder, variant)
@@ -125,9 +129,15 @@ def pair_files(
     variant: str,
     exclude: Sequence[str] = (),
 ) -> Pairing:
-    """Pair the files of alternative image and mask templates by id, without the ids that fit a pattern of `exclude`."""
+    """Pair the files of alternative image and mask templates by id, without the ids that fit a pattern of `exclude`.
+
+    Coloured copies of masks, such as 0_color.png beside 0.png, are passed over.
+    """
     found_images = _find_any(root, images, folder, variant, exclude)
     found_masks = _find_any(root, masks, folder, variant, exclude)
+    coloured = [id for id in found_masks if id not in found_images and _is_coloured(id, found_images, found_masks)]
+    for id in coloured:
+        del found_masks[id]
     # Copies of an image that no mask belongs to do no harm where such images are ignored.
     relevant = [files for id, files in found_images.items() if id in found_masks]
     return Pairing(
@@ -158,7 +168,17 @@ def _parse_segment(level: str, template: str, last: bool) -> Segment:
             raise ValueError(f"the template {template!r} holds {token!r}, but only {GRAMMAR} are known")
         else:
             expression += re.escape(token)
-    return Segment(None, re.compile(expression + (r"\.[^.]+" if suffix else ""), re.DOTALL), id_pattern)
+    if suffix:
+        expression += _PICTURE_SUFFIX
+    elif last and tokens[-1][0] not in "{}*":
+        expression = expression.removesuffix(re.escape(tokens[-1])) + _suffix_in_any_case(tokens[-1])
+    return Segment(None, re.compile(expression, re.DOTALL), id_pattern)
+
+
+def _suffix_in_any_case(text: str) -> str:
+    """Return the expression of the end of a file's name, in which .png is also .PNG."""
+    before, dot, suffix = text.rpartition(".")
+    return f"{re.escape(before)}(?i:{re.escape(dot + suffix)})" if dot else re.escape(text)
 
 
 def _enter(path: Path, id: str | None, level: Segment, files: bool) -> Iterator[tuple[Path, str | None]]:
@@ -168,6 +188,9 @@ def _enter(path: Path, id: str | None, level: Segment, files: bool) -> Iterator[
         # A literal folder that is missing shows when it is listed.
         if not files or below.is_file():
             yield below, id
+            return
+        wanted = re.compile(_suffix_in_any_case(level.literal))
+        yield from ((path / entry.name, id) for entry in _list_folder(path) if wanted.fullmatch(entry.name))
         return
     for entry in _list_folder(path):
         fits, captured = level.match(entry.name)
@@ -191,7 +214,7 @@ def _list_folder(path: Path) -> list[os.DirEntry[str]]:
     """Return the visible entries of a folder by name; none if there is no such folder."""
     try:
         with os.scandir(path) as entries:
-            visible = [entry for entry in entries if entry.name[0] != "." and entry.name not in _SYSTEM_FILES]
+            visible = [entry for entry in entries if entry.name[0] != "." and entry.name.lower() not in _SYSTEM_FILES]
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
@@ -208,6 +231,12 @@ def _find_any(
             if not any(fnmatchcase(id, pattern) for pattern in exclude):
                 found.setdefault(id, []).extend(files)
     return {id: found[id] for id in sorted(found, key=natural_key)}
+
+
+def _is_coloured(id: str, images: Mapping[str, object], masks: Mapping[str, object]) -> bool:
+    """Whether a mask is called like a coloured copy of that of an image."""
+    original = next((id.removesuffix(end) for end in _COLOURED if id.endswith(end)), None)
+    return original in images and original in masks
 
 
 def _duplicates(groups: Iterable[Sequence[Path]]) -> Iterator[tuple[Path, Path]]:

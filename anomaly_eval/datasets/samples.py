@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anomaly_eval.datasets import misplaced
 from anomaly_eval.datasets.cards import UNKNOWN, DatasetCard, Layout, load_card
 from anomaly_eval.datasets.images import read_image, read_mask
+from anomaly_eval.datasets.label_remedies import in_a_copy, listed_values, unranked
 from anomaly_eval.datasets.layouts import CONTROL, Pairing, fill_template, pair_files
 from anomaly_eval.errors import InputError
 
@@ -32,6 +35,8 @@ class Sample:
     label: Path
     label_table: bytes
     """Label of each of the 256 mask values, UNKNOWN for those that the card does not name."""
+    card: Path | None = None
+    """File of the card that the label table is of."""
 
     def read_image(self) -> NDArray[np.uint8]:
         """Return the image as RGB, shape (height, width, 3); raises InputError if it cannot be read."""
@@ -55,9 +60,15 @@ class Sample:
     def _unknown_values(self, values: NDArray[np.integer]) -> InputError:
         allowed = [value for value, label in enumerate(self.label_table) if label != UNKNOWN]
         unknown = [value for value in np.unique(values).tolist() if value not in allowed]
+        is_in_reach = unknown[0] >= 0 and unknown[-1] <= 255
+        remedy = (
+            f"correct the mask, or name the value under `labels` {in_a_copy(self.card)}"
+            if is_in_reach
+            else "give the mask that holds these, as values from 0 to 255 are all that a card can name"
+        )
         return InputError(
-            f"the mask {self.label} holds the value{'s' * (len(unknown) > 1)} {_list_short(unknown)}, but its dataset "
-            f"card knows only {_list_short(allowed, 40)}; correct the mask, or name the value in the card."
+            f"the mask {self.label} holds the value{'s' * (len(unknown) > 1)} {listed_values(unknown)}, but its "
+            f"dataset card knows only {listed_values(allowed, 40)}; {remedy}."
         )
 
 
@@ -88,7 +99,12 @@ class SampleSet:
         return self.card.variants[self.variant].images
 
     def wrong_labels(self, error: ValueError) -> InputError:
-        """Return the sentence for labels that metrics refuse."""
+        """Return the sentence for labels that metrics refuse; reads those of an anomaly dataset again."""
+        if self.card.task == "anomaly":
+            (layout,) = (layout for layout in self.card.layouts if layout.name == self.layout)
+            return InputError(
+                f"{self.spec}: {error}: {unranked(self.card, layout, [one.label for one in self.samples])}."
+            )
         return InputError(f"{self.spec}: {error}; check its labels in {self.samples[0].label.parent}.")
 
     @property
@@ -162,15 +178,28 @@ def scan_samples(card: DatasetCard, variant: str, data_root: Path) -> SampleSet:
     found = locate_samples(card, variant, data_root)
     if found is not None:
         return found
-    others = [locate_samples(card, other, data_root) for other in card.variants if other != variant]
     places = dict.fromkeys(fill_template(layout.images[0], card.name, variant) for layout in card.layouts_of(variant))
     also = f" (also in {', '.join(card.search_folders[1:])})" if card.search_folders[1:] else ""
+    nothing = f"nothing of {card.spec(variant)} was found under {data_root}: looked for {', '.join(places)}{also}"
+    near = misplaced.advice(data_root, card.search_folders, partial(_first_image, card, variant))
+    if near is not None:
+        raise InputError(f"{nothing}; {_printable(near)}.")
+    others = [locate_samples(card, other, data_root) for other in card.variants if other != variant]
     raise InputError(
-        f"nothing of {card.spec(variant)} was found under {data_root}: looked for {', '.join(places)}{also}; "
+        f"{nothing}; "
         + "".join(f"{_advice(other, variant, data_root)}; " for other in others if other)
         + f"set the folder that holds the datasets with --data-root or {DATA_VARIABLE}"
         + f"{_origin(card)}."
     )
+
+
+def _first_image(card: DatasetCard, variant: str, data_root: Path, folders: Sequence[str]) -> Path | None:
+    """Return an image of a dataset that lies in one of `folders`, or None; what cannot be opened is passed over."""
+    try:
+        found = locate_samples(card, variant, data_root, folders)
+    except (InputError, OSError, ValueError):
+        return None
+    return found.samples[0].image if found is not None and found.samples else None
 
 
 def _origin(card: DatasetCard) -> str:
@@ -181,12 +210,14 @@ def _origin(card: DatasetCard) -> str:
     return f", or make it: {how}" if how else ""
 
 
-def locate_samples(card: DatasetCard, variant: str, data_root: Path) -> SampleSet | None:
-    """Return what `scan_samples` returns, or None if nothing is there.
+def locate_samples(
+    card: DatasetCard, variant: str, data_root: Path, folders: Sequence[str] | None = None
+) -> SampleSet | None:
+    """Return what `scan_samples` returns, or None if nothing is there; `folders` are looked for in place of the card's.
 
     Of all layouts and folders the one with the most pairs counts; among equals the first.
     """
-    places = list(_places(card, variant, data_root))
+    places = list(_places(card, variant, data_root, card.search_folders if folders is None else folders))
     if not places:
         return None
     return _sample_set(card, variant, data_root, max(places, key=lambda place: len(place.pairing.pairs)))
@@ -210,10 +241,10 @@ class _Place:
     pairing: Pairing
 
 
-def _places(card: DatasetCard, variant: str, data_root: Path) -> Iterator[_Place]:
+def _places(card: DatasetCard, variant: str, data_root: Path, folders: Sequence[str]) -> Iterator[_Place]:
     exclude = card.variants[variant].exclude_ids
     for layout in card.layouts_of(variant):
-        for folder in card.search_folders:
+        for folder in folders:
             try:
                 pairing = pair_files(data_root, layout.images, layout.masks, folder, variant, exclude)
             except OSError as error:
@@ -229,7 +260,8 @@ def _sample_set(card: DatasetCard, variant: str, data_root: Path, place: _Place)
     table = card.label_table(layout)
 
     def expected(templates: tuple[str, ...], id: str) -> str:
-        return " or ".join(str(data_root / fill_template(text, place.folder, variant, id)) for text in templates[:2])
+        places = [str(data_root / fill_template(text, place.folder, variant, id)) for text in templates[:2]]
+        return " or ".join(f"{one} with the suffix of a picture" if one.endswith(".*") else one for one in places)
 
     claimed = pairing.pairs if layout.unlabelled_images == "ignore" else pairing.images
     files = [*(pairing.images[id] for id in claimed), *pairing.masks.values()]
@@ -247,7 +279,7 @@ def _sample_set(card: DatasetCard, variant: str, data_root: Path, place: _Place)
             for id in pairing.images_alone
         ]
     problems += [f"{one} and {other} claim the same id; remove one of them." for one, other in pairing.duplicates]
-    found = (Sample(id, pairing.images[id], pairing.masks[id], table) for id in pairing.pairs)
+    found = (Sample(id, pairing.images[id], pairing.masks[id], table, card.path) for id in pairing.pairs)
     samples = tuple(sample for sample in found if not _unfit_name(sample.image) and not _unfit_name(sample.label))
     return SampleSet(card, variant, layout.name, samples, tuple(map(_printable, problems)))
 
@@ -286,18 +318,6 @@ def _read_bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); check the file.") from error
-
-
-def _list_short(values: list[int], limit: int = 10) -> str:
-    """Write values as `0-18, 255`, and at most `limit` runs of them."""
-    runs: list[list[int]] = []
-    for value in values:
-        if runs and value == runs[-1][-1] + 1:
-            runs[-1].append(value)
-        else:
-            runs.append([value])
-    words = [str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs]
-    return ", ".join(words[:limit]) + (" and more" if len(words) > limit else "")
 
 
 def _size(array: NDArray[np.uint8]) -> str:

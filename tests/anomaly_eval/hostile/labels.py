@@ -29,6 +29,13 @@ def of_values(image: Image.Image, format: str = "PNG", **options: object) -> Cal
     return put(bytes_of(image, format, **options))
 
 
+def all_of_0_and_255(bench: Bench) -> list[str]:
+    """Write all masks with 255 for anomalies."""
+    for name in ("0.png", "1.png"):
+        Image.fromarray(np.where(VALUES == 2, 255, 0).astype(np.uint8)).save(bench.mask.with_name(name))
+    return bench.eval()
+
+
 def keeps_values(bench: Bench) -> None:
     """Check that the mask was read as it was meant."""
     np.testing.assert_array_equal(read_mask(bench.mask), VALUES)
@@ -43,7 +50,7 @@ def with_palette() -> Image.Image:
 
 GRAY = Image.fromarray(VALUES)
 COLOURS = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
-LOSS = "`is compressed with loss, which changes its values`"
+LOSS = "`is compressed with loss, which changed its values`"
 STRETCHED = "`stores its gray levels such that some readers stretch or invert them`"
 
 ROWS = [
@@ -100,6 +107,13 @@ ROWS = [
         "`has the pixel format F`",
         of_values(Image.fromarray(VALUES.astype(np.float32)), "TIFF"),
         MASK,
+    ),
+    Row(
+        "labels of 0 and 255 where the card calls 255 void",
+        2,
+        "`hold only 0 (inlier), 255 (void)`, `if 255 is the anomaly, write`, `labels: {inlier: [0], anomaly: [255]}`",
+        all_of_0_and_255,
+        "own",
     ),
     Row("a JPEG as label", 2, LOSS, of_values(GRAY, "JPEG"), MASK),
     Row("a lossy WebP as label", 2, LOSS, of_values(GRAY.convert("RGB"), "WEBP"), MASK),

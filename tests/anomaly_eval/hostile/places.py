@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from tests.anomaly_eval.commands import read
+from PIL import Image
+
+from tests.anomaly_eval.commands import SIZE, read
 from tests.anomaly_eval.hostile.bench import Bench, Row
 
 IMAGE = "images/1.png"
@@ -60,6 +62,45 @@ def unreadable_folder(bench: Bench) -> list[str]:
     return bench.eval()
 
 
+def beside(*names: str) -> tuple[Callable[[Bench], list[str]], ...]:
+    """Return how a row puts files beside images and masks, each by itself."""
+
+    def put(name: str) -> Callable[[Bench], list[str]]:
+        def prepare(bench: Bench) -> list[str]:
+            for path in (bench.image, bench.mask):
+                path.with_name(name).write_bytes(b"no picture")
+            return bench.eval()
+
+        return prepare
+
+    return tuple(map(put, names))
+
+
+def coloured(bench: Bench) -> list[str]:
+    """Put a coloured copy beside a mask."""
+    Image.new("RGB", SIZE).save(bench.mask.with_name("1_color.png"))
+    return bench.eval()
+
+
+def deeper(bench: Bench) -> list[str]:
+    """Move the dataset into a folder of its own name."""
+    (bench.data / "own").rename(bench.data / "moved")
+    (bench.data / "own").mkdir()
+    (bench.data / "moved").rename(bench.data / "own" / "own")
+    return bench.eval()
+
+
+def own_root(bench: Bench) -> list[str]:
+    """Give the dataset's own folder as the data root."""
+    return bench.eval(data_root=bench.data / "own")
+
+
+def nearly(bench: Bench) -> list[str]:
+    """Call the dataset's folder nearly as the card does."""
+    (bench.data / "own").rename(bench.data / "O-W-N")
+    return bench.eval()
+
+
 def has_both(bench: Bench) -> None:
     """Check that no image was left out."""
     assert read(bench.folder).datasets[0].n_images == 2
@@ -68,6 +109,32 @@ def has_both(bench: Bench) -> None:
 ROWS = [
     Row("names with spaces", 0, "accepted", renamed("a name with  spaces.png"), check=has_both),
     Row("names that are not ASCII", 0, "accepted", renamed("Straße 道路 🚗.png"), check=has_both),
+    Row(
+        "suffixes in capitals (.PNG)",
+        0,
+        "accepted, also where the card names the suffix",
+        (renamed("1.PNG"), renamed("1.Png")),
+        check=has_both,
+    ),
+    Row(
+        "side files and back-ups (._1.png, .DS_Store, Thumbs.db, 1.png~, 1.bak, .1.png.swp, 1.json)",
+        0,
+        "neither images nor masks",
+        beside("._1.png", ".DS_Store", "Thumbs.db", "1.png~", "1.bak", ".1.png.swp", "1.json"),
+        check=has_both,
+    ),
+    Row("coloured copies of masks beside them (1_color.png)", 0, "no masks", coloured, check=has_both),
+    Row(
+        "a data set in a folder of its own name twice", 2, "`it lies a folder deeper: give --data-root`", deeper, "own"
+    ),
+    Row(
+        "a data set's own folder as data root",
+        2,
+        "`is in the dataset itself: give --data-root`",
+        own_root,
+        "own is in",
+    ),
+    Row("a folder that is nearly called like its data set", 2, "`rename that folder to own`", nearly, "O-W-N"),
     Row(
         "names with a newline or another control character",
         2,
