@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -34,7 +35,7 @@ Task = Literal["anomaly", "closed_set"]
 UNKNOWN = 254
 """What a lookup table gives for a mask value that the card does not name."""
 
-_NAME = r"^[a-z0-9_]+$"
+_NAME = r"[a-z0-9_]+"
 _VARIANT = r"[A-Za-z0-9_.-]+"
 _LARGEST = 1 << 20
 """Bytes of a card's file; the longest that come with the project have some thousands."""
@@ -60,6 +61,8 @@ def _expand(entry: object) -> list[int]:
     # Without counting up to it: a number with many digits would take all memory.
     if first < 0 or last > 255:
         raise ValueError("mask values lie between 0 and 255")
+    if first > last:
+        raise ValueError(f"{entry} runs backwards, give the lower value first")
     return list(range(first, last + 1))
 
 
@@ -81,6 +84,12 @@ def _read_class_ids(given: object) -> object:
 
 def _as_tuple(given: object) -> object:
     return (given,) if isinstance(given, str) else given
+
+
+def _check_name(name: str) -> str:
+    if not re.fullmatch(_NAME, name):
+        raise ValueError(f"{name[:40]!r} may only have small letters, digits and _; the title is free")
+    return name
 
 
 def _check_no_nul(path: str) -> None:
@@ -170,7 +179,7 @@ class Variant(_Part):
 class DatasetCard(_Part):
     """A dataset: its names, its files, its label values, and what a reader must know of it."""
 
-    name: str = Field(pattern=_NAME)
+    name: Annotated[str, AfterValidator(_check_name)]
     aliases: tuple[str, ...] = ()
     title: Line
     task: Task
@@ -241,13 +250,18 @@ class DatasetCard(_Part):
     @model_validator(mode="after")
     def _check(self) -> DatasetCard:
         if self.default_variant not in self.variants:
-            raise ValueError(f"default_variant {self.default_variant!r} is not among the variants")
+            raise ValueError(
+                f"default_variant {self.default_variant!r} is not among the variants {', '.join(self.variants)}"
+            )
         for variant in self.variants:
             if not re.fullmatch(_VARIANT, variant) or set(variant) == {"."}:
                 raise ValueError(f"the variant {variant!r} may only have letters, digits, _, - and .")
         for variant in (variant for layout in self.layouts for variant in layout.variants):
             if variant not in self.variants:
-                raise ValueError(f"a layout is for the variant {variant!r}, which is not among the variants")
+                raise ValueError(
+                    f"a layout is for the variant {variant!r}, which is not among the variants "
+                    f"{', '.join(self.variants)}"
+                )
         for variant in self.variants:
             if not self.layouts_of(variant):
                 raise ValueError(f"no layout is for the variant {variant!r}")

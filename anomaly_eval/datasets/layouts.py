@@ -96,10 +96,13 @@ def check_relative(path: str) -> None:
         raise ValueError(f"{path!r} must be relative to the data root, without empty names, . or ..")
 
 
-def fill_template(template: str, folder: str, variant: str, id: str = "*") -> str:
-    """Return the template with its placeholders filled in, to tell a user where a file is expected."""
+def fill_template(template: str, folder: str, variant: str, id: str | None = None) -> str:
+    """Return the template with its placeholders filled in, to tell a user where a file is expected.
+
+    Without an id, its shell pattern stands for it.
+    """
     filled = template.replace("{folder}", folder).replace("{variant}", variant).replace("{number}", "*")
-    return re.sub(r"\{id(?::[^{}]*)?\}", lambda _: id, filled)
+    return re.sub(r"\{id(?::([^{}]*))?\}", lambda found: id if id is not None else found[1] or "*", filled)
 
 
 def find_files(root: Path, template: str, folder: str, variant: str) -> dict[str, list[Path]]:
@@ -135,6 +138,8 @@ def pair_files(
     """
     found_images = _find_any(root, images, folder, variant, exclude)
     found_masks = _find_any(root, masks, folder, variant, exclude)
+    _drop_partners(found_images, found_masks)
+    _drop_partners(found_masks, found_images)
     coloured = [id for id in found_masks if id not in found_images and _is_coloured(id, found_images, found_masks)]
     for id in coloured:
         del found_masks[id]
@@ -152,6 +157,8 @@ def _parse_segment(level: str, template: str, last: bool) -> Segment:
     tokens = _TOKEN.findall(level.removesuffix(".*") if suffix else level)
     if not suffix and all(token[0] not in "{}*" for token in tokens):
         return Segment(literal=level)
+    if "**" in level:
+        raise ValueError(f"the template {template!r} holds **; write one level of the path for each folder, as in */*")
     # Matching tries all places of all of them, and a level may have 255 characters.
     if sum(token[0] in "{*" for token in tokens) > _MOST_WILDCARDS:
         raise ValueError(f"the template {template!r} has more than {_MOST_WILDCARDS} wildcards in a name")
@@ -231,6 +238,13 @@ def _find_any(
             if not any(fnmatchcase(id, pattern) for pattern in exclude):
                 found.setdefault(id, []).extend(files)
     return {id: found[id] for id in sorted(found, key=natural_key)}
+
+
+def _drop_partners(files: dict[str, list[Path]], others: Mapping[str, Sequence[Path]]) -> None:
+    """Take from images those that are masks of others, and the reverse, as where {id}.png also fits 0_mask.png."""
+    partners = {path for id, paths in others.items() if id in files for path in paths}
+    for id in [id for id, paths in files.items() if id not in others and partners.issuperset(paths)]:
+        del files[id]
 
 
 def _is_coloured(id: str, images: Mapping[str, object], masks: Mapping[str, object]) -> bool:

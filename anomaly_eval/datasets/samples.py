@@ -185,6 +185,12 @@ def scan_samples(card: DatasetCard, variant: str, data_root: Path) -> SampleSet:
     if near is not None:
         raise InputError(f"{nothing}; {_printable(near)}.")
     others = [locate_samples(card, other, data_root) for other in card.variants if other != variant]
+    there = [data_root / folder for folder in card.search_folders if (data_root / folder).is_dir()]
+    if there and not any(others):
+        raise InputError(
+            f"{nothing}; {_printable(there[0])} is there, but no file in it is called so: rename its files, or "
+            f"describe how they lie as a layout {in_a_copy(card.path)}."
+        )
     raise InputError(
         f"{nothing}; "
         + "".join(f"{_advice(other, variant, data_root)}; " for other in others if other)

@@ -19,6 +19,18 @@ class _RepeatedKeyError(Exception):
     """A key stands twice in one mapping."""
 
 
+_WORDS = {
+    "missing": "the field is missing",
+    "extra_forbidden": "no field is called so",
+    "tuple_type": "give a list, such as [a, b]",
+    "list_type": "give a list, such as [a, b]",
+    "dict_type": "give fields, such as {a: b}",
+    "model_type": "give fields, such as {a: b}",
+    "string_type": "give text, in quotes where it looks like a number, a date, yes or no",
+}
+"""What pydantic calls by the names of Python's types, for those who write YAML and JSON."""
+
+
 class _MergedTooOftenError(Exception):
     """Merged mappings hold merged mappings, and so on, until all memory is taken."""
 
@@ -63,7 +75,9 @@ def parse_card(content: bytes, path: Path, what: str = "dataset card") -> object
     except Exception as error:  # values such as the date 2024-13-45 raise errors of many kinds
         place = getattr(error, "problem_mark", None)
         line = f" at line {place.line + 1}" if place else ""
-        raise InputError(f"the {what} {path} is not valid YAML{line}; correct it.") from error
+        reason = getattr(error, "problem", None)
+        why = f" ({reason})" if isinstance(reason, str) and reason.isprintable() and len(reason) < _LONGEST_LINE else ""
+        raise InputError(f"the {what} {path} is not valid YAML{line}{why}; correct it.") from error
     return parsed
 
 
@@ -75,7 +89,9 @@ def first_problem(error: ValidationError) -> str:
     field = field if field.isprintable() else repr(field)
     ours = problem.get("ctx", {}).get("error")
     # Our own messages have no full stop; dots at their end may be those of a path.
-    message = str(ours) if isinstance(ours, ValueError) else problem["msg"].removesuffix(".")
+    message = (
+        str(ours) if isinstance(ours, ValueError) else _WORDS.get(problem["type"], problem["msg"]).removesuffix(".")
+    )
     text = f"{field}: {message}" if field else message
     return text if len(text) <= _LONGEST_PROBLEM else f"{text[:_LONGEST_PROBLEM]}…"
 

@@ -187,3 +187,25 @@ def test_excluded_ids(tmp_path: Path) -> None:
     touch(tmp_path, "set/i/1.jpg", "set/i/19.jpg", "set/m/1.png", "set/m/19.png")
     pairing = pair_files(tmp_path, ["{folder}/i/{id}.*"], ["{folder}/m/{id}.*"], "set", "val", exclude=["1[0-9]"])
     assert list(pairing.images) == list(pairing.masks) == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("images", "masks", "names"),
+    [
+        ("{folder}/{id}.png", "{folder}/{id}_mask.png", ("a.png", "a_mask.png", "b.png", "b_mask.png")),
+        ("{folder}/{id}_rgb.*", "{folder}/{id}.*", ("a_rgb.png", "a.png", "b_rgb.png", "b.png")),
+        ("{folder}/{id}.jpg", "{folder}/gt_{id}.jpg", ("a.jpg", "gt_a.jpg", "b.JPG", "gt_b.JPG")),
+        ("{folder}/*{id:?}.png", "{folder}/m_*{id:?}.png", ("a.png", "m_a.png", "b.png", "m_b.png")),
+    ],
+)
+def test_images_and_masks_may_lie_in_one_folder(
+    tmp_path: Path, images: str, masks: str, names: tuple[str, ...]
+) -> None:
+    touch(tmp_path, *(f"set/{name}" for name in names))
+    pairing = pair_files(tmp_path, [images], [masks], "set", "val")
+    found = [pairing.images[id].name for id in pairing.pairs], [pairing.masks[id].name for id in pairing.pairs]
+    assert sorted(found[0] + found[1]) == sorted(names)
+    assert (pairing.images_alone, pairing.masks_alone) == ([], [])
+    (tmp_path / "set" / "c.png").touch()
+    alone = pair_files(tmp_path, [images], [masks], "set", "val")
+    assert len(alone.images_alone) + len(alone.masks_alone) == (0 if "jpg" in images else 1)

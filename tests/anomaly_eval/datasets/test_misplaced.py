@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from anomaly_eval.datasets.cards import load_card
 from anomaly_eval.datasets.samples import scan_samples
@@ -70,3 +71,23 @@ def test_other_datasets_are_not_taken_for_the_wanted_one(tmp_path: Path) -> None
 
 def test_an_empty_root_gets_no_advice(tmp_path: Path) -> None:
     assert "or get the dataset from https://" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("images", ["own/images/{id:[a-z]+}.png", "own/pictures/{id}.png", "own/images/{id}_rgb.png"])
+def test_a_folder_without_a_file_of_the_layout_needs_another_layout(tmp_path: Path, images: str) -> None:
+    draw_pair(tmp_path / "own/images/a.png", tmp_path / "own/labels_masks/a.png")
+    fields = yaml.safe_load(Path(str(load_card("road_anomaly")[0].path)).read_text())
+    layout = {"name": "odd", "images": images, "masks": images.replace("images", "masks")}
+    card = tmp_path / "own.yaml"
+    card.write_text(yaml.safe_dump({**fields, "name": "own", "layouts": [layout]}))
+    said = refusal(tmp_path, str(card))
+    assert (
+        "looked for " + {"own/images/{id:[a-z]+}.png": "own/images/[a-z]+.png"}.get(images, images.replace("{id}", "*"))
+        in said
+    )
+    assert f"{tmp_path / 'own'} is there, but no file in it is called so" in said
+    layout |= {"images": "{folder}/images/{id}.*", "masks": "{folder}/labels_masks/{id}.*"}
+    copy = tmp_path / "copy.yaml"
+    copy.write_text(yaml.safe_dump({**yaml.safe_load(card.read_text()), "layouts": [layout]}))
+    assert f"describe how they lie as a layout in a copy of {card}, given as --dataset COPY.yaml" in said
+    assert ids(find(str(copy), tmp_path)) == ["a"]
