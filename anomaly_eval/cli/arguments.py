@@ -132,7 +132,7 @@ class _Reader:
             missing, taking = self.syntax.needed[count], self.swallowing.name
             raise InputError(
                 f"there is no {missing}, as {taking} takes all words that follow it; put {missing} before {taking}, or "
-                f"-- before {missing}."
+                f"at the very end, after --."
             )
 
 

@@ -90,9 +90,15 @@ def _opened(path: Path, kind: str, partner: str) -> Iterator[tuple[Image.Image, 
     except InputError:
         raise
     except FileNotFoundError as error:
-        raise InputError(f"there is no file {path}; check the dataset with `gmmseg-anomaly datasets check`.") from error
+        raise InputError(
+            f"there is no file {path}; check the dataset with `gmmseg-anomaly datasets check NAME`."
+        ) from error
+    except PermissionError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); change its permissions.") from error
     except Image.DecompressionBombError as error:
-        raise InputError(f"{path} claims to have far too many pixels; it is damaged, replace it.") from error
+        raise InputError(
+            f"{path} claims to have far too many pixels; give a smaller one, or, if it is damaged, replace it."
+        ) from error
     except UnidentifiedImageError as error:
         known = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
         problem = "is empty" if path.stat().st_size == 0 else f"is not an image in {known} format"

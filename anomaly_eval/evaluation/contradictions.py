@@ -23,10 +23,10 @@ def check_options(request: EvaluationRequest) -> None:
     """Refuse options that contradict each other or the scores asked for, before anything is loaded."""
     measures = request.measures
     if measures.seed is not None and not measures.resamples:
-        raise InputError("--seed is that of the resamples; add --bootstrap, or leave it out.")
+        raise InputError("--seed is that of the resamples; add --bootstrap NUMBER, or leave it out.")
     _check_source(request)
     if measures.component_threshold is not None and measures.components is None:
-        raise InputError("--component-threshold is about component metrics; add --components, or leave it out.")
+        raise InputError("--component-threshold is about component metrics; add --components card, or leave it out.")
     if measures.component_threshold is not None and math.isnan(measures.component_threshold):
         raise InputError("--component-threshold must be a number.")
     if request.statistics is not None and request.fit_dataset is not None:
@@ -55,7 +55,8 @@ def check_tasks(request: EvaluationRequest, tasks: set[Task]) -> None:
             )
     if request.score_maps and "closed_set" in tasks:
         raise InputError(
-            "--score-maps are about anomalies, and closed-set datasets need a network's classes; give --ckpt for them."
+            "--score-maps are about anomalies, and closed-set datasets need a network's classes; evaluate them by "
+            "themselves, with --ckpt in the place of --score-maps."
         )
     if request.protocol is not None and "closed_set" not in tasks:
         raise InputError(
@@ -66,7 +67,10 @@ def check_tasks(request: EvaluationRequest, tasks: set[Task]) -> None:
 def _check_source(request: EvaluationRequest) -> None:
     """Refuse a run without anything to evaluate, with two things, and with score maps and options of a network."""
     if request.names and not request.score_maps:
-        raise InputError("--names is what the methods of --score-maps are called; add --score-maps, or leave it out.")
+        instead = "" if request.checkpoint is None else " in the place of --ckpt"
+        raise InputError(
+            f"--names is what the methods of --score-maps are called; leave it out, or give --score-maps FOLDER{instead}."
+        )
     if (request.checkpoint is None) == (not request.score_maps):
         both = "--ckpt and --score-maps exclude each other" if request.score_maps else "there is nothing to evaluate"
         raise InputError(f"{both}; give --ckpt FILE for a network, or --score-maps FOLDER for finished score maps.")

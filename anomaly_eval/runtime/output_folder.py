@@ -185,7 +185,13 @@ def check_output(folder: Path, overwrite: bool, kind: FolderKind = RESULTS) -> N
     except OSError as error:
         raise cannot_write(folder, error) from error
     if not empty and not overwrite:
-        raise InputError(f"{folder} exists and is not empty; choose another --out, or add --overwrite.")
+        try:
+            check_output(folder, True, kind)
+        except InputError:
+            remedy = "choose another --out"
+        else:
+            remedy = "choose another --out, or add --overwrite"
+        raise InputError(f"{folder} exists and is not empty; {remedy}.")
     if not empty and not _is_ours(folder, kind):
         raise InputError(
             f"{folder} holds no {kind.marker} written by this tool, so --overwrite will not delete it; "

@@ -77,7 +77,9 @@ def test_words_without_an_option_stand_before_after_and_between_options_but_not_
     for text in ("run --names a b", "--names a b -- run", "--names a b --ckpt c run", "--names=a run", "--figures run"):
         assert "run" in read(text, WITH_WORDS).split()
         assert "--names run" not in read(text, WITH_WORDS)
-    with pytest.raises(InputError, match=r"there is no RUNS, as --names takes all words .* or -- before RUNS\."):
+    with pytest.raises(
+        InputError, match=r"there is no RUNS, as --names takes all words .* or at the very end, after --\."
+    ):
         read("--figures --names a run", WITH_WORDS)
 
 

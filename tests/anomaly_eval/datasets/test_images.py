@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import numpy as np
@@ -190,3 +191,14 @@ def test_mask_in_other_pixel_format_is_refused(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((2, 2), dtype=np.float32)).save(tmp_path / "a.tif")
     with pytest.raises(InputError, match=r"a\.tif has the pixel format F"):
         read_mask(tmp_path / "a.tif")
+
+
+def test_a_file_that_may_not_be_read_needs_permissions_and_no_replacement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Image, "open", refuse)
+    with pytest.raises(InputError, match=r"0\.png cannot be read \(Permission denied\); change its permissions\.$"):
+        read_mask(tmp_path / "0.png")

@@ -65,6 +65,19 @@ def test_the_folder_has_ordinary_permissions(tmp_path: Path) -> None:
     assert len(modes) == 1
 
 
+def test_overwrite_is_offered_only_where_it_would_be_taken(earlier: Path, tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "thesis.tex").write_text("x")
+    for folder, offered in ((earlier, True), (foreign, False)):
+        with pytest.raises(InputError) as error:
+            prepare_output(folder, overwrite=False)
+        assert ("--overwrite" in str(error.value)) is offered
+    (earlier / "thesis.tex").write_text("x")
+    with pytest.raises(InputError, match=r"is not empty; choose another --out\.$"):
+        prepare_output(earlier, overwrite=False)
+
+
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit, FileNotFoundError])
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_whatever_is_raised_leaves_nothing(tmp_path: Path, error: type[BaseException], overwrite: bool) -> None:

@@ -212,7 +212,7 @@ def test_options_of_networks_are_refused(tmp_path, maps, from_maps, words):
 
 def test_either_a_network_or_maps(tmp_path, data, maps, evaluate, capsys):
     assert_refused(evaluate("--score-maps", str(maps)), "--ckpt and --score-maps exclude each other")
-    assert_refused(evaluate("--names", "a"), "--names", "--score-maps")
+    assert_refused(evaluate("--names", "a"), "leave it out, or give --score-maps FOLDER in the place of --ckpt")
     code = main(["eval", "--dataset", "road_anomaly", "--data-root", str(data), "--out", str(tmp_path / "out")])
     assert_refused((code, *capsys.readouterr()), "nothing to evaluate", "--ckpt", "--score-maps")
     assert nothing_left(tmp_path)
@@ -221,6 +221,6 @@ def test_either_a_network_or_maps(tmp_path, data, maps, evaluate, capsys):
 def test_closed_sets_need_a_network(tmp_path, maps, evaluate, from_maps):
     card = str(tmp_path / "training.yaml")
     assert_refused(from_maps(str(maps), dataset=card), "closed-set", "--ckpt")
-    assert_refused(from_maps(str(maps), "--dataset", card), "closed-set", "--ckpt")
+    assert_refused(from_maps(str(maps), "--dataset", card), "closed-set", "with --ckpt in the place of --score-maps")
     assert_refused(evaluate("--save-scores", dataset=card), "--save-scores", "closed-set")
     assert nothing_left(tmp_path)
