@@ -81,7 +81,7 @@ def check_dataset(sample_set: SampleSet, progress: Progress | None = None) -> Ch
     if expected is not None and count > expected:
         tally.problems.append(
             f"{sample_set.spec} has {count} images instead of {expected}; remove those that do not belong to it from "
-            f"{sample_set.samples[0].image.parent}."
+            f"{sample_set.samples[0].image.parent}, and their masks from {sample_set.samples[0].label.parent}."
         )
     for done, sample in enumerate(sample_set.samples, start=1):
         _check_sample(sample, card, tally)

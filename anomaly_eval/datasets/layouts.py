@@ -206,7 +206,7 @@ def _enter(path: Path, id: str | None, level: Segment, files: bool) -> Iterator[
         elif fits and files and captured and not _is_kind(entry, files=False):
             raise InputError(
                 f"{path / entry.name} is a pipe, a device, or a link that leads nowhere; replace it by the file that "
-                f"is meant, or remove it."
+                f"is meant, or remove image and mask."
             )
 
 

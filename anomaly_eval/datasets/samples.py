@@ -185,7 +185,7 @@ def scan_samples(card: DatasetCard, variant: str, data_root: Path) -> SampleSet:
     if near is not None:
         raise InputError(f"{nothing}; {_printable(near)}.")
     others = [locate_samples(card, other, data_root) for other in card.variants if other != variant]
-    there = [data_root / folder for folder in card.search_folders if (data_root / folder).is_dir()]
+    there = [data_root / folder for folder in card.search_folders if _holds_files(data_root / folder)]
     if there and not any(others):
         raise InputError(
             f"{nothing}; {_printable(there[0])} is there, but no file in it is called so: rename its files, or "
@@ -197,6 +197,10 @@ def scan_samples(card: DatasetCard, variant: str, data_root: Path) -> SampleSet:
         + f"set the folder that holds the datasets with --data-root or {DATA_VARIABLE}"
         + f"{_origin(card)}."
     )
+
+
+def _holds_files(folder: Path) -> bool:
+    return any(names for _, _, names in os.walk(folder))
 
 
 def _first_image(card: DatasetCard, variant: str, data_root: Path, folders: Sequence[str]) -> Path | None:

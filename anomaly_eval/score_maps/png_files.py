@@ -28,4 +28,4 @@ def read_png(file: IO[bytes], check: HeaderCheck) -> NDArray[Any]:
             refuse_turned(image)
             return np.asarray(image).astype(dtype)
     except UnidentifiedImageError as error:
-        raise InputError("it is no PNG file; save it anew.") from error
+        raise InputError("it is no PNG file; save it as a PNG of one channel.") from error

@@ -29,7 +29,8 @@ def read_tiff(file: IO[bytes], check: HeaderCheck) -> NDArray[Any]:
             check((image.height, image.width), np.dtype(_TYPES[image.mode]))
             values = np.asarray(image)
     except UnidentifiedImageError as error:
-        raise InputError("it is no TIFF file, or of other numbers than float32 and integers; save it anew.") from error
+        reason = "it is no TIFF file, or of other numbers than float32 and integers"
+        raise InputError(f"{reason}; save it as a TIFF of float32.") from error
     # Pillow takes all numbers of 32 bits for signed ones, and all of 8 bits for unsigned ones.
     if values.dtype == np.int32 and tags.get(_BITS, (32,)) == (32,) and tags.get(_SAMPLE_FORMAT, (1,)) == (1,):
         return values.view(np.uint32)

@@ -69,7 +69,9 @@ def test_other_datasets_are_not_taken_for_the_wanted_one(tmp_path: Path) -> None
     assert "set the folder that holds the datasets with --data-root" in refusal(tmp_path)
 
 
-def test_an_empty_root_gets_no_advice(tmp_path: Path) -> None:
+def test_an_empty_root_or_folder_gets_no_advice(tmp_path: Path) -> None:
+    assert "or get the dataset from https://" in refusal(tmp_path)
+    (tmp_path / "road_anomaly/images").mkdir(parents=True)
     assert "or get the dataset from https://" in refusal(tmp_path)
 
 

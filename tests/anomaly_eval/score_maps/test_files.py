@@ -262,7 +262,9 @@ def test_damaged_files_are_refused(tmp_path, suffix, content):
     if suffix in ("h5", "hdf5"):
         pytest.importorskip("h5py")
     (tmp_path / f"0.{suffix}").write_bytes(content)
-    refused(tmp_path / f"0.{suffix}", "save it anew" if suffix.startswith("tif") else "replace the file")
+    refused(
+        tmp_path / f"0.{suffix}", "save it as a TIFF of float32" if suffix.startswith("tif") else "replace the file"
+    )
 
 
 @pytest.mark.parametrize("suffix", ["npy", "npz", "tif", "hdf5"])
