@@ -69,7 +69,8 @@ def _check_source(request: EvaluationRequest) -> None:
     if request.names and not request.score_maps:
         instead = "" if request.checkpoint is None else " in the place of --ckpt"
         raise InputError(
-            f"--names is what the methods of --score-maps are called; leave it out, or give --score-maps FOLDER{instead}."
+            f"--names is what the methods of --score-maps are called; leave it out, or give --score-maps "
+            f"FOLDER{instead}."
         )
     if (request.checkpoint is None) == (not request.score_maps):
         both = "--ckpt and --score-maps exclude each other" if request.score_maps else "there is nothing to evaluate"
