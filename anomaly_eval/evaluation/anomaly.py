@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from anomaly_eval.datasets.pixel_hashes import PixelHashes
 from anomaly_eval.datasets.samples import Sample, SampleSet
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.image_loop import Passes
@@ -60,8 +61,10 @@ class _Tally:
     without_anomaly: int = 0
     void_pixels: int = 0
     sizes: set[tuple[int, int]] = field(default_factory=set)
+    hashes: PixelHashes = field(default_factory=PixelHashes)
 
-    def add(self, label: NDArray[np.uint8]) -> None:
+    def add(self, image: NDArray[np.uint8], label: NDArray[np.uint8]) -> None:
+        self.hashes.add(image, label)
         self.without_anomaly += int(not (label == ANOMALY).any())
         self.void_pixels += int(np.count_nonzero(label == VOID))
         self.sizes.add((label.shape[1], label.shape[0]))
@@ -113,7 +116,7 @@ def evaluate_dataset(
 
     def take(sample: Sample, image: NDArray[np.uint8], label: NDArray[np.uint8], maps: Arrays) -> None:
         with clock.section("metrics"):
-            tally.add(label)
+            tally.add(image, label)
             for name, values in maps.items():
                 _update(states[name].update, values, label, name, sample)
                 if name in components:
@@ -141,7 +144,7 @@ def evaluate_dataset(
             "intervals", lambda: bootstrap_rows(samples, states, metrics, measures, warnings), warnings
         )
     with clock.section("input"):
-        record = dataset_record(samples, tally.sizes, tally.void_pixels, tally.without_anomaly)
+        record = dataset_record(samples, tally.sizes, tally.void_pixels, tally.without_anomaly, tally.hashes)
     per_image = _if_possible("means over images", lambda: per_image_rows(samples, states), warnings)
     component_rows = _if_possible(
         "component metrics",
@@ -219,7 +222,11 @@ def _compute(
 
 
 def dataset_record(
-    samples: SampleSet, sizes: set[tuple[int, int]], void_pixels: int, without_anomaly: int | None = None
+    samples: SampleSet,
+    sizes: set[tuple[int, int]],
+    void_pixels: int,
+    without_anomaly: int | None = None,
+    hashes: PixelHashes | None = None,
 ) -> DatasetRecord:
     """Say which images of which sizes, (width, height), were evaluated; hashes all files of the set."""
     return DatasetRecord(
@@ -235,6 +242,8 @@ def dataset_record(
         expected_size=samples.card.size,
         card_sha256=samples.card.sha256,
         files_sha256=samples.files_sha256(),
+        pixels_sha256=None if hashes is None else hashes.pixels_sha256,
+        labels_sha256=None if hashes is None else hashes.labels_sha256,
     )
 
 

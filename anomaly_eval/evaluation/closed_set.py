@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from anomaly_eval.datasets.pixel_hashes import PixelHashes
 from anomaly_eval.datasets.samples import Sample, SampleSet
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.anomaly import dataset_record
@@ -51,7 +52,7 @@ def evaluate_closed_set(
     """
     classes = check_same_classes(samples, segmenter)
     clock = passes.clock
-    state, sizes, void_pixels = ClosedSetState(len(classes)), set(), 0
+    state, sizes, void_pixels, hashes = ClosedSetState(len(classes)), set(), 0, PixelHashes()
 
     def take(sample: Sample, image: NDArray[np.uint8], label: NDArray[np.uint8], arrays: Arrays) -> None:
         nonlocal void_pixels
@@ -59,6 +60,7 @@ def evaluate_closed_set(
             of_image = ClosedSetState(len(classes))
             of_image.counts = arrays[_COUNTS]
             state.merge(of_image)
+            hashes.add(image, label)
             void_pixels += int(np.count_nonzero(label == VOID))
             sizes.add((label.shape[1], label.shape[0]))
 
@@ -75,7 +77,7 @@ def evaluate_closed_set(
     changed = "" if size.native else f", {asked}"
     used = f"{whose}{changed}: {described.inference}; {described.resize}"
     with clock.section("input"):
-        record = dataset_record(samples, sizes, void_pixels)
+        record = dataset_record(samples, sizes, void_pixels, hashes=hashes)
     return ClosedSetFindings(_row(samples, metrics, used), _class_rows(samples, classes, metrics), record)
 
 

@@ -19,6 +19,7 @@ from anomaly_eval.reports.comparison import (
     ComparisonTable,
     Line,
     Section,
+    apart,
     marked_titles,
     ranked_cells,
     values_of,
@@ -48,12 +49,17 @@ def compare_closed_set(
     shown = [row for row in published if any(name in row.miou for name in names)]
     networks = networks or {origin_name(results.provenance.model): results.closed_set}
     metrics = registry.CLOSED_SET
-    values = [{row.dataset: values_of(row.metrics, metrics) for row in rows} for rows in networks.values()]
-    measured = ranked_cells([[found.get(name) for name in names] for found in values], metrics)
     settings = ("Backbone",) if shown else ()
     unknown = (UNKNOWN,) * len(settings)
-    own = tuple(Line(name, "", unknown, cells) for name, cells in zip(networks, measured, strict=True))
-    sections = [Section("Measured" if shown else "", own)]
+    whose = {network: {row.dataset: row.whose_protocol for row in rows} for network, rows in networks.items()}
+    groups, sections = apart(whose), []
+    for group in groups:
+        values = [{row.dataset: values_of(row.metrics, metrics) for row in networks[network]} for network in group]
+        measured = ranked_cells([[found.get(name) for name in names] for found in values], metrics)
+        own = tuple(Line(network, "", unknown, cells) for network, cells in zip(group, measured, strict=True))
+        tested = dict.fromkeys(text for network in group for text in whose[network].values())
+        title = f"test settings of the {' or '.join(tested)}" if len(groups) > 1 else ""
+        sections.append(Section(": ".join(filter(None, ["Measured" if shown else "", title])), own))
     if shown:
         known = [[{MIOU.key: row.miou[name]} if name in row.miou else {} for name in names] for row in shown]
         cells = ranked_cells([[values_of(found, metrics) for found in line] for line in known], metrics)
@@ -66,6 +72,7 @@ def compare_closed_set(
         subject="Closed-set segmentation",
         metrics=metrics,
         datasets=marked_titles(results, names),
+        names=tuple(names),
         settings=settings,
         sections=tuple(sections),
         notes=notes,

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import reprlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.metrics.components import TRACKS
-from anomaly_eval.results.records import FORMAT_VERSION, UNKNOWN_CLASS_MAPS, Conventions, Record, Results
+from anomaly_eval.reports.comparable import NamedRun, differences
+from anomaly_eval.reports.notes import deviations
+from anomaly_eval.results.records import FORMAT_VERSION, UNKNOWN_CLASS_MAPS, DatasetRecord, Record, Results
 from anomaly_eval.results.titles import of_run
 from anomaly_eval.runtime.output_folder import RESULTS_FILE
 from anomaly_eval.runtime.safe_read import read_regular
@@ -21,15 +22,6 @@ from anomaly_eval.runtime.strict_yaml import first_problem
 _LARGEST = 1 << 28
 _KINDS = ("rows", "intervals", "differences", "per_image", "components", "closed_set", "closed_set_classes")
 _MIXED = "evaluate anew with the same, or give --mixed to have it said in a footnote"
-
-
-@dataclass(frozen=True)
-class NamedRun:
-    """The results of one folder under the name that tables give them."""
-
-    name: str
-    folder: Path
-    results: Results
 
 
 def read_run(folder: Path) -> Results:
@@ -85,19 +77,16 @@ def _check_consistent(results: Results, path: Path) -> None:
 def combine(runs: Sequence[NamedRun], mixed: bool = False) -> Results:
     """Put runs, one or more, together; methods of several are called NAME/METHOD, datasets stay as they are.
 
-    What the whole run is said of, conventions and provenance, is that of the first run. Raises InputError where runs
-    differ in a convention or in the images of a dataset, unless these are to be mixed; see `differences`.
+    Provenance is that of the first run, and so is a convention in which runs differ. Raises InputError where runs
+    differ in what makes their numbers incomparable, unless these are to be mixed; see `differences`.
     """
     found = differences(runs)
     if found and not mixed:
-        raise InputError(f"these results must not be compared: {found[0]}; {_MIXED}.")
+        listed = "; ".join(one.text for one in found)
+        raise InputError(f"these results must not be compared: {listed}; {_MIXED}.")
     if len(runs) == 1:
         return runs[0].results
     first = runs[0].results
-    records = {record.name: record for run in reversed(runs) for record in run.results.datasets}
-    order = dict.fromkeys(record.name for run in runs for record in run.results.datasets)
-    class_maps = [run.results.conventions.class_maps for run in runs]
-    known = next((text for text in class_maps if text != UNKNOWN_CLASS_MAPS), UNKNOWN_CLASS_MAPS)
     fits = {of_run(run.name, key): fit for run in runs for key, fit in run.results.provenance.fits.items()}
     return first.model_copy(
         update={
@@ -105,34 +94,41 @@ def combine(runs: Sequence[NamedRun], mixed: bool = False) -> Results:
             "differences": [],
             "closed_set": [row for run in runs for row in run.results.closed_set],
             "closed_set_classes": [],
-            "datasets": [records[name] for name in order],
-            "conventions": first.conventions.model_copy(update={"class_maps": known}),
-            "provenance": first.provenance.model_copy(update={"fits": fits}),
+            "datasets": _records(runs),
+            "conventions": first.conventions.model_copy(update={"class_maps": _class_maps(runs)}),
+            "provenance": first.provenance.model_copy(update={"fits": fits, "bootstrap": _bootstrap(runs)}),
             "warnings": [f"{run.name}: {warning}" for run in runs for warning in run.results.warnings],
         }
     )
 
 
-def differences(runs: Sequence[NamedRun]) -> list[str]:
-    """Say in what runs differ that makes their numbers incomparable: conventions, and the images of one dataset."""
-    found = []
-    for field in Conventions.columns():
-        values = {run.name: str(run.results.conventions.model_dump()[field]) for run in runs}
-        # Nobody knows how the score maps of others came about, which is no reason not to compare them.
-        values = {name: value for name, value in values.items() if value != UNKNOWN_CLASS_MAPS}
-        if len(set(values.values())) > 1:
-            listed = ", ".join(f"{name} has {value!r}" for name, value in values.items())
-            found.append(f"in {field}, {listed}")
-    hashes: dict[str, dict[str, str]] = {}
+def _records(runs: Sequence[NamedRun]) -> list[DatasetRecord]:
+    """Return one record of each dataset: the first, or the first of those that are not of the whole set."""
+    found: dict[str, DatasetRecord] = {}
     for run in runs:
         for record in run.results.datasets:
-            hashes.setdefault(record.name, {})[run.name] = record.files_sha256
-    for dataset, values in hashes.items():
-        names = list(values)
-        other = next((name for name in names if values[name] != values[names[0]]), None)
-        if other is not None:
-            found.append(f"the images or labels of {dataset} in {other} are not those in {names[0]}")
-    return found
+            before = found.setdefault(record.name, record)
+            if deviations(record) and not deviations(before):
+                found[record.name] = record
+    return list(found.values())
+
+
+def _class_maps(runs: Sequence[NamedRun]) -> str:
+    """Say how class maps became score maps, and of which runs nobody knows."""
+    texts = {run.name: run.results.conventions.class_maps for run in runs}
+    unknown = [name for name, text in texts.items() if text == UNKNOWN_CLASS_MAPS]
+    if not unknown or len(unknown) == len(runs):
+        return next(iter(texts.values()))
+    known = next(text for text in texts.values() if text != UNKNOWN_CLASS_MAPS)
+    return f"{known}; of {', '.join(unknown)} {UNKNOWN_CLASS_MAPS}"
+
+
+def _bootstrap(runs: Sequence[NamedRun]) -> str | None:
+    """Say how intervals came about: once where all runs have theirs alike, else for each run that has some."""
+    found = {run.name: text for run in runs if (text := run.results.provenance.bootstrap) is not None}
+    if len(set(found.values())) < 2:
+        return next(iter(found.values()), None)
+    return "; ".join(f"{name}: {text}" for name, text in found.items())
 
 
 def _renamed(runs: Sequence[NamedRun], kind: str) -> list[Record]:

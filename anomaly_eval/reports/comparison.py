@@ -101,6 +101,9 @@ class ComparisonTable:
     other_metrics: Mapping[int, Metrics] = field(default_factory=dict)
     """Those of datasets, by their index, that have other cells than `metrics`."""
 
+    names: tuple[str, ...] = ()
+    """Canonical names of the datasets, in the order of their titles; empty where nothing asks for them."""
+
     def metrics_of(self, dataset: int) -> Metrics:
         """Return the metrics in the cells of the dataset with this index."""
         return self.other_metrics.get(dataset, self.metrics)
@@ -134,6 +137,7 @@ def compare(
         subject="Anomaly segmentation",
         metrics=metrics,
         datasets=marked_titles(results, names),
+        names=tuple(names),
         settings=settings,
         sections=sections,
         notes=notes,
@@ -202,6 +206,23 @@ def measured_lines(
         )
         for method, line in zip(methods, lines, strict=True)
     )
+
+
+def apart(settings: Mapping[str, Mapping[str, str]]) -> list[list[str]]:
+    """Divide methods into groups in which all that are measured on a dataset are measured under one setting of it.
+
+    settings: by method and dataset. The order is kept, and a method joins the first group that it fits.
+    """
+    groups: list[tuple[list[str], dict[str, str]]] = []
+    for method, own in settings.items():
+        for methods, common in groups:
+            if all(common.get(dataset, setting) == setting for dataset, setting in own.items()):
+                methods.append(method)
+                common.update(own)
+                break
+        else:
+            groups.append(([method], dict(own)))
+    return [methods for methods, _ in groups]
 
 
 def _with_interval(cell: Cell, interval: tuple[float, float] | None) -> Cell:

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 from anomaly_eval.metrics import registry
 from anomaly_eval.metrics.components import TRACKS
-from anomaly_eval.reports.comparison import ComparisonTable, Section, marked_titles, measured_lines, values_of
+from anomaly_eval.reports.comparison import ComparisonTable, Section, apart, marked_titles, measured_lines, values_of
 from anomaly_eval.reports.notes import Note, convention_text, deviation_notes, model_note, model_notes
-from anomaly_eval.results.records import Origin, Results
-from anomaly_eval.results.titles import dataset_title
+from anomaly_eval.results.records import ComponentRow, Origin, Results
+from anomaly_eval.results.titles import dataset_title, method_name
 
 
 def compare_components(results: Results, models: Mapping[str, Origin] | None = None) -> ComparisonTable:
@@ -26,18 +26,24 @@ def compare_components(results: Results, models: Mapping[str, Origin] | None = N
         ]
         for row in results.components
     }
+    settings: dict[str, dict[str, str]] = {}
+    for row in results.components:
+        settings.setdefault(row.method, {})[row.dataset] = _setting(row)
+    groups = apart(settings)
+    sections = [
+        Section(
+            _section_title(settings, methods, results) if len(groups) > 1 else "",
+            measured_lines(results, {key: found for key, found in values.items() if key[0] in methods}, metrics, names),
+        )
+        for methods in groups
+    ]
     notes = [*deviation_notes(results, "anomaly", with_published=False)]
     for name in names:
-        first = next(row for row in results.components if row.dataset == name)
-        source = "of the best pixel F1 on the same images" if first.threshold_from == "best_f1" else "given"
-        notes.append(
-            Note(
-                "",
-                f"{dataset_title(name, results.datasets)}: {first.n_components} components; {first.track} track, "
-                f"with {TRACKS[first.track].least_component} pixels or more, predicted ones "
-                f"{TRACKS[first.track].least_predicted} or more; thresholds {source}.",
-            )
-        )
+        alike: dict[str, list[ComponentRow]] = {}
+        for row in results.components:
+            if row.dataset == name:
+                alike.setdefault(_setting(row), []).append(row)
+        notes += [_component_note(dataset_title(name, results.datasets), rows) for rows in alike.values()]
     notes.append(
         Note(
             "",
@@ -50,10 +56,40 @@ def compare_components(results: Results, models: Mapping[str, Origin] | None = N
         subject="Component metrics",
         metrics=metrics,
         datasets=marked_titles(results, names),
+        names=tuple(names),
         settings=(),
-        sections=(Section("", measured_lines(results, values, metrics, names)),),
+        sections=tuple(sections),
         notes=(*notes, *(model_notes(models) if models else [model_note(results)])),
         warnings=(),
+    )
+
+
+def _setting(row: ComponentRow) -> str:
+    """Say under what components were measured, beside the value of a given threshold, which is a method's own."""
+    source = "of the best pixel F1 on the same images" if row.threshold_from == "best_f1" else "given"
+    return f"{row.track} track, thresholds {source}"
+
+
+def _section_title(settings: Mapping[str, Mapping[str, str]], methods: list[str], results: Results) -> str:
+    """Say under what the methods of a section were measured; once where that is the same on all datasets."""
+    by_dataset = {dataset: text for method in methods for dataset, text in settings[method].items()}
+    if len(set(by_dataset.values())) == 1:
+        text = next(iter(by_dataset.values()))
+        return text[0].upper() + text[1:]
+    return "; ".join(f"{dataset_title(name, results.datasets)}: {text}" for name, text in by_dataset.items())
+
+
+def _component_note(title: str, rows: list[ComponentRow]) -> Note:
+    """Say what components of a dataset were, and at which thresholds."""
+    first = rows[0]
+    source = "of the best pixel F1 on the same images"
+    if first.threshold_from != "best_f1":
+        source = "given: " + ", ".join(f"{method_name(row.method)} {row.threshold:g}" for row in rows)
+    return Note(
+        "",
+        f"{title}: {first.n_components} components; {first.track} track, "
+        f"with {TRACKS[first.track].least_component} pixels or more, predicted ones "
+        f"{TRACKS[first.track].least_predicted} or more; thresholds {source}.",
     )
 
 
@@ -64,11 +100,12 @@ def compare_per_image(results: Results, models: Mapping[str, Origin] | None = No
     values = {(row.method, row.dataset): values_of(row.metrics, metrics) for row in results.per_image}
     notes = [*deviation_notes(results, "anomaly", with_published=False)]
     for name in names:
-        first = next(row for row in results.per_image if row.dataset == name)
         title = dataset_title(name, results.datasets)
-        notes.append(
-            Note("", f"{title}: {first.n_images} images; {first.n_left_out} without anomaly or inlier left out.")
-        )
+        counted = dict.fromkeys((row.n_images, row.n_left_out) for row in results.per_image if row.dataset == name)
+        texts = [
+            f"{n_images} images; {n_left_out} without anomaly or inlier left out" for n_images, n_left_out in counted
+        ]
+        notes.append(Note("", f"{title}: {', or '.join(texts)}."))
     notes.append(
         Note(
             "",
@@ -80,6 +117,7 @@ def compare_per_image(results: Results, models: Mapping[str, Origin] | None = No
         subject="Means over images",
         metrics=metrics,
         datasets=marked_titles(results, names),
+        names=tuple(names),
         settings=(),
         sections=(Section("", measured_lines(results, values, metrics, names)),),
         notes=(*notes, *(model_notes(models) if models else [model_note(results)])),

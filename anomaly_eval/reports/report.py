@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from anomaly_eval.datasets.cards import Task
 from anomaly_eval.errors import InputError
 from anomaly_eval.reports.closed_set import compare_closed_set
-from anomaly_eval.reports.combining import NamedRun, combine, differences, read_run
+from anomaly_eval.reports.combining import combine, read_run
+from anomaly_eval.reports.comparable import Difference, NamedRun, differences, without_ranks
 from anomaly_eval.reports.comparison import ComparisonTable, compare
 from anomaly_eval.reports.components_and_per_image import compare_components, compare_per_image
 from anomaly_eval.reports.csv_files import csv_of_runs
@@ -32,6 +34,7 @@ from anomaly_eval.runtime.output_folder import RESULTS_FILE, FolderKind, prepare
 
 _RECORD, _MARKDOWN, _FIGURES = "report.json", "report.md", "figures"
 _TABLES = ("results", "per_image", "components", "closed_set")
+_TASKS: dict[str, Task] = {"closed_set": "closed_set"}
 _ROWS: dict[str, tuple[str, type[Record]]] = {
     "results.csv": ("rows", Row),
     "intervals.csv": ("intervals", IntervalRow),
@@ -103,8 +106,14 @@ def tables_of(runs: Sequence[NamedRun], request: ReportRequest) -> dict[str, Com
         published = read_published_closed_set() if request.with_published else ()
         networks = {run.name: run.results.closed_set for run in runs if run.results.closed_set}
         tables["closed_set"] = compare_closed_set(combined, published, networks, models)
-    mixed = tuple(Note("", f"Not comparable: {text}.") for text in differences(runs))
-    return {name: replace(table, notes=(*table.notes, *mixed)) for name, table in tables.items()}
+    found = differences(runs)
+    return {name: _with_differences(table, found, _TASKS.get(name, "anomaly")) for name, table in tables.items()}
+
+
+def _with_differences(table: ComparisonTable, found: Sequence[Difference], task: Task) -> ComparisonTable:
+    """Name what makes numbers of a table incomparable, and rank none of these."""
+    notes = [Note("", f"Not comparable: {one.text}.") for one in found if one.task == task]
+    return without_ranks(replace(table, notes=(*table.notes, *notes)), found, task)
 
 
 def distributions_of(runs: Sequence[NamedRun]) -> list[Distribution]:

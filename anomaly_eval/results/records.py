@@ -161,6 +161,11 @@ class ClosedSetRow(MetricRecord):
     protocol: str
     """Whose test settings were used, and which they are."""
 
+    @property
+    def whose_protocol(self) -> str:
+        """Whose test settings were used, without which they are."""
+        return self.protocol.partition(":")[0]
+
     @classmethod
     def metric_keys(cls) -> list[str]:
         """Return the closed-set metrics."""
@@ -204,6 +209,10 @@ class DatasetRecord(Record):
     card_sha256: str
     files_sha256: str
     """Hash over the sorted (id, image bytes, label bytes) of all samples."""
+    pixels_sha256: str | None = None
+    """Hash over the pixels of all images, each with its label as the card reads it; None in older files."""
+    labels_sha256: str | None = None
+    """Hash over all labels as the card reads them: inliers, anomalies and void, or class ids."""
 
     @property
     def complete(self) -> bool:

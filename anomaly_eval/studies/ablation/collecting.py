@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.metrics.registry import ECE, MIOU
-from anomaly_eval.reports.combining import NamedRun, combine, differences, read_run
+from anomaly_eval.reports.combining import combine, read_run
+from anomaly_eval.reports.comparable import NamedRun, differences
 from anomaly_eval.results.records import Results
 from anomaly_eval.studies.ablation.plan import AblationPlan, PlannedRow
 from anomaly_eval.studies.ablation.records import AblationRow
@@ -54,7 +55,7 @@ def read_findings(folder: Path, plan: AblationPlan, networks: Sequence[str]) -> 
         runs = runs_of(found, kind)
         if differing := differences(runs):
             raise InputError(
-                f"these networks must not be compared: {differing[0]}; delete the folders of both in "
+                f"these networks must not be compared: {differing[0].text}; delete the folders of both in "
                 f"{folder / kind} and run again."
             )
     return found

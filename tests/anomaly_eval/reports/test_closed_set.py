@@ -169,3 +169,21 @@ def test_only_the_tables_of_what_was_evaluated_are_written(
     text = (tmp_path / "a/results.md").read_text()
     assert "AUROC" not in text and "about nothing in particular" in text
     assert (tmp_path / "r/results.csv").read_bytes() == (tmp_path / "m/results.csv").read_bytes()
+
+
+def test_networks_under_other_test_settings_are_ranked_apart(alone: Results) -> None:
+    networks = {
+        "first": [row("ade20k", 30.0, 40.0, 50.0, "card: whole; short side 512")],
+        "second": [row("ade20k", 31.0, 41.0, 51.0, "network: whole; native")],
+        "third": [row("ade20k", 32.0, 42.0, 52.0, "card: slide; native")],
+    }
+    results = alone.model_copy(update={"closed_set": [one for rows in networks.values() for one in rows]})
+    table = compare_closed_set(results, networks=networks)
+    assert [section.title for section in table.sections] == [
+        "test settings of the card",
+        "test settings of the network",
+    ]
+    assert [[line.name for line in section.lines] for section in table.sections] == [["first", "third"], ["second"]]
+    assert {cell.rank.value for line in table.sections[1].lines for cells in line.cells for cell in cells} == {"other"}
+    published = compare_closed_set(results, read_published_closed_set(), networks)
+    assert published.sections[-1].title == "Measured: test settings of the network"

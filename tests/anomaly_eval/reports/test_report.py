@@ -105,8 +105,8 @@ def test_other_conventions_are_mixed_only_when_told(tmp_path: Path, runs, report
 
 
 def test_other_images_are_mixed_only_when_told(runs, report) -> None:
-    edit(runs[1], datasets__0__files_sha256="0" * 64)
-    assert_refused(report(*runs), "the images or labels of road_anomaly in second are not those in first")
+    edit(runs[1], datasets__0__files_sha256="0" * 64, datasets__0__pixels_sha256="0" * 64)
+    assert_refused(report(*runs), "the images of road_anomaly in second are not those in first")
     assert report(*runs, "--mixed")[0] == 0
 
 
