@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from anomaly_eval.datasets.pixel_hashes import PixelHashes
 from anomaly_eval.datasets.samples import Sample, SampleSet
 from anomaly_eval.errors import InputError
+from anomaly_eval.evaluation.doubts import doubts_about
 from anomaly_eval.evaluation.image_loop import Passes
 from anomaly_eval.evaluation.image_work import Compute, Work
 from anomaly_eval.evaluation.journal.record import Arrays
@@ -108,10 +109,8 @@ def evaluate_dataset(
     track = measures.track_for(samples)
     limit = MEMORY_BUDGET // max(1, len(source.methods))
     states = {method: MethodState(measures, limit) for method in source.methods}
-    given = measures.component_threshold
-    components: dict[str, ComponentState] = {}
-    if track is not None and given is not None:
-        components = {name: ComponentState(track, given) for name in states}
+    given = measures.thresholds(source.methods) if track is not None else {}
+    components = {name: ComponentState(track, value) for name, value in given.items()} if track is not None else {}
     tally = _Tally()
 
     def take(sample: Sample, image: NDArray[np.uint8], label: NDArray[np.uint8], maps: Arrays) -> None:
@@ -129,16 +128,17 @@ def evaluate_dataset(
 
     def take_components(sample: Sample, _: NDArray[np.uint8], label: NDArray[np.uint8], maps: Arrays) -> None:
         with clock.section("metrics"):
-            for name, values in maps.items():
-                _update(components[name].update, values, label, name, sample)
+            for name in thresholds:
+                _update(components[name].update, maps[name], label, name, sample)
 
     passes.first(samples, samples.spec, Work(compute, take, finish))
     with clock.section("metrics"):
-        metrics, thresholds, distributions = _compute(states, samples, measures)
-    if track is not None and given is None:
+        metrics, thresholds, distributions, warnings = _compute(
+            states, samples, measures, [name for name in states if name not in given]
+        )
+    if track is not None and thresholds:
         components |= {name: ComponentState(track, threshold) for name, threshold in thresholds.items()}
         passes.again(samples, f"{samples.spec}, components", Work(compute, take_components, finish))
-    warnings: list[str] = []
     with clock.section("metrics"), console.status("bootstrap") if measures.resamples else nullcontext():
         resampled = _if_possible(
             "intervals", lambda: bootstrap_rows(samples, states, metrics, measures, warnings), warnings
@@ -148,7 +148,9 @@ def evaluate_dataset(
     per_image = _if_possible("means over images", lambda: per_image_rows(samples, states), warnings)
     component_rows = _if_possible(
         "component metrics",
-        lambda: [_component_row(samples, name, state, given is None) for name, state in components.items()],
+        lambda: [
+            _component_row(samples, name, components[name], name not in given) for name in states if name in components
+        ],
         warnings,
     )
     return AnomalyFindings(
@@ -201,10 +203,13 @@ def _update(
 
 
 def _compute(
-    states: Mapping[str, MethodState], samples: SampleSet, measures: Measures
-) -> tuple[dict[str, RankingMetrics], dict[str, float], list[Distribution]]:
-    """Compute the metrics of all scores, the threshold of the best F1 where it is needed, and what figures show."""
-    metrics, thresholds, distributions = {}, {}, []
+    states: Mapping[str, MethodState], samples: SampleSet, measures: Measures, without_threshold: Sequence[str]
+) -> tuple[dict[str, RankingMetrics], dict[str, float], list[Distribution], list[str]]:
+    """Compute the metrics of all scores, the threshold of the best F1 where it is needed, and what figures show.
+
+    The last of what is returned is what looks wrong about scores.
+    """
+    metrics, thresholds, distributions, doubts = {}, {}, [], []
     for name, state in states.items():
         state.finish()
         try:
@@ -215,10 +220,11 @@ def _compute(
             Distribution(samples.spec, name, thinned_curve(counts, _CURVE_POINTS), state.ranking.histogram())
         )
         state.release_pixels()
-        metrics[name] = ranking_metrics(counts, measures.fpr_convention)
-        if measures.components is not None and measures.component_threshold is None:
+        metrics[name] = found = ranking_metrics(counts, measures.fpr_convention)
+        doubts += doubts_about(name, counts, found.rates[registry.AUROC.key], name in measures.negate)
+        if measures.components is not None and name in without_threshold:
             thresholds[name] = best_f1(counts).threshold
-    return metrics, thresholds, distributions
+    return metrics, thresholds, distributions, doubts
 
 
 def dataset_record(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from anomaly_eval.datasets.cards import Task
@@ -16,7 +15,7 @@ from anomaly_eval.segmenters.base import ALL_OUTPUTS
 FITTING = "give --fit-dataset NAME, or --stats FILE as written by `gmmseg-anomaly fit`"
 _OF_SCORES = ("scores", "fit_dataset", "statistics", "save_scores")
 _OF_NETWORKS = ("config", "resize", "device", "window_batch", "launcher", *_OF_SCORES, "protocol")
-_OF_ANOMALIES = (*_OF_SCORES, "heatmaps", "figures", "resamples", "per_image", "components", "fpr_convention")
+_OF_ANOMALIES = (*_OF_SCORES, "heatmaps", "figures", "resamples", "per_image", "components", "negate", "fpr_convention")
 
 
 def check_options(request: EvaluationRequest) -> None:
@@ -25,10 +24,12 @@ def check_options(request: EvaluationRequest) -> None:
     if measures.seed is not None and not measures.resamples:
         raise InputError("--seed is that of the resamples; add --bootstrap NUMBER, or leave it out.")
     _check_source(request)
-    if measures.component_threshold is not None and measures.components is None:
-        raise InputError("--component-threshold is about component metrics; add --components card, or leave it out.")
-    if measures.component_threshold is not None and math.isnan(measures.component_threshold):
-        raise InputError("--component-threshold must be a number.")
+    measures.check()
+    if measures.negate and request.save_scores is not None:
+        raise InputError(
+            "--save-scores keeps scores as their methods define them; leave out --negate, and give it when the score "
+            "maps are evaluated."
+        )
     if request.statistics is not None and request.fit_dataset is not None:
         raise InputError("--stats and --fit-dataset exclude each other; give one of them.")
     scores = choose_scores(request.scores, ALL_OUTPUTS, request.chosen_options)

@@ -19,6 +19,7 @@ from anomaly_eval.evaluation.request import EvaluationRequest
 from anomaly_eval.results.records import FitRecord
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.score_maps.disk import MapsOnDisk
+from anomaly_eval.score_maps.negated import Negated
 from anomaly_eval.score_maps.source import NetworkScores, ScoreSource
 from anomaly_eval.scores import Score, choose_scores, unfitted
 from anomaly_eval.scores.statistics_file import load_statistics
@@ -71,6 +72,8 @@ def of_network(
     statistics = request.statistics or shipped
     ranked = len(closed_sets) < len(inputs.datasets)
     scores = choose_scores(request.scores, segmenter.provides, request.chosen_options) if ranked else []
+    if ranked:
+        request.measures.check_methods([score.name for score in scores])
     if journal.wanted:
         fingerprint = fingerprint_of(
             network,
@@ -92,12 +95,14 @@ def of_network(
     fits |= fits_of_network(segmenter, scores)
     scores, warnings = _drop_unfitted(scores)
     _check_kept(request.scores or (), scores, statistics)
-    return Evaluated(NetworkScores(segmenter, scores), segmenter, fits, warnings)
+    source = Negated(NetworkScores(segmenter, scores), request.measures.negate)
+    return Evaluated(source, segmenter, fits, warnings)
 
 
-def of_maps(maps: MapsOnDisk) -> Evaluated:
-    """Take score maps from files as they are."""
-    return Evaluated(maps, None, maps.fits, maps.warnings)
+def of_maps(request: EvaluationRequest, maps: MapsOnDisk) -> Evaluated:
+    """Take score maps from files."""
+    request.measures.check_methods(maps.methods)
+    return Evaluated(Negated(maps, request.measures.negate), None, maps.fits, maps.warnings)
 
 
 def _find_all(references: Sequence[str], data_root: Path | None) -> list[SampleSet]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,8 +22,9 @@ class Measures:
     """What is wanted beside the metrics of the pool, and how FPR95 is read off; options of the command line, too.
 
     resamples: how often images are drawn for intervals, 0 being never; seed: of these draws, None being 0. per_image:
-    also means over images. components: also component metrics, at `component_threshold` or, None, that of the best
-    pixel F1.
+    also means over images. components: also component metrics, at the `component_threshold` of a method, else that of
+    the best pixel F1; from Python a number, or a mapping from methods to numbers, will do. negate: methods that score
+    anomalies lower; thresholds are on what their scores become.
     """
 
     fpr_convention: Annotated[
@@ -37,9 +40,57 @@ class Measures:
         Asked("Also the component metrics of SegmentMeIfYouCan: of the card's track, or of the one named."),
     ] = None
     component_threshold: Annotated[
-        float | None,
-        Asked("Score from which pixels count as anomalies in components. Default: that of the best F1."),
-    ] = None
+        Sequence[str],
+        Asked(
+            "Score from which pixels count as anomalies in components: METHOD=VALUE, or a value for a lone method. "
+            "Default: that of the best F1."
+        ),
+    ] = ()
+    negate: Annotated[
+        Sequence[str], Asked("Methods that score anomalies lower than the rest: their scores are taken times -1.")
+    ] = ()
+
+    def __post_init__(self) -> None:
+        """Take lone values in the place of lists."""
+        object.__setattr__(self, "component_threshold", _words(self.component_threshold))
+        object.__setattr__(self, "negate", _words(self.negate))
+
+    def check(self) -> None:
+        """Raise InputError for thresholds without components, and for those that are no numbers."""
+        if self.component_threshold and self.components is None:
+            raise InputError(
+                "--component-threshold is about component metrics; add --components card, or leave it out."
+            )
+        for word in self.component_threshold:
+            if math.isnan(_named_number(word)[1]):
+                raise InputError(f"--component-threshold {word} holds no number; give METHOD=VALUE, such as msp=-0.5.")
+
+    def thresholds(self, methods: Sequence[str]) -> dict[str, float]:
+        """Return the given thresholds by method.
+
+        Raises InputError for one without a name where there are several methods, whose scores have scales of their own,
+        for a method that is not there, and for one that is given twice.
+        """
+        found: dict[str, float] = {}
+        for word in self.component_threshold:
+            name, value = _named_number(word)
+            if name is None and len(methods) > 1:
+                example = " ".join(f"{method}=VALUE" for method in methods[:2])
+                raise InputError(
+                    f"--component-threshold {word} is one number for {len(methods)} methods, whose scores have scales "
+                    f"of their own; name the methods that have one, such as --component-threshold {example}."
+                )
+            name = methods[0] if name is None else name
+            _check_known("--component-threshold", [name], methods)
+            if name in found:
+                raise InputError(f"--component-threshold names {name} twice; leave one of them out.")
+            found[name] = value
+        return found
+
+    def check_methods(self, methods: Sequence[str]) -> None:
+        """Raise InputError for what is said of methods that are not there; see `thresholds`."""
+        self.thresholds(methods)
+        _check_known("--negate", self.negate, methods)
 
     def track_for(self, samples: SampleSet) -> Track | None:
         """Return the component sizes for a dataset; raises InputError where its card should tell and does not."""
@@ -54,6 +105,30 @@ class Measures:
                 f"choose --components anomaly (large ones) or obstacle (small ones)."
             )
         return TRACKS[name]
+
+
+def _words(given: object) -> tuple[str, ...]:
+    """Return a lone value, a mapping from names to values, or a sequence of values as the words for them."""
+    if isinstance(given, Mapping):
+        return tuple(f"{name}={value}" for name, value in given.items())
+    if isinstance(given, Sequence) and not isinstance(given, str):
+        return tuple(map(str, given))
+    return () if given is None else (str(given),)
+
+
+def _named_number(word: str) -> tuple[str | None, float]:
+    """Read `NAME=VALUE`, or a value alone; NaN is what is no number."""
+    name, separator, value = word.rpartition("=")
+    try:
+        return (name if separator else None), float(value)
+    except ValueError:
+        return (name if separator else None), math.nan
+
+
+def _check_known(flag: str, names: Sequence[str], methods: Sequence[str]) -> None:
+    for name in names:
+        if name not in methods:
+            raise InputError(f"{flag} names {name!r}, which is not among the methods; they are {', '.join(methods)}.")
 
 
 DEFAULT_MEASURES = Measures()

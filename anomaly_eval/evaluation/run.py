@@ -63,7 +63,9 @@ def run_evaluation(request: EvaluationRequest, console: Console, team: Team | No
             prepare_output(request.out, request.overwrite) as output,
             RunJournal(folder, console, wanted=request.journal and maps is None, team=team) as journal,
         ):
-            evaluated = of_maps(maps) if maps is not None else of_network(request, inputs, console, clock, journal)
+            evaluated = (
+                of_maps(request, maps) if maps is not None else of_network(request, inputs, console, clock, journal)
+            )
             passes = Passes(console, clock, journal.records, team)
             results = _evaluate(request, started, inputs.datasets, evaluated, output.path, passes)
             if journal.records is not None:
@@ -162,6 +164,7 @@ def _evaluate(
                 model=model,
                 fits=dict(evaluated.fits),
                 bootstrap=_bootstrap_text(request.measures),
+                negated=[name for name in evaluated.source.methods if name in request.measures.negate],
                 threads=_threads(model),
             ),
             timing=timing_of(clock),

@@ -87,6 +87,7 @@ def combine(runs: Sequence[NamedRun], mixed: bool = False) -> Results:
     if len(runs) == 1:
         return runs[0].results
     first = runs[0].results
+    negated = [of_run(run.name, method) for run in runs for method in run.results.provenance.negated]
     fits = {of_run(run.name, key): fit for run in runs for key, fit in run.results.provenance.fits.items()}
     return first.model_copy(
         update={
@@ -96,7 +97,9 @@ def combine(runs: Sequence[NamedRun], mixed: bool = False) -> Results:
             "closed_set_classes": [],
             "datasets": _records(runs),
             "conventions": first.conventions.model_copy(update={"class_maps": _class_maps(runs)}),
-            "provenance": first.provenance.model_copy(update={"fits": fits, "bootstrap": _bootstrap(runs)}),
+            "provenance": first.provenance.model_copy(
+                update={"fits": fits, "bootstrap": _bootstrap(runs), "negated": negated}
+            ),
             "warnings": [f"{run.name}: {warning}" for run in runs for warning in run.results.warnings],
         }
     )

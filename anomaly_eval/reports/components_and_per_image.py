@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from anomaly_eval.metrics import registry
 from anomaly_eval.metrics.components import TRACKS
 from anomaly_eval.reports.comparison import ComparisonTable, Section, apart, marked_titles, measured_lines, values_of
-from anomaly_eval.reports.notes import Note, convention_text, deviation_notes, model_note, model_notes
+from anomaly_eval.reports.notes import Note, convention_text, deviation_notes, model_note, model_notes, negation_notes
 from anomaly_eval.results.records import ComponentRow, Origin, Results
 from anomaly_eval.results.titles import dataset_title, method_name
 
@@ -59,7 +59,7 @@ def compare_components(results: Results, models: Mapping[str, Origin] | None = N
         names=tuple(names),
         settings=(),
         sections=tuple(sections),
-        notes=(*notes, *(model_notes(models) if models else [model_note(results)])),
+        notes=(*notes, *negation_notes(results), *(model_notes(models) if models else [model_note(results)])),
         warnings=(),
     )
 
@@ -120,6 +120,6 @@ def compare_per_image(results: Results, models: Mapping[str, Origin] | None = No
         names=tuple(names),
         settings=(),
         sections=(Section("", measured_lines(results, values, metrics, names)),),
-        notes=(*notes, *(model_notes(models) if models else [model_note(results)])),
+        notes=(*notes, *negation_notes(results), *(model_notes(models) if models else [model_note(results)])),
         warnings=(),
     )

@@ -63,6 +63,7 @@ def measuring_notes(results: Results, with_published: bool) -> list[Note]:
         Note("", f"Pooling: {conventions.pooling}. Positives: {conventions.positives}."),
         Note("", convention_text(results, registry.RANKING)),
         Note("", f"Class maps: {conventions.class_maps}."),
+        *negation_notes(results),
     ]
 
 
@@ -76,6 +77,12 @@ def nothing_published(results: Results, names: Sequence[str], source: str) -> No
     """Say that published rows were asked for, and that there are none for these datasets."""
     titles = ", ".join(dataset_title(name, results.datasets) for name in names)
     return Note("", f"Nothing is published for {titles} in {source}.")
+
+
+def negation_notes(results: Results) -> list[Note]:
+    """Say whose scores were taken times -1, where there are some."""
+    names = ", ".join(map(method_name, results.provenance.negated))
+    return [Note("", f"Scores taken times -1: {names}.")] if names else []
 
 
 def interval_notes(results: Results) -> list[Note]:

@@ -353,6 +353,8 @@ class Provenance(Record):
     """By the name of the score that was fitted."""
     bootstrap: str | None = None
     """Resamples, seed and method of the intervals; None where there are none."""
+    negated: list[str] = Field(default_factory=list)
+    """Methods whose scores were taken times -1."""
     threads: int | None = None
     """Of the network on a CPU; with another number the last bits of its output may differ."""
 

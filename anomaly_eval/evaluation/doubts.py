@@ -1,0 +1,34 @@
+"""What in the numbers of a method suggests that its scores are not what they should be."""
+
+from __future__ import annotations
+
+import shlex
+
+from anomaly_eval.metrics.counts import ThresholdCounts
+
+_UPSIDE_DOWN = 0.4
+"""An AUROC below this is hardly chance."""
+
+
+def doubts_about(method: str, counts: ThresholdCounts, auroc: float, negated: bool = False) -> list[str]:
+    """Say where scores hold too few values to rank pixels, or rank them upside down; mostly empty.
+
+    counts: of all pixels of a dataset. auroc: in [0, 1]. negated: whether the scores were taken times -1 already.
+    """
+    values = len(counts.thresholds)
+    tied = int((counts.false_positives - counts.false_positives_above).sum())
+    if values == 1 and tied == counts.n_inliers:
+        return [f"all scores of {method} are equal, so they rank nothing; check where they come from"]
+    found = []
+    if values == 2 and tied == counts.n_inliers:
+        found.append(
+            f"the scores of {method} take two values only, so its AP and FPR95 are those of a mask; give scores from "
+            f"before a threshold"
+        )
+    if auroc < _UPSIDE_DOWN:
+        remedy = "leave out" if negated else "if lower is more anomalous there, give"
+        found.append(
+            f"{method} scores anomalies lower than inliers (AUROC {100 * auroc:.2f}); {remedy} --negate "
+            f"{shlex.quote(method)}"
+        )
+    return found
