@@ -24,8 +24,8 @@ MEMORY_BUDGET = 1 << 28
 """Bytes of inlier scores that all methods together keep in memory before they turn to the disk."""
 _BOOTSTRAP_BITS = 14
 _IMAGES_FITTED = 4
-_VISIBLE = 1e-3
-"""By how much bins may move a metric before it is said."""
+_VISIBLE, _WRONG = 1e-3, 1e-2
+"""By how much bins may move a metric before it is said, and before intervals mean nothing."""
 
 
 class MethodState:
@@ -99,8 +99,8 @@ def bootstrap_rows(
     """Return the intervals of all metrics of each method, and of the differences of each pair on the same resamples.
 
     Resamples are moved by what the bins change in the metrics of all images, so that they lie around the exact ones.
-    Where that is a visible amount, a warning is added. Raises NothingToMeasureError where there are fewer than two
-    images, or no resample with both anomalies and inliers.
+    Where that is a visible amount, a warning is added; where it is a large one, the method has no intervals. Raises
+    NothingToMeasureError where there are fewer than two images, or no resample with both anomalies and inliers.
     """
     histograms = {method: state.histograms for method, state in states.items() if state.histograms is not None}
     if not histograms:
@@ -114,15 +114,19 @@ def bootstrap_rows(
     for method, state in histograms.items():
         binned = resampled_metrics(state, np.ones((1, n_images), np.int64), metrics)
         rates[method] = exact[method].rates
-        drawn = resampled_metrics(state, weights, metrics)
         moved = {name: rate - float(binned[name][0]) for name, rate in rates[method].items()}
-        values[method] = {name: np.clip(drawn[name] + shift, 0, 1) for name, shift in moved.items()}
         worst = max(moved, key=lambda name: abs(moved[name]))
         if abs(moved[worst]) > _VISIBLE:
-            warnings.append(
-                f"the intervals of {method} are coarse, as its first {_IMAGES_FITTED} images are unlike the others: "
-                f"bins fitted to them move {worst} by {100 * abs(moved[worst]):.2f} points"
+            reason = (
+                f"bins fitted to its first {_IMAGES_FITTED} images hold too many different scores of the others, which "
+                f"moves {worst} by {100 * abs(moved[worst]):.2f} points"
             )
+            if abs(moved[worst]) > _WRONG:
+                warnings.append(f"no intervals of {method}, as {reason}")
+                continue
+            warnings.append(f"the intervals of {method} are coarse, as {reason}")
+        drawn = resampled_metrics(state, weights, metrics)
+        values[method] = {name: np.clip(drawn[name] + shift, 0, 1) for name, shift in moved.items()}
     return (
         [
             IntervalRow(dataset=samples.spec, method=method, metric=metric.key, **_percent(values[method][metric.key]))

@@ -35,7 +35,7 @@ class BinCounts:
     tie, if the anomalies come first, tied among themselves, and if the inliers do.
     """
 
-    lowest: NDArray[np.float32]
+    lowest: NDArray[np.floating]
     """The least score that each bin can hold."""
     anomalies: Counts
     inliers: Counts

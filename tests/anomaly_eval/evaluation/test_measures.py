@@ -199,7 +199,9 @@ def test_bins_that_do_not_fit_are_told(tmp_path, evaluate, tied, monkeypatch):
         "anomaly_eval.evaluation.measures.ScoreBins.fitted", lambda scores, bits: ScoreBins(np.float32([2.5]))
     )
     assert evaluate("--scores", "msp", "--bootstrap", "20")[0] == 0
-    assert any("intervals of msp are coarse" in warning for warning in read(tmp_path).warnings)
+    results = read(tmp_path)
+    assert any("no intervals of msp, as bins fitted to its first 4 images" in warning for warning in results.warnings)
+    assert not results.intervals and len(results.rows) == 1
 
 
 def test_methods_are_compared_on_the_same_resamples(tmp_path, evaluate, tied):

@@ -146,9 +146,14 @@ def test_uniform_bins_part_each_power_of_two_evenly():
     np.testing.assert_array_equal(inside, np.float32(1 + np.arange(8) / 8))
 
 
+def test_cells_of_the_key_round_float64_and_borders_do_not():
+    assert place(ScoreBins.uniform(12), 1 - 1e-12) == place(ScoreBins.uniform(12), np.float32(1))
+    bins = ScoreBins(np.float32([0, 1]))
+    assert place(bins, 1 - 1e-12) == place(bins, 0.5) == place(bins, 1) - 1
+
+
 @pytest.mark.parametrize("bins", [ScoreBins(np.float32([0, 1])), ScoreBins.uniform(12)])
-def test_float64_is_rounded_and_what_is_too_large_is_infinite(bins):
-    assert place(bins, 1 - 1e-12) == place(bins, np.float32(1))
+def test_what_float32_cannot_hold_is_beyond_all_borders(bins):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert [place(bins, value) for value in (-1e300, 1e300)] == [place(bins, v) for v in (-np.inf, np.inf)]
@@ -159,12 +164,12 @@ def test_float64_is_rounded_and_what_is_too_large_is_infinite(bins):
 def test_fitted_bins_keep_to_their_borders(sample, bits):
     bins = ScoreBins.fitted(sample, bits)
     assert len(bins) <= 1 << bits
-    assert bins.borders.dtype == np.float32
+    held = (sample.astype(np.float32) == sample).all()
+    assert bins.borders.dtype == (np.float32 if held else np.float64)
     assert np.isfinite(bins.borders).all()
     assert (np.diff(bins.borders) > 0).all()
     # So small a sample is wholly among the borders: each distinct score starts a bin.
-    singles = sample.astype(np.float32)
-    for value in singles[:10]:
+    for value in sample[:10]:
         index = place(bins, value)
         assert_inside(bins, index, value)
         assert bins.borders[index - 1] == value
