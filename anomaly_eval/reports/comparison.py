@@ -10,6 +10,7 @@ from typing import Any
 
 from anomaly_eval.metrics import registry
 from anomaly_eval.metrics.registry import Metric
+from anomaly_eval.reports.characters import shortened
 from anomaly_eval.reports.notes import DAGGER, Note, deviations, fit_marks, notes_of, nothing_published, warnings_of
 from anomaly_eval.reports.published import SOURCE, PublishedRow
 from anomaly_eval.results.records import Origin, Results
@@ -17,6 +18,7 @@ from anomaly_eval.results.titles import dataset_title, method_name
 
 Metrics = Sequence[Metric[Any]]
 UNKNOWN = "--"
+_LONGEST_NAME = 80
 PUBLISHED = "Published"
 PUBLISHED_WITH_MORE = "Published, with resynthesis or OOD data"
 
@@ -107,6 +109,26 @@ class ComparisonTable:
     def metrics_of(self, dataset: int) -> Metrics:
         """Return the metrics in the cells of the dataset with this index."""
         return self.other_metrics.get(dataset, self.metrics)
+
+    def in_little_room(self) -> ComparisonTable:
+        """Return the table with long names of methods and datasets cut in their middle, and written out in notes."""
+        titles = [title.removesuffix(DAGGER) for title in self.datasets]
+        names = [line.name for section in self.sections for line in section.lines]
+        short = shortened([*titles, *names], _LONGEST_NAME)
+        cut = {name: text for name, text in short.items() if name != text}
+        if not cut:
+            return self
+        return replace(
+            self,
+            datasets=tuple(
+                short[title] + whole[len(title) :] for title, whole in zip(titles, self.datasets, strict=True)
+            ),
+            sections=tuple(
+                replace(section, lines=tuple(replace(line, name=short[line.name]) for line in section.lines))
+                for section in self.sections
+            ),
+            notes=(*self.notes, *(Note("", f"{text} is {name}.") for name, text in cut.items())),
+        )
 
 
 def compare(

@@ -19,6 +19,7 @@ from PIL import Image, ImageFilter
 from PIL.PngImagePlugin import PngInfo
 
 from anomaly_eval.metrics.labels import ANOMALY, VOID
+from anomaly_eval.reports.figures.style import legend_names, legible
 
 COLOUR_MAP = "inferno"
 
@@ -93,8 +94,9 @@ def draw_heatmap(shown: HeatmapContent, scale: Scale, method: str, title: str) -
         _draw_outline(axes, outline, thickness=(2.7, 1.2) if index == 0 else (1.7, 0.7))
     bar_left = 2 * (_MARGIN + _PANEL_WIDTH) + _BAR_GAP
     _draw_colour_bar(figure, _axes(figure, bar_left, _TOP, _BAR_WIDTH, content), scale, method)
-    size = _TITLE_POINTS * min(1.0, _LONGEST_TITLE / max(1, len(title)))
-    _write(figure, title, _TOP / 2, size, total)
+    shown_title = legible(title)
+    size = _TITLE_POINTS * min(1.0, _LONGEST_TITLE / max(1, len(shown_title)))
+    _write(figure, shown_title, _TOP / 2, size, total)
     for line, text in enumerate(_caption(shown, scale, outline is not None)):
         _write(figure, text, total - _BOTTOM + 24 + 26 * line, _CAPTION_POINTS, total)
     return _png(figure, {"Title": title, "Description": scale.text})
@@ -176,7 +178,7 @@ def _draw_colour_bar(figure: Figure, axes: Axes, scale: Scale, method: str) -> N
     bar.ax.tick_params(labelsize=_TEXT_POINTS)
     # An offset is harder to read than a few more digits, but many digits would not fit.
     bar.ax.ticklabel_format(axis="y", useOffset=scale.digits > _MOST_DIGITS)
-    bar.set_label(f"{method}\nhigher = more anomalous", fontsize=_TEXT_POINTS, parse_math=False)
+    bar.set_label(f"{legend_names([method])[method]}\nhigher = more anomalous", fontsize=_TEXT_POINTS, parse_math=False)
 
 
 def _caption(shown: HeatmapContent, scale: Scale, has_anomaly: bool) -> list[str]:

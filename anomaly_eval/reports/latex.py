@@ -5,29 +5,10 @@ from __future__ import annotations
 import re
 
 from anomaly_eval.reports.comparison import Cell, ComparisonTable, Line, Rank
+from anomaly_eval.reports.latex_characters import escape
 from anomaly_eval.reports.notes import DAGGER
 
-_SPECIAL = {
-    "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"$<$",
-    ">": r"$>$",
-    "|": r"$|$",
-    "\n": " ",
-    DAGGER: r"$^\dagger$",
-    "✓": r"$\checkmark$",
-    "✗": r"$\times$",
-    "↑": r"$\uparrow$",
-    "↓": r"$\downarrow$",
-}
+_READ_AFTER_A_ROW = ("[", "*")
 _UNFIT_FOR_LABEL = re.compile(r"[^a-z0-9]+")
 _WRAP = {Rank.BEST: r"\textbf{%s}", Rank.SECOND: r"\underline{%s}", Rank.OTHER: "%s"}
 # Classes define the environment, so that it is missing only where the file is compiled by itself.
@@ -44,13 +25,9 @@ _ALONE_AFTER = (r"\endalone",)
 _FIT_WIDTH = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 
 
-def escape(text: str) -> str:
-    """Return the text such that LaTeX prints it as it is."""
-    return "".join(_SPECIAL.get(character, character) for character in text)
-
-
 def latex_table(table: ComparisonTable) -> str:
     r"""Return a `table` environment that compiles alone, and by \input where the packages it names are loaded."""
+    table = table.in_little_room()
     packages = ["booktabs", "graphicx", *(["amssymb"] if table.settings else [])]
     preamble = rf"\usepackage{{{','.join(packages)}}}"
     columns = "l" + "c" * (
@@ -135,4 +112,6 @@ def _mark(mark: str) -> str:
 
 def _row(cells: list[str]) -> str:
     """Join the cells of one row."""
-    return rf"{' & '.join(cells)} \\"
+    # What ends the row before would take the first character for an argument of its own.
+    guard = "{}" if cells[0].startswith(_READ_AFTER_A_ROW) else ""
+    return rf"{guard}{' & '.join(cells)} \\"

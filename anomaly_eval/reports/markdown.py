@@ -19,6 +19,7 @@ def escape(text: str) -> str:
 
 def markdown_table(table: ComparisonTable) -> str:
     """Return the table, the footnotes and the warnings."""
+    table = table.in_little_room()
     numbers = [
         f"{escape(str(dataset))} {escape(metric.heading)}"
         for index, dataset in enumerate(table.datasets)

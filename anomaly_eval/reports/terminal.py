@@ -22,6 +22,7 @@ def print_comparison(console: Console, table: ComparisonTable) -> None:
 
     Datasets that do not fit beside each other are printed below each other, so that no number is ever cut.
     """
+    table = table.in_little_room()
     for part in _parts(table, console.width):
         # A console narrower than one dataset wraps the lines itself.
         console.print(terminal_table(table, part), soft_wrap=True)

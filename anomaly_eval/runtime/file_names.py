@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 _UNSUITABLE = re.compile(r"[^\w.+=-]+")
 _LONGEST = 120
+"""In bytes, of which file systems take 255: letters of most scripts have two or three."""
 
 
 def file_names(names: Iterable[str]) -> dict[str, str]:
@@ -20,10 +21,15 @@ def file_names(names: Iterable[str]) -> dict[str, str]:
     for name in names:
         if name in chosen:
             continue
-        plain = _UNSUITABLE.sub("_", name).lstrip(".")[:_LONGEST].rstrip(".") or "_"
+        plain = _cut(_UNSUITABLE.sub("_", name).lstrip(".")).rstrip(".") or "_"
         candidate, number = plain, 2
         while candidate.casefold() in taken:
             candidate, number = f"{plain}-{number}", number + 1
         taken.add(candidate.casefold())
         chosen[name] = candidate
     return chosen
+
+
+def _cut(name: str) -> str:
+    """Return the beginning of a name that is short enough, without half a character at its end."""
+    return name.encode("utf-8", "surrogateescape")[:_LONGEST].decode("utf-8", "ignore")

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
-from anomaly_eval.reports.figures.style import paper_style
+from anomaly_eval.reports.figures.style import legible, paper_style
 from anomaly_eval.runtime.output_folder import write_atomically
 
 Format = Literal["pdf", "png"]
@@ -22,6 +23,9 @@ def file_of(figure: Figure, format: Format) -> bytes:
     file = io.BytesIO()
     # Fonts and resolution are looked up only now.
     with paper_style():
+        for text in figure.findobj(Text):
+            if not text.get_text().isascii():
+                text.set_text(legible(text.get_text()))
         figure.savefig(file, format=format, metadata=_METADATA[format])
     return file.getvalue()
 

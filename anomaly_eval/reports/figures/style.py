@@ -7,13 +7,17 @@ never imported.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import matplotlib.style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
+
+from anomaly_eval.reports.characters import shortened, with_known
 
 ONE_COLUMN, TWO_COLUMNS = 3.25, 6.875
 """Widths in inches of one column and of both columns of a conference's page."""
@@ -37,6 +41,7 @@ _LINES: tuple[Any, ...] = (
 )
 
 TITLE_POINTS, SMALL_POINTS = 7.0, 6.0
+_LONGEST_NAME = 60
 _STYLE: dict[str, Any] = {
     "font.family": ["DejaVu Sans"],
     "font.size": TITLE_POINTS,
@@ -91,6 +96,24 @@ def new_figure(width: float, height: float, constrained: bool = True) -> Figure:
     figure = Figure(figsize=(width, height), layout="constrained" if constrained else None)
     FigureCanvasAgg(figure)
     return figure
+
+
+def legible(text: str) -> str:
+    """Return a text without characters that the font of figures lacks, which are spelt out."""
+    return with_known(text, lambda character: ord(character) in _characters())
+
+
+def legend_names(names: Iterable[str]) -> dict[str, str]:
+    """Return what a legend calls each of these names: legible, short enough, and never left out."""
+    short = shortened(names, _LONGEST_NAME)
+    # matplotlib leaves out what begins with an underscore; the sign before it has no width.
+    return {name: legible(f"\u200b{text}" if text.startswith("_") else text) for name, text in short.items()}
+
+
+@cache
+def _characters() -> frozenset[int]:
+    """Return the characters of the font of figures."""
+    return frozenset(get_font(findfont(FontProperties(family=_STYLE["font.family"]))).get_charmap())
 
 
 def percent(share: float, place: int | None = None) -> str:

@@ -17,6 +17,7 @@ from anomaly_eval.metrics import registry
 from anomaly_eval.metrics.curves import Curve
 from anomaly_eval.metrics.rates import least_count
 from anomaly_eval.metrics.registry import AVERAGE_PRECISION
+from anomaly_eval.reports.characters import shortened
 from anomaly_eval.reports.heatmap_figure import COLOUR_MAP
 from anomaly_eval.reports.page.levels import MOST_LEVELS, Levels
 from anomaly_eval.reports.page.store import KeptSample, PageStore
@@ -26,7 +27,7 @@ from anomaly_eval.results.titles import dataset_title, method_name
 
 AllLevels = Mapping[tuple[str, str], Levels]
 Curves = Mapping[tuple[str, str], Curve]
-_CURVE_DIGITS = 5
+_CURVE_DIGITS, _LONGEST_NAME = 5, 80
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,10 @@ def outline(
 ) -> dict[str, Any]:
     """Return all but the pictures: what the page's program needs to start."""
     methods = list(dict.fromkeys(method for dataset in datasets for method in dataset.methods))
+    names = shortened(map(method_name, methods), _LONGEST_NAME)
     return {
         "colours": "".join(to_hex(colormaps[COLOUR_MAP](step / (MOST_LEVELS - 1)))[1:] for step in range(MOST_LEVELS)),
-        "methods": [method_name(method) for method in methods],
+        "methods": [names[method_name(method)] for method in methods],
         "metrics": [
             {"key": metric.key, "title": metric.title, "higherIsBetter": metric.higher_is_better}
             for metric in registry.RANKING

@@ -34,6 +34,7 @@ def page_tables(results: Results, with_published: bool) -> Iterator[PageTable]:
 
 def page_table(table: ComparisonTable) -> PageTable:
     """Lay out a table that other renderings show as well: columns are the metrics, grouped by dataset."""
+    table = table.in_little_room()
     columns = [
         Column("Method", numeric=False, falling_first=False),
         *(Column(setting, numeric=False, falling_first=False) for setting in table.settings),

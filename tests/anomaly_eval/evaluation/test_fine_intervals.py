@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from anomaly_eval.evaluation.measure_options import Measures
 from anomaly_eval.evaluation.measures import MethodState, bootstrap_rows
-from anomaly_eval.evaluation.wanted import Measures
 from anomaly_eval.metrics.bootstrap import draw_weights, percentile_interval
 from anomaly_eval.metrics.ranking import RankingState, ranking_metrics
 
