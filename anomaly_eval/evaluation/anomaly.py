@@ -199,7 +199,9 @@ def _update(
     try:
         update(values, label, sample.id)
     except ValueError as error:
-        raise InputError(f"the score {name} of {sample.image} cannot be ranked: {error}.") from error
+        raise InputError(
+            f"the score {name} of {sample.image} cannot be ranked: {error}; correct what computes it."
+        ) from error
 
 
 def _compute(

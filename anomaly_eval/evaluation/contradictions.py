@@ -56,8 +56,8 @@ def check_tasks(request: EvaluationRequest, tasks: set[Task]) -> None:
             )
     if request.score_maps and "closed_set" in tasks:
         raise InputError(
-            "--score-maps are about anomalies, and closed-set datasets need a network's classes; evaluate them by "
-            "themselves, with --ckpt in the place of --score-maps."
+            "--score-maps are about anomalies, and closed-set datasets need a network's classes; leave these out, and "
+            "evaluate them with --ckpt in a run of their own."
         )
     if request.protocol is not None and "closed_set" not in tasks:
         raise InputError(

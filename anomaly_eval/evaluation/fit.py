@@ -210,7 +210,9 @@ def _records(
         try:
             notes = score.finish(moments[score.name], segmenter.classes)
         except ValueError as error:
-            raise InputError(f"{score.name} cannot be fitted on {samples.spec}: {error}.") from error
+            raise InputError(
+                f"{score.name} cannot be fitted on {samples.spec}: {error}; fit on other images, or another network."
+            ) from error
         records[score.name] = FitRecord(
             dataset=samples.spec,
             n_images=len(samples.samples),

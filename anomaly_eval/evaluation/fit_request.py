@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from anomaly_eval.runtime.choices import LauncherName
+from anomaly_eval.runtime.lone_values import TakesLoneValues
 from anomaly_eval.runtime.option_fields import DATA_ROOT, JOURNAL, LAUNCHER, Asked
 from anomaly_eval.segmenters.running import AS_USUAL, CHECKPOINT, CONFIG, Running
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class FitRequest:
+class FitRequest(TakesLoneValues):
     """All that one run of `gmmseg-anomaly fit` depends on; options of the command line, too."""
 
     checkpoint: Annotated[Path, CHECKPOINT]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.measure_options import DEFAULT_MEASURES, Measures
 from anomaly_eval.runtime.choices import LauncherName, Precision, ProtocolChoice
+from anomaly_eval.runtime.lone_values import TakesLoneValues
 from anomaly_eval.runtime.option_fields import DATA_ROOT, JOURNAL, LAUNCHER, Asked
 from anomaly_eval.segmenters.running import AS_USUAL, CHECKPOINT_OR_MAPS, CONFIG, Running
 
@@ -27,7 +28,7 @@ def _heatmap_count(word: str) -> int | None:
 
 
 @dataclass(frozen=True)
-class EvaluationRequest:
+class EvaluationRequest(TakesLoneValues):
     """All that one evaluation depends on; options of the command line and of `anomaly_eval.evaluate`, too."""
 
     datasets: Annotated[

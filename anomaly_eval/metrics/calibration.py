@@ -71,7 +71,8 @@ class CalibrationState:
     """Counts image by image, merges with the state of other images, and computes the metrics.
 
     Bins are [i / bins, (i + 1) / bins), the last one with 1. torchmetrics (1.9) has the same, but rounds confidences to
-    float32 and counts those that then are 1 in a bin of their own, and its float32 sums drift with millions of pixels.
+    float32 and counts those that then are 1 in a bin of their own, after the last one, so that its error is as large or
+    larger; and its float32 sums drift with millions of pixels.
     The prediction is the class with the largest logit, or probability; the first of equal ones.
     """
 

@@ -8,6 +8,18 @@ from numpy.typing import NDArray
 
 COLDEST, HOTTEST = 1e-3, 1e3
 _HALVINGS = 50
+_AT_END = 1e-9
+
+
+def end_of_range(temperature: float) -> str:
+    """Say what a fitted temperature means that ran to an end of the range; empty for one within it."""
+    if temperature <= COLDEST * (1 + _AT_END):
+        return "the coldest there is: the larger a margin, the better, as no pixel that it was fitted on is wrong"
+    if temperature >= HOTTEST * (1 - _AT_END):
+        return (
+            "the hottest there is: the flatter probabilities are, the better, as the logits say nothing of the labels"
+        )
+    return ""
 
 
 def fit_temperature(

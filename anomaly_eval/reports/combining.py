@@ -20,6 +20,7 @@ from anomaly_eval.runtime.safe_read import read_regular
 from anomaly_eval.runtime.strict_yaml import first_problem
 
 _LARGEST = 1 << 28
+_EVAL, _REPLACING = "gmmseg-anomaly eval ", "--overwrite"
 _KINDS = ("rows", "intervals", "differences", "per_image", "components", "closed_set", "closed_set_classes")
 _MIXED = "evaluate anew with the same, or give --mixed to have it said in a footnote"
 
@@ -44,7 +45,7 @@ def read_run(folder: Path) -> Results:
         raise InputError(f"{path} is damaged ({error}); evaluate anew.") from error
     version = content.get("format_version") if isinstance(content, dict) else None
     if version != FORMAT_VERSION:
-        command = _command(content)
+        command = _again(_command(content))
         raise InputError(
             f"{path} has the format version {reprlib.repr(version)}, this version of gmmseg-anomaly reads "
             f"{FORMAT_VERSION}; evaluate anew{f' with `{command}`' if command else ''}."
@@ -145,3 +146,10 @@ def _command(content: object) -> str:
     provenance = content.get("provenance") if isinstance(content, dict) else None
     command = provenance.get("command") if isinstance(provenance, dict) else None
     return command[:1000] if isinstance(command, str) and command.isprintable() else ""
+
+
+def _again(command: str) -> str:
+    """Return a command of `eval` such that it replaces what it wrote before; empty for anything else."""
+    if not command.startswith(_EVAL):
+        return ""
+    return command if _REPLACING in command.split() else f"{command} {_REPLACING}"

@@ -112,7 +112,7 @@ class ComparisonTable:
 
     def in_little_room(self) -> ComparisonTable:
         """Return the table with long names of methods and datasets cut in their middle, and written out in notes."""
-        titles = [title.removesuffix(DAGGER) for title in self.datasets]
+        titles = [one.title for one in self.datasets]
         names = [line.name for section in self.sections for line in section.lines]
         short = shortened([*titles, *names], _LONGEST_NAME)
         cut = {name: text for name, text in short.items() if name != text}
@@ -120,9 +120,7 @@ class ComparisonTable:
             return self
         return replace(
             self,
-            datasets=tuple(
-                short[title] + whole[len(title) :] for title, whole in zip(titles, self.datasets, strict=True)
-            ),
+            datasets=tuple(replace(one, title=short[one.title]) for one in self.datasets),
             sections=tuple(
                 replace(section, lines=tuple(replace(line, name=short[line.name]) for line in section.lines))
                 for section in self.sections

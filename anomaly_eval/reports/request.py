@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from anomaly_eval.runtime.lone_values import TakesLoneValues
 from anomaly_eval.runtime.option_fields import Asked
 
 FORMATS = ("tex", "csv", "md", "html")
 
 
 @dataclass(frozen=True)
-class ReportRequest:
+class ReportRequest(TakesLoneValues):
     """All that one report depends on; options of the command line, too."""
 
     runs: Annotated[Sequence[Path], Asked("Folders that `eval` wrote.", is_argument=True)]

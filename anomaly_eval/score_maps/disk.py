@@ -17,12 +17,13 @@ from anomaly_eval.errors import InputError
 from anomaly_eval.results.records import DatasetRecord, FitRecord, MapFolderRecord, MapsRecord
 from anomaly_eval.results.titles import method_name
 from anomaly_eval.runtime.clock import Clock
+from anomaly_eval.runtime.lone_values import TakesLoneValues
 from anomaly_eval.score_maps.files import ReadMap, read_score_map
 from anomaly_eval.score_maps.folders import MapFolder, open_folder
 
 
 @dataclass(frozen=True)
-class MapsRequest:
+class MapsRequest(TakesLoneValues):
     """Which folders, each as FOLDER or FOLDER:KEY, and what their methods are called; see `open_folder`."""
 
     folders: Sequence[Path]

@@ -30,7 +30,7 @@ def register(kind: type[Score]) -> None:
 def choose_scores(
     names: Iterable[str] | None, provides: frozenset[str], options: Mapping[str, Any] | None = None
 ) -> list[Score]:
-    """Build the named scores, or where `names` is None all usual ones that the segmenter's outputs allow.
+    """Build the named scores, or the one, or where `names` is None all usual ones that the segmenter's outputs allow.
 
     options: by the names that `score_options` gives them. Raises InputError for an unknown name, for a score whose
     input the segmenter does not provide, and for an option without sense.
@@ -38,7 +38,7 @@ def choose_scores(
     if names is None:
         return [_built(kind, options) for kind in SCORES.values() if kind.by_default and kind.source in provides]
     chosen: list[Score] = []
-    for name in dict.fromkeys(names):
+    for name in dict.fromkeys([names] if isinstance(names, str) else names):
         kind = SCORES.get(name)
         if kind is None:
             close = closest(name, SCORES)
@@ -59,8 +59,13 @@ def score_options() -> dict[str, tuple[type[Score], ScoreOption]]:
 
 
 def _built(kind: type[Score], options: Mapping[str, Any] | None) -> Score:
-    named = ((option.keyword, f"{kind.name}_{option.keyword}") for option in kind.options)
-    return kind.configured(**{keyword: options[name] for keyword, name in named if options and name in options})
+    found = {}
+    for option in kind.options:
+        value = (options or {}).get(name := f"{kind.name}_{option.keyword}")
+        if options and name in options:
+            # A lone word from Python is a list of itself.
+            found[option.keyword] = [value] if isinstance(value, str) and option.type == list[str] else value
+    return kind.configured(**found)
 
 
 def _defined() -> Iterable[type[Score]]:

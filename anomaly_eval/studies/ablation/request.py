@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Annotated
 
 from anomaly_eval.runtime.choices import DeviceName
+from anomaly_eval.runtime.lone_values import TakesLoneValues
 from anomaly_eval.runtime.option_fields import DATA_ROOT, DEVICE, MAX_SEED, Asked
 
 
 @dataclass(frozen=True)
-class AblationRequest:
+class AblationRequest(TakesLoneValues):
     """All that one run depends on; options of the command line, too."""
 
     plan: Annotated[

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from anomaly_eval.runtime.lone_values import TakesLoneValues
 from anomaly_eval.runtime.option_fields import DATA_ROOT, MAX_SEED, Asked
 from anomaly_eval.segmenters.running import AS_USUAL, CHECKPOINTS, CONFIGS, NAMES, Running
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class CalibrationRequest:
+class CalibrationRequest(TakesLoneValues):
     """All that one calibration depends on; options of the command line, too."""
 
     checkpoints: Annotated[Sequence[Path], CHECKPOINTS]

@@ -15,6 +15,7 @@ from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.anomaly import dataset_record
 from anomaly_eval.metrics.calibration import CalibrationMetrics
 from anomaly_eval.metrics.reliability import ReliabilityBins
+from anomaly_eval.metrics.temperature import end_of_range
 from anomaly_eval.reports.csv_files import csv_of
 from anomaly_eval.reports.figures.reliability import draw_reliability
 from anomaly_eval.reports.figures.saving import save
@@ -78,6 +79,7 @@ def run_calibration(request: CalibrationRequest, console: Console) -> Calibratio
         measured: list[_Measured] = []
         models: dict[str, ModelRecord] = {}
         record: DatasetRecord | None = None
+        warnings = [] if samples.shortfall is None else [samples.shortfall]
         for name, network in zip(names, networks, strict=True):
             with clock.section("load"):
                 segmenter = network.load()
@@ -86,6 +88,8 @@ def run_calibration(request: CalibrationRequest, console: Console) -> Calibratio
             if held_out is not None:
                 temperatures.append(fit_temperature_on(segmenter, held_out, console, clock, request.seed))
                 source = held_out.spec
+                if end := end_of_range(temperatures[-1]):
+                    warnings.append(f"the temperature of {name} on {source}, {temperatures[-1]:g}, is {end}")
             found = calibrate(segmenter, samples, console, clock, request.bins, temperatures)
             with clock.section("input"):
                 record = record or dataset_record(samples, found.sizes, found.void_pixels)
@@ -95,7 +99,6 @@ def run_calibration(request: CalibrationRequest, console: Console) -> Calibratio
                 measured.append(_Measured(row, metrics))
         if record is None:
             raise InputError("there is no network to calibrate; give --ckpt.")
-        warnings = [] if samples.shortfall is None else [samples.shortfall]
         classes = samples.card.classes or ()
         for warning in warnings:
             console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)

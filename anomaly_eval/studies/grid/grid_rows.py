@@ -144,5 +144,5 @@ def _ranked(values: NDArray[np.float32], label: NDArray[np.uint8], sample: Sampl
     except NothingToMeasureError:
         return {}
     except ValueError as error:
-        raise InputError(f"a score of {sample.image} cannot be ranked: {error}.") from error
+        raise InputError(f"a score of {sample.image} cannot be ranked: {error}; correct what computes it.") from error
     return {metric.key: metric.written(found.means[metric.key]) for metric in registry.RANKING}

@@ -49,10 +49,15 @@ class MixturePlace:
             dimensions = classifier.in_channels
         elif isinstance(classifier, torch.nn.Conv2d):
             if features not in (None, "input"):
-                raise InputError(f"the network {name} has no {features}, which GMM classifiers have; use input.")
+                raise InputError(
+                    f"the network {name} has no {features}, which GMM classifiers have; give --features input."
+                )
             features, dimensions = "input", classifier.in_channels
         else:
-            raise InputError(f"the last layer of {name} is missing, so no mixtures can be fitted in its place.")
+            raise InputError(
+                f"the last layer of {name} is missing, so no mixtures can be fitted in its place; choose another "
+                f"network."
+            )
         plain = MixtureSettings(dimensions=dimensions, projection="none", normalisation="none")
         return cls(network, features, plain)
 

@@ -15,6 +15,7 @@ from anomaly_eval.datasets.samples import find_dataset
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.fit import check_classes, check_out, class_name_notes
 from anomaly_eval.metrics.labels import VOID
+from anomaly_eval.metrics.temperature import end_of_range
 from anomaly_eval.results.records import FitRecord
 from anomaly_eval.runtime.choices import FittedFeatures
 from anomaly_eval.runtime.clock import Clock
@@ -73,7 +74,7 @@ def run_fit_mixtures(request: MixtureRequest, console: Console) -> MixtureReport
             prediction = predict(segmenter, image, sample.image)
             maps = prediction.features
             if maps is None:
-                raise InputError(f"the network {request.network.checkpoint} gives no features.")
+                raise InputError(f"the network {request.network.checkpoint} gives no features; choose another.")
             labels = torch.from_numpy(sample_label(label, maps)).long()
             labels[labels == VOID] = -1
             drawn = draw_per_class_and_image(
@@ -87,7 +88,9 @@ def run_fit_mixtures(request: MixtureRequest, console: Console) -> MixtureReport
     try:
         features, labels = reservoir.result()
     except ValueError as error:
-        raise InputError(f"mixtures cannot be fitted on {samples.spec}: {error}.") from error
+        raise InputError(
+            f"mixtures cannot be fitted on {samples.spec}: {error}; fit on images whose pixels are labelled."
+        ) from error
     counts = torch.bincount(labels, minlength=len(segmenter.classes))
     known = counts > 0
     _check_counts(segmenter.classes, counts.tolist(), request.components)
@@ -95,9 +98,8 @@ def run_fit_mixtures(request: MixtureRequest, console: Console) -> MixtureReport
         try:
             mixtures, history = _fitted(request, features, labels, len(known))
         except ValueError as error:
-            raise InputError(
-                f"mixtures cannot be fitted on {samples.spec}: {error}; raise --variance-floor or --shrinkage."
-            ) from error
+            how = "--variance-floor or --shrinkage" if request.covariance == "full" else "--variance-floor"
+            raise InputError(f"mixtures cannot be fitted on {samples.spec}: {error}; raise {how}.") from error
         found = None if posterior is None else posterior.fit(mixtures, known, place.settings.class_density)
     record = FitRecord(
         dataset=samples.spec,
@@ -107,7 +109,7 @@ def run_fit_mixtures(request: MixtureRequest, console: Console) -> MixtureReport
         notes=[
             f"{_kind(request, place.features)} on {len(labels)} pixels, seed {request.seed}",
             f"input {segmenter.describe().resize}, {segmenter.describe().inference}",
-            *([] if found is None else [f"posterior with shares of classes, temperature {found.temperature:.4g}"]),
+            *([] if found is None else [_posterior_note(found.temperature)]),
             *class_name_notes(classes, segmenter),
         ],
     )
@@ -136,6 +138,12 @@ def _fitted(
     if request.covariance == "full":
         return fit_full_mixtures(features, labels, classes, request.components, shrinkage=request.shrinkage, **how)
     return fit_mixtures(features, labels, classes, request.components, **how)
+
+
+def _posterior_note(temperature: float) -> str:
+    """Say how the posterior was calibrated, and where its temperature is not one of many."""
+    note = f"posterior with shares of classes, temperature {temperature:.4g}"
+    return ", ".join(filter(None, [note, end_of_range(temperature)]))
 
 
 def _kind(request: MixtureRequest, features: FittedFeatures) -> str:

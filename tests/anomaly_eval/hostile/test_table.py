@@ -16,6 +16,7 @@ from tests.anomaly_eval.hostile import (
     images,
     journals,
     labels,
+    numbers,
     outputs,
     places,
     results,
@@ -25,7 +26,7 @@ from tests.anomaly_eval.hostile import (
 from tests.anomaly_eval.hostile.bench import Bench, Prepare, Row, copy_of, draw
 
 PAGE = Path(__file__).parents[3] / "docs" / "hostile-files.md"
-MODULES = (checkpoints, cards, images, labels, places, statistics, score_maps, results, outputs, journals)
+MODULES = (checkpoints, cards, images, labels, places, statistics, score_maps, results, numbers, outputs, journals)
 ROWS: list[Row] = [row for module in MODULES for row in module.ROWS]
 
 

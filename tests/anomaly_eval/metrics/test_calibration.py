@@ -180,6 +180,39 @@ def test_equals_torchmetrics_on_edges(data, bins):
     assert_equals_torchmetrics(np.stack([first, 16 - first]) / 16, label, bins)
 
 
+def torchmetrics_ece(probabilities, label, bins) -> float:
+    calibration_error = pytest.importorskip("torchmetrics.functional.classification").multiclass_calibration_error
+    given_ = torch.from_numpy(probabilities)[None], torch.from_numpy(label.astype(np.int64))[None]
+    return float(calibration_error(*given_, len(probabilities), bins, "l1", ignore_index=VOID))
+
+
+def test_torchmetrics_puts_confidence_1_into_a_bin_of_its_own():
+    """Four pixels of 0.95 that are right, four of 1 of which two are: here one bin, there two."""
+    first = np.repeat([0.95, 1.0], 4)[None]
+    label = np.array([[0, 0, 0, 0, 0, 0, 1, 1]], np.uint8)
+    probabilities = np.stack([first, 1 - first])
+    assert calibration_metrics(probabilities, label, 10).ece == pytest.approx(abs(0.75 - 0.975), abs=BOUND)
+    assert torchmetrics_ece(probabilities, label, 10) == pytest.approx((0.05 + 0.5) / 2, abs=1e-6)
+
+
+@pytest.mark.parametrize("bins", [1, 10, 15])
+@pytest.mark.parametrize("least_gap", [0.0, 2.0**-60, 2.0**-30, 2.0**-26, 2.0**-24])
+def test_ece_differs_from_that_of_torchmetrics_by_that_bin_alone(bins, least_gap):
+    rng = np.random.default_rng(bins)
+    gap = np.where(rng.random((20, 50)) < 0.4, least_gap, rng.random((20, 50)) / 2)
+    probabilities = np.stack([1 - gap, gap])
+    label = (rng.random(gap.shape) < 0.2).astype(np.uint8)
+    confidence, right = probabilities.max(axis=0), probabilities.argmax(axis=0) == label
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    place[confidence.astype(np.float32) == 1] = bins
+    gaps = [abs(confidence[place == one].sum() - right[place == one].sum()) for one in range(bins + 1)]
+    found, theirs = calibration_metrics(probabilities, label, bins).ece, torchmetrics_ece(probabilities, label, bins)
+    assert theirs == pytest.approx(sum(gaps) / gap.size, abs=1e-6)
+    assert theirs >= found - 1e-6
+    if not (place == bins).any():
+        assert theirs == pytest.approx(found, abs=1e-6)
+
+
 def test_every_edge_is_in_the_bin_above_and_one_in_the_last():
     for bins in range(1, 70):
         edges = equal_width_edges(bins)

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anomaly_eval.metrics.temperature import COLDEST, HOTTEST, fit_temperature
+from anomaly_eval.metrics.temperature import COLDEST, HOTTEST, end_of_range, fit_temperature
 
 
 def loss(logits: np.ndarray, label: np.ndarray, temperature: float) -> float:
@@ -45,3 +45,13 @@ def test_labels_that_are_never_right_end_at_the_hottest() -> None:
 def test_nothing_to_fit_is_an_error() -> None:
     with pytest.raises(ValueError, match="one pixel"):
         fit_temperature(np.empty((0, 3)), np.empty(0, np.int64))
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_a_temperature_at_an_end_of_its_range_is_said(scale):
+    logits = np.array([[2.0, 1.0], [0.0, 4.0]]) * scale
+    assert "coldest there is" in end_of_range(fit_temperature(logits, np.array([0, 1])))
+    assert "hottest there is" in end_of_range(fit_temperature(logits, np.array([1, 0])))
+    some = np.array([[2.0, 1.0], [0.0, 4.0], [1.0, 0.0]])
+    assert end_of_range(fit_temperature(some, np.array([0, 1, 1]))) == ""
+    assert "hottest" in end_of_range(fit_temperature(some * 1e6, np.array([0, 1, 1])))

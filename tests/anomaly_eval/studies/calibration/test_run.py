@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torchmetrics.classification import MulticlassCalibrationError
 
 from anomaly_eval.cli.main import main
@@ -84,6 +85,24 @@ def test_a_temperature_from_a_held_out_split_is_a_row_of_its_own(tmp_path: Path,
     assert plain["miou"] == scaled["miou"]
     assert f"temperature {float(scaled['temperature']):.4f}, fitted on held_out" in " ".join(output.split())
     assert json.loads((tmp_path / "out" / "calibration.json").read_text())["temperature_seed"] == 0
+
+
+@pytest.mark.parametrize(("largest", "end"), [(True, "0.001, is the coldest"), (False, "1000, is the hottest")])
+def test_a_temperature_at_an_end_of_its_range_is_told(
+    tmp_path: Path, data: Path, checkpoint: Path, held_out: Path, calibrate, largest: bool, end: str
+) -> None:
+    """All pixels are right, or all have the class with the least logit."""
+    segmenter = NetworkRequest(checkpoint, device="cpu").load()
+    for sample in find_dataset(str(held_out), data).samples:
+        with torch.inference_mode():
+            logits = segmenter(sample.read_image()).logits.resized()
+        label = logits.argmax(0) if largest else logits.argmin(0)
+        Image.fromarray(label.to(torch.uint8).numpy()).save(sample.label)
+    code, output, errors = calibrate("--temperature-on", str(held_out))
+    assert code == 0, errors
+    (warning,) = json.loads((tmp_path / "out" / "calibration.json").read_text())["warnings"]
+    assert warning.startswith(f"the temperature of {checkpoint.stem} on held_out, {end} there is")
+    assert warning in " ".join(errors.split()) and warning in " ".join(output.split())
 
 
 def test_several_networks_side_by_side_with_all_diagrams(tmp_path: Path, checkpoint: Path, calibrate) -> None:

@@ -99,7 +99,7 @@ def test_what_cannot_be_fitted_is_refused(tmp_path, fit, data):
     assert fit()[0] == 0
     assert_refused(fit(), "mixtures.pth exists already", "--overwrite")
     again = str(tmp_path / "again.pth")
-    assert_refused(fit(features="embedding", out=again), "net.pth has no embedding", "use input")
+    assert_refused(fit(features="embedding", out=again), "net.pth has no embedding", "give --features input")
     assert_refused(fit(shrinkage="0.5", out=again), "--shrinkage", "--covariance full")
     for path in (data / "training" / "labels_masks").iterdir():
         Image.fromarray(np.full((64, 96), 255, np.uint8)).save(path)
