@@ -13,6 +13,7 @@ from mmengine.config import Config, DictAction
 from gmmseg.config_files import read_config
 from gmmseg.errors import InputError, reason_of
 from gmmseg.training.data import decode_heads
+from gmmseg.training.identity import set_endless
 from gmmseg.training.initialisation import without_pretrained
 from gmmseg.training.refitting import refit_dataset
 
@@ -92,6 +93,7 @@ def arrange(config: Config, *, seed: int, start: int) -> None:
     if not isinstance(settings.get("max_iters"), int) or settings["max_iters"] < 1:
         raise InputError(f"train_cfg.max_iters is {settings.get('max_iters')!r}; it must be a number of at least 1.")
     config.train_cfg = dict(type="ResumableTrainLoop", **settings)
+    set_endless(config)
     for name in ("train_dataloader", "val_dataloader"):
         loader = config.get(name)
         if loader is not None:

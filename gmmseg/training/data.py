@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,13 @@ def replace_data_root(config: Config, root: Path) -> None:
         raise InputError("no dataset of the config lies in data/, so --data-root has nothing to replace; leave it out.")
 
 
-def check_datasets(config: Config) -> None:
-    """List the training and validation files of a config without reading them.
+def check_datasets(config: Config) -> dict[str, Any]:
+    """List the training and validation files of a config; return how many training images there are, and which.
 
     Raises InputError for a missing folder, a dataset without images, missing files, and other classes than the
     network's.
     """
+    found: dict[str, Any] = {}
     for purpose in ("train", "val"):
         settings = (config.get(f"{purpose}_dataloader") or {}).get("dataset")
         if settings is None:
@@ -56,8 +58,12 @@ def check_datasets(config: Config) -> None:
             raise InputError(
                 f"the {purpose} dataset has no image in {_image_folder(settings)}; check --data-root and img_suffix."
             )
-        _check_files(dataset, purpose, count)
+        pairs = _pairs(dataset, count)
+        _check_files(pairs, purpose, count)
         _check_classes(config, dataset, purpose)
+        if purpose == "train":
+            found = {"images": count, **_fingerprints(pairs, settings)}
+    return found
 
 
 def decode_heads(config: Config) -> list[Any]:
@@ -73,19 +79,41 @@ def _check_folders(settings: Any) -> None:
             raise InputError(f"there is no folder {root}; give the folder that holds it with --data-root.")
 
 
-def _check_files(dataset: Any, purpose: str, count: int) -> None:
+def _pairs(dataset: Any, count: int) -> list[tuple[Path, Path | None]]:
+    """Return the image and the label of each sample that lies in files of this machine."""
     if not hasattr(dataset, "get_data_info"):
-        return
-    missing = []
+        return []
+    pairs = []
     for index in range(count):
         info = dataset.get_data_info(index)
-        paths = (info.get("img_path"), info.get("seg_map_path"))
-        missing += [path for path in paths if isinstance(path, str) and "://" not in path and not Path(path).is_file()]
+        image, label = info.get("img_path"), info.get("seg_map_path")
+        if _is_local(image):
+            pairs.append((Path(image), Path(label) if _is_local(label) else None))
+    return pairs
+
+
+def _is_local(path: Any) -> bool:
+    return isinstance(path, str) and "://" not in path
+
+
+def _check_files(pairs: Sequence[tuple[Path, Path | None]], purpose: str, count: int) -> None:
+    missing = [path for pair in pairs for path in pair if path is not None and not path.is_file()]
     if missing:
         raise InputError(
             f"{len(missing)} of the files of the {purpose} dataset's {count} images are missing, the first is "
             f"{missing[0]}; check --data-root and the dataset's layout."
         )
+
+
+def _fingerprints(pairs: Sequence[tuple[Path, Path | None]], settings: Any) -> dict[str, str]:
+    """Return short hashes of the names below the data roots, which may be elsewhere later, and of the files' sizes."""
+    roots = [part["data_root"] for part in _dictionaries(settings) if isinstance(part.get("data_root"), str)]
+    names, sizes = hashlib.sha256(), hashlib.sha256()
+    for path in (path for pair in pairs for path in pair if path is not None):
+        below = [path.relative_to(root) for root in roots if path.is_relative_to(root)]
+        names.update(f"{min(below, key=lambda one: len(one.parts), default=path)}\0".encode("utf-8", "surrogateescape"))
+        sizes.update(f"{path.stat().st_size}\0".encode())
+    return {"names": names.hexdigest()[:12], "sizes": sizes.hexdigest()[:12]}
 
 
 def _check_classes(config: Config, dataset: Any, purpose: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,32 @@ from torch import nn
 from gmmseg.classifier import GMMClassifier
 from gmmseg.errors import InputError
 from gmmseg.training.checkpoints import TRAINING_STATE, read_training_checkpoint
+from gmmseg.training.identity import differences, other_length
 
-# They say where weights come from at the start, not what the network is.
+# They say where weights come from at the start; former versions did not note them.
 _START = frozenset({"init_cfg", "pretrained"})
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """Where a training begins: anew, or after a checkpoint."""
+
+    seed: int
+    samples: int = 0
+    """Samples that were trained on before."""
+    batch_size: int | None = None
+    """Of all processes together, in the last iteration before; None is not known."""
+    compared: bool = True
+    """Whether the checkpoint says what the training was asked for."""
+
+    def news(self, batch_size: int) -> list[str]:
+        """Return what to say of a training that goes on, with batches of this size."""
+        lines = []
+        if not self.compared:
+            lines.append("its checkpoint does not note schedule, optimiser and data; give those it began with")
+        if self.batch_size not in (None, batch_size):
+            lines.append(f"from now on in batches of {batch_size} images in place of {self.batch_size}")
+        return lines
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
@@ -34,12 +58,12 @@ def classifiers(model: nn.Module) -> dict[str, GMMClassifier]:
 class TrainingStateHook(Hook):  # type: ignore[misc]
     """Puts into training checkpoints what exact resuming needs beyond mmengine's, and takes it out again.
 
-    The memory of every GMM classifier, how many samples were trained on, and the settings of the model. Checkpoints
-    without the optimiser (the best ones) are for evaluation and stay without it.
+    The memory of every GMM classifier, how many samples were trained on, and what the training was asked for.
+    Checkpoints without the optimiser (the best ones) are for evaluation and stay without it.
     """
 
-    def __init__(self, model_settings: str, batch_size: int, start: int = 0) -> None:
-        self.model_settings, self.batch_size, self.start = model_settings, batch_size, start
+    def __init__(self, settings: Mapping[str, Any], batch_size: int, start: int = 0) -> None:
+        self.settings, self.batch_size, self.start = json.dumps(settings), batch_size, start
         self._first_iteration = 0
 
     def before_train(self, runner: Any) -> None:
@@ -51,9 +75,11 @@ class TrainingStateHook(Hook):  # type: ignore[misc]
         if "optimizer" not in checkpoint:
             return
         iterations = checkpoint["meta"]["iter"] - self._first_iteration
+        batch_size = self.batch_size * get_world_size()
         checkpoint[TRAINING_STATE] = {
-            "model": self.model_settings,
-            "samples": self.start + iterations * self.batch_size * get_world_size(),
+            "settings": self.settings,
+            "samples": self.start + iterations * batch_size,
+            "batch_size": batch_size,
             "memories": {name: module.training_state() for name, module in classifiers(runner.model).items()},
         }
 
@@ -66,50 +92,30 @@ class TrainingStateHook(Hook):  # type: ignore[misc]
             module.load_training_state(memories[name])
 
 
-def describe_model(settings: Mapping[str, Any]) -> str:
-    """Return the settings of a model as JSON, without where its first weights come from."""
-    return json.dumps(_without_start(settings), sort_keys=True, default=str)
+def check_resumable(path: Path, settings: Mapping[str, Any], seed: int | None) -> Beginning:
+    """Return where a checkpoint lets a training with these settings begin, see `describe_training`.
 
-
-def check_resumable(path: Path, model_settings: str, seed: int | None) -> tuple[int, int]:
-    """Return the samples trained on and the seed of a checkpoint that the settings fit.
-
-    Raises InputError that names the first difference.
+    Raises InputError that names all differences from those it was made with.
     """
     content = read_training_checkpoint(path, lazily=True)
-    state, made_with = content[TRAINING_STATE], content["meta"].get("seed")
-    difference = first_difference(json.loads(state["model"]), json.loads(model_settings), "model")
-    if difference is not None:
-        name, old, new = difference
+    state, made_with, done = content[TRAINING_STATE], content["meta"].get("seed"), int(content["meta"]["iter"])
+    noted = state.get("settings")
+    if noted is None:  # of former versions, which noted the network alone
+        found = differences(json.loads(state["model"]), _without_start(settings["model"]), "model")
+        length = other_length(settings, settings, done)
+    else:
+        old = json.loads(noted)
+        found = differences({**old, "train_cfg": None}, {**settings, "train_cfg": None})
+        length = other_length(old, settings, done)
+    told = [f"{name} was {before} and is {after}" for name, before, after in found] + ([length] if length else [])
+    if told:
         raise InputError(
-            f"the checkpoint {path} was trained with another network: {name} was {old} and is {new} in the config; "
-            f"resume with the config it was made with, or start anew with --init-from."
+            f"the training of {path} cannot go on with other settings than it began with: {'; '.join(told)}; resume "
+            f"with those, or start anew from its weights with --init-from {path} and another --out."
         )
     if seed is not None and seed != made_with:
         raise InputError(f"the training in {path.parent} has the seed {made_with}, not {seed}; resume without --seed.")
-    return int(state["samples"]), int(made_with)
-
-
-def first_difference(old: Any, new: Any, name: str) -> tuple[str, str, str] | None:
-    """Return the dotted name of the first value that differs, and both values, in short."""
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        # `type` says more than what follows from it.
-        keys = sorted(old.keys() | new.keys(), key=lambda key: (key != "type", key))
-        pairs = [(old.get(key), new.get(key), f"{name}.{key}") for key in keys]
-    elif _is_list(old) and _is_list(new) and len(old) == len(new):
-        pairs = [(before, after, f"{name}.{place}") for place, (before, after) in enumerate(zip(old, new, strict=True))]
-    else:
-        return None if old == new else (name, _short(old), _short(new))
-    return next((found for pair in pairs if (found := first_difference(*pair)) is not None), None)
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str)
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return Beginning(int(made_with), int(state["samples"]), state.get("batch_size"), compared=noted is not None)
 
 
 def _without_start(value: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import shutil
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ import gmmseg.training.watching
 import gmmseg.transforms  # noqa: F401
 from gmmseg.denormals import flushed_denormals
 from gmmseg.errors import InputError, reason_of
-from gmmseg.training import checkpoints, config, data, launch, resuming
+from gmmseg.training import checkpoints, config, data, identity, launch, resuming
 from gmmseg.training.interrupting import Interrupted, NotedSignals, StopHook
 from gmmseg.training.runner import TrainingRunner
 
@@ -77,15 +77,16 @@ def run_training(request: TrainingRequest, say: Callable[[str], None] = print) -
 def _run(request: TrainingRequest, work_dir: Path, signals: NotedSignals, say: Callable[[str], None]) -> Path:
     init_default_scope("mmseg")
     settings = config.load_config(request.config, request.options)
-    model_settings = resuming.describe_model(settings.model.to_dict())
     if request.data_root is not None:
         data.replace_data_root(settings, request.data_root)
     given = copy.deepcopy(settings)
-    seed, start = _begin(settings, request, work_dir, model_settings)
+    resumed = _start_weights(settings, request, work_dir)
     try:
         config.fit_to_machine(settings, distributed=request.launcher != "none")
-        data.check_datasets(settings)
-        config.arrange(settings, seed=seed, start=start)
+        files = data.check_datasets(settings)
+        asked = identity.describe_training(given, files)
+        beginning = _begin(given, request, resumed, asked)
+        config.arrange(settings, seed=beginning.seed, start=beginning.samples)
     except (AttributeError, KeyError, TypeError, ValueError) as error:  # settings of another kind than expected
         raise InputError(f"the config {request.config} cannot be understood ({reason_of(error)}).") from error
     settings.work_dir, settings.launcher = str(work_dir), request.launcher
@@ -93,8 +94,11 @@ def _run(request: TrainingRequest, work_dir: Path, signals: NotedSignals, say: C
     if launch.is_first_process(request.launcher):
         given.dump(work_dir / f"{_name(request.config)}.py")
         if request.resume:
-            say(f"going on from {settings.load_from}")
-    runner.register_hook(resuming.TrainingStateHook(model_settings, settings.train_dataloader.batch_size, start))
+            say(f"going on from {resumed}")
+            for line in beginning.news(settings.train_dataloader.batch_size * runner.world_size):
+                say(line)
+    batch_size = settings.train_dataloader.batch_size
+    runner.register_hook(resuming.TrainingStateHook(asked, batch_size, beginning.samples))
     runner.register_hook(StopHook(signals), priority="LOWEST")
     _train(runner)
     path = work_dir / checkpoints.EXPORTED
@@ -108,25 +112,32 @@ def _name(source: str) -> str:
     return Path(source.split("::")[-1]).stem
 
 
-def _begin(settings: Config, request: TrainingRequest, work_dir: Path, model_settings: str) -> tuple[int, int]:
-    """Decide where weights and order begin; return the seed and the number of samples trained on before."""
-    own_seed = (settings.get("randomness") or {}).get("seed")
-    if not request.resume:
-        if launch.is_first_process(request.launcher) and work_dir.exists():
-            _check_folder(work_dir, request.overwrite)
-        if request.init_from is not None:
-            if not request.init_from.is_file():
-                raise InputError(f"there is no checkpoint file {request.init_from}; check --init-from.")
-            config.start_from(settings, request.init_from, resume=False)
-        settings.resume = False
-        seed = request.seed if request.seed is not None else own_seed
-        return (DEFAULT_SEED if seed is None else seed), 0
-    newest = checkpoints.newest_checkpoint(work_dir)
-    if newest is None:
-        raise InputError(f"there is no checkpoint in {work_dir} to resume from; start anew with --overwrite.")
-    config.start_from(settings, newest, resume=True)
-    start, seed = resuming.check_resumable(newest, model_settings, request.seed)
-    return seed, start
+def _start_weights(settings: Config, request: TrainingRequest, work_dir: Path) -> Path | None:
+    """Decide where the first weights come from; return the checkpoint to resume from, if any."""
+    if request.resume:
+        newest = checkpoints.newest_checkpoint(work_dir)
+        if newest is None:
+            raise InputError(f"there is no checkpoint in {work_dir} to resume from; start anew with --overwrite.")
+        config.start_from(settings, newest, resume=True)
+        return newest
+    if launch.is_first_process(request.launcher) and work_dir.exists():
+        _check_folder(work_dir, request.overwrite)
+    if request.init_from is not None:
+        if not request.init_from.is_file():
+            raise InputError(f"there is no checkpoint file {request.init_from}; check --init-from.")
+        config.start_from(settings, request.init_from, resume=False)
+    settings.resume = False
+    return None
+
+
+def _begin(
+    given: Config, request: TrainingRequest, resumed: Path | None, asked: Mapping[str, Any]
+) -> resuming.Beginning:
+    """Decide the seed and the place in the order of samples."""
+    if resumed is not None:
+        return resuming.check_resumable(resumed, asked, request.seed)
+    seeds = (request.seed, (given.get("randomness") or {}).get("seed"), DEFAULT_SEED)
+    return resuming.Beginning(next(seed for seed in seeds if seed is not None))
 
 
 def _check_folder(work_dir: Path, overwrite: bool) -> None:

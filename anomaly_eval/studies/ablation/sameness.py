@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from gmmseg.training.resuming import first_difference
+from gmmseg.training.identity import first_difference
 
 
 def study_difference(

@@ -135,10 +135,20 @@ def forget_earlier_trainings() -> None:
 
 def train(config: Path, **settings: Any) -> Path:
     """Train in this process, with the data beside the config, into `out` beside it unless told otherwise."""
+    return run_training(_request(config, settings), lambda line: None)
+
+
+def train_and_listen(config: Path, **settings: Any) -> str:
+    """Train like `train`, and return what was said."""
+    said: list[str] = []
+    run_training(_request(config, settings), said.append)
+    return "\n".join(said)
+
+
+def _request(config: Path, settings: dict[str, Any]) -> TrainingRequest:
     forget_earlier_trainings()
     folder = config.parent
-    request = {"config": str(config), "out": folder / "out", "data_root": folder / "data"} | settings
-    return run_training(TrainingRequest(**request), lambda line: None)
+    return TrainingRequest(**{"config": str(config), "out": folder / "out", "data_root": folder / "data"} | settings)
 
 
 def scalars(work_dir: Path) -> dict[int, dict[str, float]]:
