@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine.utils import scandir
 from mmseg.datasets import BaseSegDataset, CityscapesDataset
 from mmseg.registry import DATASETS, TRANSFORMS
-from PIL import Image
 
 from gmmseg.errors import InputError
+from gmmseg.image_files import check_same_size, read_labels
 
 
 @DATASETS.register_module()
@@ -62,7 +61,7 @@ class LoadSmallFrame(BaseTransform):  # type: ignore[misc]
 
     Images shrink by averaging areas and grow bilinearly, labels take the nearest pixel. With `keep` each file is read
     once: every worker process keeps what it read, at 512x256 half a megabyte a frame. Takes the place of
-    LoadImageFromFile, LoadAnnotations and Resize. Raises InputError that names a file that cannot be read.
+    LoadImageFromFile, LoadAnnotations and Resize. Raises InputError for files that cannot be read or do not fit.
     """
 
     def __init__(self, size: tuple[int, int], keep: bool = True) -> None:
@@ -74,7 +73,7 @@ class LoadSmallFrame(BaseTransform):  # type: ignore[misc]
         path = results["img_path"]
         frame = self._kept.get(path)
         if frame is None:
-            frame = self._read_image(path), self._read_labels(results["seg_map_path"])
+            frame = self._read(Path(path), Path(results["seg_map_path"]))
             if self.keep:
                 self._kept[path] = frame
         # Later steps may write into them.
@@ -83,22 +82,15 @@ class LoadSmallFrame(BaseTransform):  # type: ignore[misc]
         results["seg_fields"] = [*results.get("seg_fields", ()), "gt_seg_map"]
         return results
 
-    def _read_image(self, path: str) -> Any:
-        image = cv2.imread(path, cv2.IMREAD_COLOR)
+    def _read(self, path: Path, label_path: Path) -> tuple[Any, Any]:
+        image, labels = cv2.imread(str(path), cv2.IMREAD_COLOR), read_labels(label_path)
         if image is None:
-            raise InputError(f"the image {path} cannot be read; check the file.")
-        shrinks = image.shape[0] * image.shape[1] > self.size[0] * self.size[1]
-        return cv2.resize(image, self.size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-
-    def _read_labels(self, path: str) -> Any:
-        try:
-            with Image.open(path) as opened:
-                mode, labels = opened.mode, np.asarray(opened)
-        except (OSError, ValueError, Image.DecompressionBombError) as error:
-            raise InputError(f"the labels {path} cannot be read; check the file.") from error
-        if mode not in ("L", "P"):
-            raise InputError(f"the labels {path} are an image of mode {mode}; train ids are one byte a pixel.")
-        return cv2.resize(labels, self.size, interpolation=cv2.INTER_NEAREST)
+            raise InputError(f"the image {path} cannot be read; replace the file.")
+        (height, width), (rows, columns) = image.shape[:2], labels.shape
+        check_same_size(path, (width, height), label_path, (columns, rows))
+        shrinks = height * width > self.size[0] * self.size[1]
+        image = cv2.resize(image, self.size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        return image, cv2.resize(labels, self.size, interpolation=cv2.INTER_NEAREST)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(size={self.size}, keep={self.keep})"

@@ -18,6 +18,7 @@ from anomaly_eval.datasets.images import read_image, read_mask
 from anomaly_eval.datasets.label_remedies import in_a_copy, listed_values, unranked
 from anomaly_eval.datasets.layouts import CONTROL, Pairing, fill_template, pair_files
 from anomaly_eval.errors import InputError
+from gmmseg import image_files
 
 DATA_VARIABLE = "GMMSEG_ANOMALY_DATA"
 """Environment variable that names the data root."""
@@ -235,11 +236,7 @@ def locate_samples(
 
 def check_same_size(sample: Sample, image: NDArray[np.uint8], label: NDArray[np.uint8]) -> None:
     """Raise InputError unless the image and the label of a sample have the same height and width."""
-    if image.shape[:2] != label.shape[:2]:
-        raise InputError(
-            f"the image {sample.image} is {_size(image)} pixels, its mask {sample.label} {_size(label)}; give both at "
-            f"the same size."
-        )
+    image_files.check_same_size(sample.image, _size(image), sample.label, _size(label))
 
 
 @dataclass(frozen=True)
@@ -330,8 +327,8 @@ def _read_bytes(path: Path) -> bytes:
         raise InputError(f"{path} cannot be read ({error.strerror}); check the file.") from error
 
 
-def _size(array: NDArray[np.uint8]) -> str:
-    return f"{array.shape[1]}x{array.shape[0]}"
+def _size(array: NDArray[np.uint8]) -> tuple[int, int]:
+    return array.shape[1], array.shape[0]
 
 
 def find_dataset(reference: str, data_root: Path | None) -> SampleSet:

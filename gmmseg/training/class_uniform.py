@@ -40,7 +40,7 @@ class ClassUniformSampler(Sampler[tuple[int, int]]):
         self.count, self.batch_size, self.seed, self.start = len(dataset), batch_size, seed, start
         labelled = getattr(dataset, "dataset", dataset)
         # One process reads the labels, the others get the result.
-        shared = [classes_of_images(labelled, cache) if is_main_process() else None]
+        shared = [classes_of_images(labelled, cache, getattr(dataset, "rule", None)) if is_main_process() else None]
         broadcast_object_list(shared)
         held = shared[0]
         assert held is not None

@@ -12,7 +12,7 @@ from mmengine.config import Config, DictAction
 
 from gmmseg.config_files import read_config
 from gmmseg.errors import InputError, reason_of
-from gmmseg.training.data import decode_heads
+from gmmseg.training.data import decode_heads, label_values
 from gmmseg.training.identity import set_endless
 from gmmseg.training.initialisation import without_pretrained
 from gmmseg.training.refitting import refit_dataset
@@ -104,6 +104,7 @@ def arrange(config: Config, *, seed: int, start: int) -> None:
         refit = dict(type="RefitMixturesHook", dataset=refit_dataset(config), seed=seed)
         config.custom_hooks = [*(config.get("custom_hooks") or []), refit]
     _arrange_samples(config, seed, start)
+    _arrange_validation(config)
     _arrange_hooks(config)
 
 
@@ -130,14 +131,17 @@ def _arrange_samples(config: Config, seed: int, start: int) -> None:
             f"ClassUniformSampler."
         )
     loader.sampler = dict(sampler, batch_size=batch_size, start=start)
-    last = decode_heads(config)[-1:]
+    classes, ignored = label_values(config, "train")
     loader.dataset = dict(
-        type="SeededSamples",
-        dataset=loader.dataset,
-        seed=seed,
-        classes=last[0].get("num_classes") if last else None,
-        ignore_indices=[head.get("ignore_index", 255) for head in last],
+        type="SeededSamples", dataset=loader.dataset, seed=seed, classes=classes, ignore_indices=list(ignored)
     )
+
+
+def _arrange_validation(config: Config) -> None:
+    loader = config.get("val_dataloader")
+    if loader and isinstance(loader.get("dataset"), Mapping):
+        classes, ignored = label_values(config, "val")
+        loader.dataset = dict(type="CheckedSamples", dataset=loader.dataset, classes=classes, ignored=list(ignored))
 
 
 def _arrange_hooks(config: Config) -> None:

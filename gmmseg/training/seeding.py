@@ -12,8 +12,9 @@ from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.registry import DATASETS, HOOKS
 
-from gmmseg.errors import InputError
+from gmmseg.errors import InputError, reason_of
 from gmmseg.sampling import hash_seeds
+from gmmseg.training.labels import LabelRule, check_sample, path_of
 from gmmseg.training.order import AUGMENTATION, STEP
 
 
@@ -28,15 +29,15 @@ def seed_everything(seed: int) -> None:
 class SeededSamples:
     """A dataset whose samples are asked for by (index, position) and depend on (seed, position) alone.
 
-    classes, ignore_index: what the labels of a sample may hold; None checks nothing. Raises InputError that names the
-    image for a sample that cannot be prepared or holds other labels.
+    classes, ignore_indices: what the labels of a sample may hold; None checks nothing. Raises InputError that names the
+    file for a sample that cannot be prepared or holds other labels.
     """
 
     def __init__(
         self, dataset: Any, seed: int, classes: int | None = None, ignore_indices: tuple[int, ...] = (255,)
     ) -> None:
         self.dataset = DATASETS.build(dataset) if isinstance(dataset, Mapping) else dataset
-        self.seed, self.classes, self.ignore_indices = seed, classes, tuple(ignore_indices)
+        self.seed, self.rule = seed, LabelRule(classes, tuple(ignore_indices))
 
     @property
     def metainfo(self) -> Any:
@@ -58,26 +59,10 @@ class SeededSamples:
         except InputError:
             raise
         except Exception as error:  # the steps of a pipeline fail in their own ways
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            raise InputError(f"the training image {self._path(index)} cannot be prepared ({reason}).") from error
-        self._check_labels(sample, index)
+            path = path_of(self.dataset, index)
+            raise InputError(f"the training image {path} cannot be prepared ({reason_of(error)}).") from error
+        check_sample(sample, self.rule, path_of(self.dataset, index, "seg_map_path"))
         return sample
-
-    def _check_labels(self, sample: Any, index: int) -> None:
-        labels = sample["data_samples"].gt_sem_seg.data if self.classes is not None else None
-        if labels is None or labels.numel() == 0:
-            return
-        values = np.flatnonzero(np.bincount(labels.numpy().astype(np.int64).ravel()))
-        wrong = [int(value) for value in values if value >= (self.classes or 0) and value not in self.ignore_indices]
-        if wrong:
-            raise InputError(
-                f"the labels of the training image {self._path(index)} hold the value {wrong[0]}, but the network has "
-                f"{self.classes} classes; check num_classes, reduce_zero_label and the label files."
-            )
-
-    def _path(self, index: int) -> str:
-        info = self.dataset.get_data_info(index) if hasattr(self.dataset, "get_data_info") else {}
-        return str(info.get("img_path", f"number {index}"))
 
 
 @HOOKS.register_module()

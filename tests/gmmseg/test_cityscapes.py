@@ -106,16 +106,23 @@ def test_labels_with_a_palette_are_their_indices(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found, np.arange(8).reshape(2, 4))
 
 
-def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    given = frame(tmp_path, np.zeros((2, 4, 3), np.uint8), np.zeros((2, 4, 3), np.uint8))
-    with pytest.raises(InputError, match=r"labels .*labels\.png are an image of mode RGB"):
-        LoadSmallFrame(size=(4, 2)).transform(given)
+def test_files_that_cannot_be_read_or_do_not_fit(tmp_path: Path) -> None:
+    colours = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
+    given = frame(tmp_path, np.zeros((2, 4, 3), np.uint8), colours)
+    load = LoadSmallFrame(size=(4, 2))
+    with pytest.raises(InputError, match=r"mask .*labels\.png is a colour picture"):
+        load.transform(given)
     Image.fromarray(np.full((2, 4), 300, np.uint16)).save(tmp_path / "labels.png")
-    with pytest.raises(InputError, match=r"labels .*labels\.png are an image of mode I;16"):
-        LoadSmallFrame(size=(4, 2)).transform(given)
-    (tmp_path / "labels.png").unlink()
-    with pytest.raises(InputError, match=r"labels .*labels\.png cannot be read"):
-        LoadSmallFrame(size=(4, 2)).transform(given)
+    with pytest.raises(InputError, match=r"mask .*labels\.png holds the value 300"):
+        load.transform(given)
+    Image.fromarray(np.zeros((4, 8), np.uint8)).save(tmp_path / "labels.png")
+    with pytest.raises(
+        InputError, match=r"image\.png is 4x2 pixels, its mask .*labels\.png 8x4; give both at the same"
+    ):
+        load.transform(given)
     (tmp_path / "image.png").write_bytes(b"no image")
     with pytest.raises(InputError, match=r"image\.png cannot be read"):
-        LoadSmallFrame(size=(4, 2)).transform(given)
+        load.transform(given)
+    (tmp_path / "labels.png").unlink()
+    with pytest.raises(InputError, match=r"there is no file .*labels\.png"):
+        load.transform(given)

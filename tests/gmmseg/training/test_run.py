@@ -128,14 +128,14 @@ def test_labels_outside_the_classes_stop_the_training(workers: int, extra: str, 
     with pytest.raises(InputError) as error:
         train(config, options=[f"train_dataloader.num_workers={workers}"])
     message = str(error.value)
-    assert message.startswith("the labels of the training image ") and "train/0.png hold the value 7, but" in message
+    assert message.startswith("the label ") and "labels/train/0.png holds the value 7, but" in message
     assert "\n" not in message
 
 
-def test_an_image_that_cannot_be_read_stops_the_training(tmp_path: Path) -> None:
+def test_an_image_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     config = write_training(tmp_path, images=1)
     (tmp_path / "data" / "drawn" / "images" / "train" / "0.png").write_bytes(b"no image")
-    with pytest.raises(InputError, match=r"training image .*0\.png cannot be prepared") as error:
+    with pytest.raises(InputError, match=r"images/train/0\.png is not an image in PNG") as error:
         train(config)
     assert "\n" not in str(error.value)
 
