@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.hooks import CheckpointHook
 from mmengine.registry import HOOKS
@@ -132,6 +133,35 @@ class _Postponing:
         for method, path in self._unwanted:
             if path not in kept and self._backend.exists(path):
                 getattr(self._backend, method)(path)
+
+
+def make_plain(checkpoint: dict[str, Any]) -> None:
+    """Leave in the notes of a checkpoint what can be loaded without running anything, in place.
+
+    Schedules keep functions of their own among their numbers, which the next training has anyway.
+    """
+    for name in ("meta", "param_schedulers"):
+        if name in checkpoint:
+            checkpoint[name] = plain(checkpoint[name])
+    hub = checkpoint.get("message_hub")
+    if isinstance(hub, dict) and "runtime_info" in hub:
+        checkpoint["message_hub"] = {**hub, "runtime_info": plain(hub["runtime_info"])}
+
+
+def plain(value: Any) -> Any:
+    """Return nested values as numbers, text, tensors and plain containers; leaves out functions."""
+    if isinstance(value, Mapping):
+        return {plain(key): plain(item) for key, item in value.items() if not callable(item)}
+    if isinstance(value, list | tuple):
+        items = [plain(item) for item in value]
+        return tuple(items) if isinstance(value, tuple) else items
+    if isinstance(value, set | frozenset):
+        return sorted((plain(item) for item in value), key=str)
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    # By exact type: enumerations are numbers or text too, of a class of their own.
+    known = isinstance(value, torch.Tensor) or type(value) in (str, bytes, bool, int, float, type(None))
+    return value if known else str(value)
 
 
 @HOOKS.register_module()

@@ -15,6 +15,7 @@ from gmmseg.errors import InputError, reason_of
 from gmmseg.training.data import decode_heads, label_values
 from gmmseg.training.identity import set_endless
 from gmmseg.training.initialisation import without_pretrained
+from gmmseg.training.plain_config import plain_config
 from gmmseg.training.refitting import refit_dataset
 
 _SHUFFLING = {"InfiniteSampler", "DefaultSampler", "ResumableSampler"}
@@ -25,7 +26,7 @@ def load_config(source: str, options: Sequence[str] = ()) -> Config:
 
     Raises InputError where that fails or the result is not the config of a training by iterations.
     """
-    config = read_config(source)
+    config = plain_config(read_config(source))
     if options:
         parser = argparse.ArgumentParser()
         parser.add_argument("--cfg-options", nargs="+", action=DictAction)

@@ -15,7 +15,7 @@ from torch import nn
 
 from gmmseg.classifier import GMMClassifier
 from gmmseg.errors import InputError
-from gmmseg.training.checkpoints import TRAINING_STATE, read_training_checkpoint
+from gmmseg.training.checkpoints import TRAINING_STATE, make_plain, read_training_checkpoint
 from gmmseg.training.identity import differences, other_length
 
 # They say where weights come from at the start; former versions did not note them.
@@ -56,14 +56,15 @@ def classifiers(model: nn.Module) -> dict[str, GMMClassifier]:
 
 
 class TrainingStateHook(Hook):  # type: ignore[misc]
-    """Puts into training checkpoints what exact resuming needs beyond mmengine's, and takes it out again.
+    """Puts into checkpoints the config, and what exact resuming needs beyond mmengine's, and takes that out again.
 
     The memory of every GMM classifier, how many samples were trained on, and what the training was asked for.
     Checkpoints without the optimiser (the best ones) are for evaluation and stay without it.
     """
 
-    def __init__(self, settings: Mapping[str, Any], batch_size: int, start: int = 0) -> None:
-        self.settings, self.batch_size, self.start = json.dumps(settings), batch_size, start
+    def __init__(self, config: str, settings: Mapping[str, Any], batch_size: int, start: int = 0) -> None:
+        self.config, self.settings = config, json.dumps(settings)
+        self.batch_size, self.start = batch_size, start
         self._first_iteration = 0
 
     def before_train(self, runner: Any) -> None:
@@ -71,7 +72,9 @@ class TrainingStateHook(Hook):  # type: ignore[misc]
         self._first_iteration = runner.iter
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
-        """Add the state."""
+        """Add the state, and leave nothing that only code could load again."""
+        make_plain(checkpoint)
+        checkpoint["meta"]["cfg"] = self.config
         if "optimizer" not in checkpoint:
             return
         iterations = checkpoint["meta"]["iter"] - self._first_iteration

@@ -98,12 +98,13 @@ def _run(request: TrainingRequest, work_dir: Path, signals: NotedSignals, say: C
             for line in beginning.news(settings.train_dataloader.batch_size * runner.world_size):
                 say(line)
     batch_size = settings.train_dataloader.batch_size
-    runner.register_hook(resuming.TrainingStateHook(asked, batch_size, beginning.samples))
+    text = Config(checkpoints.plain(given.to_dict())).pretty_text
+    runner.register_hook(resuming.TrainingStateHook(text, asked, batch_size, beginning.samples))
     runner.register_hook(StopHook(signals), priority="LOWEST")
     _train(runner)
     path = work_dir / checkpoints.EXPORTED
     if launch.is_first_process(request.launcher):
-        _export(runner, given, path)
+        _export(runner, path)
         say(f"Weights: {path}")
     return path
 
@@ -206,15 +207,15 @@ def _own_sentence(error: InputError) -> str:
     return str(error).strip().splitlines()[-1].split("InputError: ")[-1]
 
 
-def _export(runner: TrainingRunner, settings: Config, path: Path) -> None:
+def _export(runner: TrainingRunner, path: Path) -> None:
     """Write weights, class names and config: no optimiser, no memory."""
     dataset_meta = getattr(runner.train_dataloader.dataset, "metainfo", None)
-    meta = dict(cfg=settings.pretty_text, seed=runner.seed, iter=runner.iter, dataset_meta=dataset_meta)
+    meta = dict(seed=runner.seed, iter=runner.iter, dataset_meta=dataset_meta)
     weights = {name: value.cpu() for name, value in runner.network.state_dict().items()}
     content: dict[str, Any] = dict(meta=meta, state_dict=weights)
-    # Averages of weights (EMAHook) take the place of the weights here.
+    # Averages of weights (EMAHook) take the place of the weights here, and the config is added.
     runner.call_hook("before_save_checkpoint", checkpoint=content)
-    checkpoints.write_whole(dict(meta=meta, state_dict=content["state_dict"]), path)
+    checkpoints.write_whole(dict(meta=content["meta"], state_dict=content["state_dict"]), path)
 
 
 @contextmanager

@@ -22,6 +22,8 @@ _NO_NEWS = (
     '"FileClient" will be',
     '"HardDiskBackend" is the alias',
     "Exp name: ",
+    # Notes in checkpoints are plain, those of a data set may be arrays; whether it is the same is told before.
+    "The dataset metainfo from the resumed checkpoint is different",
 )
 
 

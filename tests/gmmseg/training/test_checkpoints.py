@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import pickle
 import shutil
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from mmengine.config import ConfigDict
 from mmengine.fileio import LocalBackend
 
 from gmmseg.errors import InputError
 from gmmseg.training.checkpoints import (
     TRAINING_STATE,
+    make_plain,
     newest_checkpoint,
     read_training_checkpoint,
     weights_only,
     write_whole,
 )
 from tests.gmmseg.training.trainings import train, write_training
+
+
+class Kind(Enum):
+    ROAD = 1
 
 
 class Code:
@@ -119,6 +127,39 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(Exception, match=r"pickle"):
         write_whole({"a": lambda: None}, path)
     assert torch.equal(torch.load(path)["a"], torch.ones(3))
+
+
+def test_notes_become_plain(tmp_path: Path) -> None:
+    notes = {
+        "palette": np.zeros((2, 3), np.uint8),
+        "share": np.float32(0.5),
+        "nested": ConfigDict(ids={"sky": 1}),
+        "seen": {2, 1},
+        "where": Path("a/b"),
+        "kind": Kind.ROAD,
+        "pair": (1, None),
+    }
+    schedule = {"last_step": 3, "anneal_func": max, "phases": [{"end_step": 2.4}]}
+    checkpoint = {
+        "meta": dict(notes),
+        "param_schedulers": [schedule],
+        "message_hub": {"runtime_info": {"dataset_meta": notes}, "log_scalars": {}},
+        "state_dict": {"weight": torch.ones(1)},
+    }
+    make_plain(checkpoint)
+    torch.save(checkpoint, tmp_path / "file.pth")
+    found = torch.load(tmp_path / "file.pth", weights_only=True)
+    plain = {
+        "palette": [[0, 0, 0], [0, 0, 0]],
+        "share": 0.5,
+        "nested": {"ids": {"sky": 1}},
+        "seen": [1, 2],
+        "where": "a/b",
+        "kind": "Kind.ROAD",
+        "pair": (1, None),
+    }
+    assert found["meta"] == found["message_hub"]["runtime_info"]["dataset_meta"] == plain
+    assert found["param_schedulers"] == [{"last_step": 3, "phases": [{"end_step": 2.4}]}]
 
 
 def test_the_newest_checkpoint_is_that_of_the_latest_iteration(tmp_path: Path) -> None:

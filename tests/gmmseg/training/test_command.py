@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from anomaly_eval.cli.main import main
 from tests.anomaly_eval.commands import assert_refused
-from tests.gmmseg.training.trainings import forget_earlier_trainings, losses, write_training
+from tests.gmmseg.training.trainings import forget_earlier_trainings, losses, write_new_style, write_training
 
 CARD = """
 name: drawn
@@ -30,13 +32,36 @@ def run(folder: Path, config: str, *words: str) -> int:
     return main(["train", config, "--out", str(folder / "out"), "--data-root", str(folder / "data"), *words])
 
 
-def test_a_training_is_evaluated_by_its_weights_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config = write_training(tmp_path)
-    options = ["--cfg-options", "train_cfg.max_iters=2", "default_hooks.checkpoint.interval=2"]
+PREPROCESSOR = "data_preprocessor = model.pop('data_preprocessor')\n"
+ONE_CYCLE = "param_scheduler = dict(type='OneCycleLR', eta_max=0.1, total_steps=2, by_epoch=False)\n"
+NOTES = """
+for loader in (train_dataloader, val_dataloader):
+    loader["dataset"]["metainfo"].update(ids=dict(sky=1), seen={1, 2})
+"""
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        pytest.param(write_training, id="plain"),
+        pytest.param(write_new_style, id="new style"),
+        pytest.param(partial(write_new_style, extra=PREPROCESSOR), id="new style, preprocessor at top level"),
+        pytest.param(partial(write_training, extra=PREPROCESSOR), id="preprocessor at top level"),
+        pytest.param(partial(write_training, extra=ONE_CYCLE), id="one cycle"),
+        pytest.param(partial(write_training, extra=NOTES), id="odd notes of the data set"),
+    ],
+)
+def test_a_training_is_evaluated_by_its_weights_alone(
+    write: Callable[[Path], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = write(tmp_path)
+    options = ["--cfg-options", "train_cfg.max_iters=2", "default_hooks.checkpoint.interval=1"]
     assert run(tmp_path, str(config), "--seed", "3", *options) == 0
     assert losses(tmp_path / "out").keys() == {1, 2}
     weights = tmp_path / "out" / "weights.pth"
     assert f"Weights: {weights}" in capsys.readouterr().out
+    (tmp_path / "out" / "iter_2.pth").unlink()
+    assert run(tmp_path, str(config), "--resume", *options) == 0
 
     config.unlink()
     (tmp_path / "drawn.yaml").write_text(CARD)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,35 @@ def write_training(folder: Path, *, images: int = 5, extra: str = "") -> Path:
     config = folder / "tiny.py"
     config.write_text(CONFIG + extra)
     return config
+
+
+def write_new_style(folder: Path, *, extra: str = "") -> Path:
+    """Return the config of `write_training` in mmengine's new style, which imports classes in place of naming them."""
+    import mmengine.registry
+    import mmseg.datasets
+    import mmseg.engine
+    import mmseg.evaluation
+    import mmseg.models
+    import mmseg.registry
+    from mmengine.registry import Registry
+
+    path = write_training(folder)
+    modules = (mmseg.registry, mmengine.registry)
+    registries = [value for module in modules for value in vars(module).values() if isinstance(value, Registry)]
+    imports: dict[str, str] = {}
+
+    def as_class(found: re.Match[str]) -> str:
+        key, name = found.groups()
+        kind = next((one.module_dict[name] for one in registries if name in one.module_dict), None)
+        if kind is None or not kind.__module__.startswith(("mmseg", "mmengine", "mmcv", "gmmseg")):
+            return found[0]
+        imports[kind.__name__] = kind.__module__
+        return f"{key}={kind.__name__}"
+
+    text = re.sub(r'(type|architecture)="(\w+)"', as_class, path.read_text())
+    lines = [f"from {module} import {name}\n" for name, module in imports.items()]
+    path.write_text("".join(lines) + text.replace("custom_imports = ", "unused = ") + extra)
+    return path
 
 
 def forget_earlier_trainings() -> None:
