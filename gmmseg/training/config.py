@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config, DictAction
+from mmseg.registry import OPTIMIZERS
 
 from gmmseg.config_files import read_config
 from gmmseg.errors import InputError, reason_of
@@ -17,7 +18,9 @@ from gmmseg.training.identity import set_endless
 from gmmseg.training.initialisation import without_pretrained
 from gmmseg.training.plain_config import plain_config
 from gmmseg.training.refitting import refit_dataset
+from gmmseg.training.weighted_loss import with_weighted_losses
 
+_OF_AMP = frozenset({"loss_scale", "dtype", "use_fsdp"})
 _SHUFFLING = {"InfiniteSampler", "DefaultSampler", "ResumableSampler"}
 
 
@@ -56,16 +59,20 @@ def _check_complete(config: Config, source: str) -> None:
 
 
 def fit_to_machine(config: Config, *, distributed: bool) -> None:
-    """Replace what needs a GPU where there is none.
+    """Replace what needs a GPU where there is none, and drop options of mixed precision where none is asked for.
 
     Raises InputError for mixed precision without a GPU.
     """
+    if config.optim_wrapper.get("type", "OptimWrapper") in ("OptimWrapper", "BFloat16OptimWrapper"):
+        # What options that replace the type of a wrapper leave over.
+        for name in _OF_AMP & config.optim_wrapper.keys():
+            del config.optim_wrapper[name]
     if torch.cuda.is_available():
         return
     if config.optim_wrapper.get("type") == "AmpOptimWrapper":
         raise InputError(
-            "the config trains in mixed precision (AmpOptimWrapper), which needs a GPU; set optim_wrapper.type to "
-            "OptimWrapper and remove its loss_scale and dtype."
+            "the config trains in mixed precision (AmpOptimWrapper), which needs a GPU; on a CPU give --cfg-options "
+            "optim_wrapper.type=BFloat16OptimWrapper, or OptimWrapper for float32."
         )
     config.model = _without_sync(config.model)
     if config.get("sync_bn"):
@@ -93,6 +100,9 @@ def arrange(config: Config, *, seed: int, start: int) -> None:
     settings = {name: value for name, value in config.train_cfg.items() if name not in ("type", "by_epoch")}
     if not isinstance(settings.get("max_iters"), int) or settings["max_iters"] < 1:
         raise InputError(f"train_cfg.max_iters is {settings.get('max_iters')!r}; it must be a number of at least 1.")
+    kind = (config.optim_wrapper.get("optimizer") or {}).get("type")
+    if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:
+        raise InputError(f"there is no optimizer {kind}; correct optim_wrapper.optimizer.type.")
     config.train_cfg = dict(type="ResumableTrainLoop", **settings)
     set_endless(config)
     for name in ("train_dataloader", "val_dataloader"):
@@ -104,6 +114,7 @@ def arrange(config: Config, *, seed: int, start: int) -> None:
     if any(isinstance(mixture, Mapping) and mixture.get("refit_at_end") for mixture in mixtures):
         refit = dict(type="RefitMixturesHook", dataset=refit_dataset(config), seed=seed)
         config.custom_hooks = [*(config.get("custom_hooks") or []), refit]
+    config.model = with_weighted_losses(config.model)
     _arrange_samples(config, seed, start)
     _arrange_validation(config)
     _arrange_hooks(config)

@@ -12,6 +12,7 @@ from mmseg.registry import DATASETS
 
 from gmmseg.errors import InputError
 from gmmseg.training import labels
+from gmmseg.training.advice import what_to_do
 
 _PLACEHOLDER = "data"
 """mmsegmentation's configs expect every dataset in this folder."""
@@ -58,8 +59,7 @@ def check_datasets(config: Config) -> dict[str, Any]:
                 f"the {purpose} dataset of the config is incomplete: {error}; check --data-root."
             ) from error
         except Exception as error:  # mmsegmentation checks its datasets by whatever comes to hand
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            raise InputError(f"the {purpose} dataset of the config cannot be built ({reason}).") from error
+            raise InputError(f"the {purpose} dataset of the config cannot be built {what_to_do(error)}.") from error
         if count == 0:
             raise InputError(
                 f"the {purpose} dataset has no image in {_image_folder(settings)}; check --data-root and img_suffix."

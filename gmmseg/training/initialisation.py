@@ -98,13 +98,22 @@ def without_pretrained(settings: Any) -> Any:
     return type(settings)(map(without_pretrained, settings)) if isinstance(settings, list | tuple) else settings
 
 
-def pretrained_sources(settings: Any) -> list[str]:
-    """Return the files or addresses that the parts of a model would start from."""
+def pretrained_sources(settings: Any, name: str = "model") -> dict[str, str]:
+    """Return the files or addresses that the parts of a model would start from, by the settings that name them."""
     if isinstance(settings, Mapping):
-        own = [settings.get("pretrained"), settings.get("checkpoint") if settings.get("type") == "Pretrained" else None]
-        inner = [source for value in settings.values() for source in pretrained_sources(value)]
-        return [source for source in own if isinstance(source, str)] + inner
-    return [s for item in settings for s in pretrained_sources(item)] if isinstance(settings, list | tuple) else []
+        found = {}
+        for key, value in settings.items():
+            if key == "pretrained" and isinstance(value, str):
+                found[f"{name}.{key}"] = value
+            elif key == "init_cfg":
+                steps = value if isinstance(value, list | tuple) else [value]
+                files = [step.get("checkpoint") for step in steps if _without_files(step) is None and step is not None]
+                found.update({f"{name}.{key}": file for file in files if isinstance(file, str)})
+            else:
+                found.update(pretrained_sources(value, f"{name}.{key}"))
+        return found
+    parts = enumerate(settings) if isinstance(settings, list | tuple) else ()
+    return {key: file for place, part in parts for key, file in pretrained_sources(part, f"{name}.{place}").items()}
 
 
 def _without_files(init: Any) -> Any:

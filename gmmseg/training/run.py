@@ -21,6 +21,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 import gmmseg.heads
+import gmmseg.training.bfloat16
 import gmmseg.training.class_uniform
 import gmmseg.training.loop
 import gmmseg.training.seeding
@@ -29,6 +30,7 @@ import gmmseg.transforms  # noqa: F401
 from gmmseg.denormals import flushed_denormals
 from gmmseg.errors import InputError, reason_of
 from gmmseg.training import checkpoints, config, data, identity, launch, resuming
+from gmmseg.training.advice import what_to_do
 from gmmseg.training.interrupting import Interrupted, NotedSignals, StopHook
 from gmmseg.training.runner import TrainingRunner
 
@@ -90,6 +92,7 @@ def _run(request: TrainingRequest, work_dir: Path, signals: NotedSignals, say: C
     except (AttributeError, KeyError, TypeError, ValueError) as error:  # settings of another kind than expected
         raise InputError(f"the config {request.config} cannot be understood ({reason_of(error)}).") from error
     settings.work_dir, settings.launcher = str(work_dir), request.launcher
+    existed = work_dir.exists()
     runner = _build(settings, request, work_dir)
     if launch.is_first_process(request.launcher):
         given.dump(work_dir / f"{_name(request.config)}.py")
@@ -101,7 +104,12 @@ def _run(request: TrainingRequest, work_dir: Path, signals: NotedSignals, say: C
     text = Config(checkpoints.plain(given.to_dict())).pretty_text
     runner.register_hook(resuming.TrainingStateHook(text, asked, batch_size, beginning.samples))
     runner.register_hook(StopHook(signals), priority="LOWEST")
-    _train(runner)
+    try:
+        _train(runner)
+    except InputError:
+        if launch.is_first_process(request.launcher) and not existed and runner.iter == 0:
+            shutil.rmtree(work_dir)  # so that the same command, mended, finds the place free
+        raise
     path = work_dir / checkpoints.EXPORTED
     if launch.is_first_process(request.launcher):
         _export(runner, path)
@@ -168,8 +176,7 @@ def _build(settings: Config, request: TrainingRequest, work_dir: Path) -> Traini
         if isinstance(error, InputError | torch.OutOfMemoryError):
             raise
         # What registries and constructors raise for wrong settings.
-        reason = reason_of(error)
-        raise InputError(f"the training of the config {request.config} cannot be built ({reason}).") from error
+        raise InputError(f"the training of the config {request.config} cannot be built {what_to_do(error)}.") from error
     if launch.is_first_process(request.launcher) and not request.resume:
         # Not before all is built: a mistake must not cost an earlier training.
         checkpoints.remove_training_files(work_dir)

@@ -12,7 +12,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 
 from gmmseg.checkpoints import load_checkpoint
-from gmmseg.errors import InputError
+from gmmseg.errors import InputError, reason_of
 from gmmseg.training.checkpoints import finish, partial_name, read_training_checkpoint
 from gmmseg.training.initialisation import load_what_fits, pretrained_sources
 from gmmseg.training.resuming import unwrapped
@@ -67,7 +67,7 @@ class TrainingRunner(Runner):  # type: ignore[misc]
         if self._resume:
             content = read_training_checkpoint(Path(filename))
         elif "://" in filename:
-            content = CheckpointLoader.load_checkpoint(filename, map_location="cpu", logger=self.logger)
+            content = _download(filename)
         else:
             checkpoint = load_checkpoint(Path(filename))
             content = {"state_dict": dict(checkpoint.weights), "meta": dict(checkpoint.meta)}
@@ -86,14 +86,25 @@ class TrainingRunner(Runner):  # type: ignore[misc]
         sources = pretrained_sources(self.cfg.model)
         try:
             super()._init_model_weights()
-        except OSError as error:
+        except (OSError, ImportError, KeyError) as error:
             if not sources:
                 raise
+            options = " ".join(f"{name}=None" for name in sources)
             raise InputError(
-                f"the pretrained weights {sources[0]} that the config names cannot be loaded ({error}); start from a "
-                f"file with --init-from, or from random weights with --cfg-options "
-                f"model.backbone.init_cfg=None model.pretrained=None."
+                f"the pretrained weights {next(iter(sources.values()))} that the config names cannot be loaded "
+                f"({reason_of(error)}); start from a file with --init-from, or from random weights with --cfg-options "
+                f"{options}."
             ) from error
+
+
+def _download(address: str) -> Any:
+    try:
+        return CheckpointLoader.load_checkpoint(address, map_location="cpu", logger="silent")
+    except (OSError, ImportError, KeyError) as error:
+        raise InputError(
+            f"the weights {address} that the config's load_from names cannot be loaded ({reason_of(error)}); download "
+            f"them yourself and give the file with --init-from."
+        ) from error
 
 
 def _console(logger: logging.Logger) -> list[logging.Handler]:

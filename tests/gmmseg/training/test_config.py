@@ -105,7 +105,7 @@ def test_own_hooks_of_a_config_stay(tmp_path: Path) -> None:
 
 @without_gpu
 def test_mixed_precision_without_a_gpu_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"AmpOptimWrapper.*needs a GPU; set optim_wrapper"):
+    with pytest.raises(InputError, match=r"AmpOptimWrapper.*needs a GPU; on a CPU give"):
         fit_to_machine(load(tmp_path, "optim_wrapper.type=AmpOptimWrapper"), distributed=False)
 
 

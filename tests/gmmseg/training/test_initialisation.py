@@ -105,7 +105,11 @@ PRETRAINED = {
 
 
 def test_pretrained_weights_are_found_and_switched_off() -> None:
-    assert pretrained_sources(PRETRAINED) == ["open-mmlab://resnet18", "https://host/a.pth", "b.pth"]
+    assert pretrained_sources(PRETRAINED) == {
+        "model.pretrained": "open-mmlab://resnet18",
+        "model.backbone.init_cfg": "https://host/a.pth",
+        "model.heads.0.init_cfg": "b.pth",
+    }
     assert without_pretrained(PRETRAINED) == {
         "pretrained": None,
         "backbone": {"depths": (1, 2), "init_cfg": None},
