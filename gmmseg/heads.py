@@ -65,7 +65,7 @@ def GMMSegHead(architecture: str, mixture: Mapping[str, Any] | None = None, **se
     if not isinstance(softmax, nn.Conv2d) or head.out_channels != head.num_classes:
         raise InputError(
             f"{architecture} does not end in one convolution with an output for each class, so no GMM classifier can "
-            f"take its place."
+            f"take its place; choose another architecture."
         )
     head.conv_seg = GMMClassifier(
         softmax.in_channels,

@@ -52,8 +52,8 @@ class OnlineEM:
         began = time.perf_counter()
         if not torch.isfinite(features.sum()):
             raise InputError(
-                f"the features hold NaN or infinite values in training iteration {iteration}; lower the learning rate "
-                f"or check the images."
+                f"the features hold NaN or infinite values in training iteration {iteration}; start anew with a lower "
+                f"learning rate, or check the images."
             )
         if self.settings.memory_start == "random_directions" and not bool(self.memory.fill.any()):
             self.memory.fill_with_directions(features.device, hash_seeds(iteration))

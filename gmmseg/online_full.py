@@ -100,7 +100,7 @@ class OnlineFullEM(OnlineEM):
         except ValueError as error:
             raise InputError(
                 f"in training iteration {iteration} the features have no spread that a covariance could describe; "
-                f"lower the learning rate, or check the images."
+                f"start anew with a lower learning rate, or check the images."
             ) from error
 
     def _kept_covariances(self) -> Tensor:

@@ -62,7 +62,7 @@ def read_training_checkpoint(path: Path, *, lazily: bool = False) -> dict[str, A
     if not complete:
         raise InputError(
             f"{path} is no training checkpoint of gmmseg-anomaly, so training cannot go on from it; start from its "
-            f"weights with --init-from."
+            f"weights with --init-from and another --out."
         )
     # mmengine would execute this text, which older versions of it wrote.
     content["meta"].pop("config", None)

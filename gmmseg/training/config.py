@@ -20,6 +20,7 @@ from gmmseg.training.plain_config import plain_config
 from gmmseg.training.refitting import refit_dataset
 from gmmseg.training.weighted_loss import with_weighted_losses
 
+_OF_EPOCHS = frozenset({"type", "by_epoch", "max_epochs"})
 _OF_AMP = frozenset({"loss_scale", "dtype", "use_fsdp"})
 _SHUFFLING = {"InfiniteSampler", "DefaultSampler", "ResumableSampler"}
 
@@ -97,7 +98,7 @@ def arrange(config: Config, *, seed: int, start: int) -> None:
     if isinstance(config.get("visualizer"), dict):
         # A fixed name would be one visualiser for all trainings of a process.
         config.visualizer.pop("name", None)
-    settings = {name: value for name, value in config.train_cfg.items() if name not in ("type", "by_epoch")}
+    settings = {name: value for name, value in config.train_cfg.items() if name not in _OF_EPOCHS}
     if not isinstance(settings.get("max_iters"), int) or settings["max_iters"] < 1:
         raise InputError(f"train_cfg.max_iters is {settings.get('max_iters')!r}; it must be a number of at least 1.")
     kind = (config.optim_wrapper.get("optimizer") or {}).get("type")

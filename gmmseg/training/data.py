@@ -58,6 +58,8 @@ def check_datasets(config: Config) -> dict[str, Any]:
             raise InputError(
                 f"the {purpose} dataset of the config is incomplete: {error}; check --data-root."
             ) from error
+        except InputError:
+            raise
         except Exception as error:  # mmsegmentation checks its datasets by whatever comes to hand
             raise InputError(f"the {purpose} dataset of the config cannot be built {what_to_do(error)}.") from error
         if count == 0:

@@ -9,8 +9,8 @@ from typing import Any
 from mmengine.config import Config
 
 _COMPARED = ("model", "load_from", "optim_wrapper", "param_scheduler", "randomness", "custom_hooks", "auto_scale_lr")
-# Where things lie says nothing of what they are.
-_PLACES = frozenset({"data_root", "memory_device", "serialize_data", "lazy_init"})
+# Where things lie says nothing of what they are, and mixtures are refitted when all is learnt.
+_LEFT_OUT = frozenset({"data_root", "memory_device", "serialize_data", "lazy_init", "refit_at_end"})
 # Their values do not depend on where they end.
 _ENDLESS = ("Step", "MultiStep", "Exponential")
 _LEAVES = (*_ENDLESS, "Constant", "Linear")
@@ -105,7 +105,7 @@ def _leaves_a_rate(scheduler: Mapping[str, Any]) -> bool:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items() if key not in _PLACES}
+        return {str(key): _plain(item) for key, item in value.items() if key not in _LEFT_OUT}
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 

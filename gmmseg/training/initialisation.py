@@ -57,7 +57,8 @@ def load_what_fits(network: nn.Module, weights: Mapping[str, Tensor], source: st
             fitting = {other: value for other, value in fitting.items() if not _of_mixtures(other, classifier)}
     if not fitting:
         raise InputError(
-            f"no weight of the checkpoint {source} fits the network by name and shape; it is of another architecture."
+            f"no weight of the checkpoint {source} fits the network by name and shape; give that of a network of "
+            f"the same parts, or the config of its own architecture."
         )
     network.load_state_dict(fitting, strict=False)
     return LoadReport(

@@ -29,7 +29,7 @@ def classes_of_images(dataset: Any, cache: str | None = None, rule: LabelRule | 
     steps = _label_steps(dataset)
     paths = [dataset.get_data_info(index).get("seg_map_path") for index in range(len(dataset))]
     if not all(isinstance(path, str) for path in paths):
-        raise InputError("ClassUniformSampler needs a label file for every training image.")
+        raise InputError("ClassUniformSampler needs a label file for every training image; use InfiniteSampler.")
     classes = len(dataset.metainfo["classes"])
     folder = Path(cache) if cache is not None else _user_cache()
     file = folder / f"classes_of_images_{_key(paths, steps, dataset, classes, rule)}.npy"
@@ -44,12 +44,12 @@ def classes_of_images(dataset: Any, cache: str | None = None, rule: LabelRule | 
 def _label_steps(dataset: Any) -> list[Any]:
     if not hasattr(getattr(dataset, "pipeline", None), "transforms") or not hasattr(dataset, "get_data_info"):
         raise InputError(
-            f"ClassUniformSampler reads the labels of one dataset, not of {type(dataset).__name__}; use the default "
-            f"sampler."
+            f"ClassUniformSampler reads the labels of one dataset, not of {type(dataset).__name__}; use "
+            f"InfiniteSampler."
         )
     steps = label_steps(dataset)
     if steps is None:
-        raise InputError("ClassUniformSampler needs a training pipeline with LoadAnnotations.")
+        raise InputError("ClassUniformSampler needs a training pipeline with LoadAnnotations; use InfiniteSampler.")
     return steps
 
 

@@ -116,7 +116,10 @@ class CheckedSamples:
             raise
         except Exception as error:  # the steps of a pipeline fail in their own ways
             path = path_of(self.dataset, index)
-            raise InputError(f"the validation image {path} cannot be prepared ({reason_of(error)}).") from error
+            raise InputError(
+                f"the validation image {path} cannot be prepared ({reason_of(error)}); correct the file or the "
+                f"pipeline."
+            ) from error
         check_sample(sample, self.rule, path_of(self.dataset, index, "seg_map_path"))
         return sample
 

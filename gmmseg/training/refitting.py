@@ -184,7 +184,10 @@ def _fit(module: GMMClassifier, reservoir: ClassReservoir, seed: int) -> tuple[i
             )
             mixtures.replace(diagonal)
     except ValueError as error:
-        raise InputError(f"the mixtures cannot be refitted at the end of training: {error}.") from error
+        raise InputError(
+            f"the mixtures cannot be refitted at the end of training: {error}; keep them as they were learnt, with "
+            f"--resume and mixture.refit_at_end=False."
+        ) from error
     known = torch.bincount(labels, minlength=mixtures.classes) > 0
     mixtures.updates.copy_(torch.where(known[:, None].to(mixtures.updates.device), mixtures.updates.clamp(min=1), 0))
     return len(labels), history[-1]

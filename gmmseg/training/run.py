@@ -90,7 +90,9 @@ def _run(request: TrainingRequest, work_dir: Path, signals: NotedSignals, say: C
         beginning = _begin(given, request, resumed, asked)
         config.arrange(settings, seed=beginning.seed, start=beginning.samples)
     except (AttributeError, KeyError, TypeError, ValueError) as error:  # settings of another kind than expected
-        raise InputError(f"the config {request.config} cannot be understood ({reason_of(error)}).") from error
+        raise InputError(
+            f"the config {request.config} cannot be understood ({reason_of(error)}); correct it."
+        ) from error
     settings.work_dir, settings.launcher = str(work_dir), request.launcher
     existed = work_dir.exists()
     runner = _build(settings, request, work_dir)
@@ -134,6 +136,11 @@ def _start_weights(settings: Config, request: TrainingRequest, work_dir: Path) -
     if request.init_from is not None:
         if not request.init_from.is_file():
             raise InputError(f"there is no checkpoint file {request.init_from}; check --init-from.")
+        if request.init_from.resolve().parent == work_dir.resolve():
+            raise InputError(
+                f"the weights {request.init_from} lie in the folder that this training would write anew; choose "
+                f"another --out, or copy them first."
+            )
         config.start_from(settings, request.init_from, resume=False)
     settings.resume = False
     return None
@@ -197,8 +204,8 @@ def _train(runner: TrainingRunner) -> None:
         ) from error
     except torch.OutOfMemoryError as error:
         raise InputError(
-            "the memory of the GPU does not suffice; lower train_dataloader.batch_size, the crop size, or put the "
-            'memory of the mixtures elsewhere (mixture.memory_device="cpu").'
+            "the memory of the GPU does not suffice; lower train_dataloader.batch_size or put the memory of the "
+            "mixtures elsewhere (mixture.memory_device=cpu), both also with --resume, or start anew with smaller crops."
         ) from error
     except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
         if runner.iter > max(began, 0):

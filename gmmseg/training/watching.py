@@ -91,7 +91,7 @@ class FiniteLossHook(Hook):  # type: ignore[misc]
         value = float(loss.detach()) if isinstance(loss, Tensor) else 0.0
         if not math.isfinite(value):
             raise InputError(
-                f"the loss is {value} in training iteration {runner.iter + 1}; lower the learning rate "
-                f"(--cfg-options optim_wrapper.optimizer.lr=...), or clip gradients "
+                f"the loss is {value} in training iteration {runner.iter + 1}; start anew with a lower learning rate "
+                f"(--cfg-options optim_wrapper.optimizer.lr=...), or with clipped gradients "
                 "(optim_wrapper.clip_grad.max_norm=1)."
             )

@@ -133,3 +133,38 @@ def test_the_weighted_loss_is_that_of_pytorch() -> None:
 )
 def test_what_is_missing_is_named_in_one_sentence(extra: str, told: str, tmp_path: Path) -> None:
     assert told in refused(write_training(tmp_path, extra=extra))
+
+
+def test_epochs_become_iterations(tmp_path: Path) -> None:
+    config = write_training(tmp_path, extra="train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=2)\n")
+    assert "give it train_cfg=dict(type='IterBasedTrainLoop', max_iters=...)" in refused(config)
+    train(config, options=["train_cfg.type=IterBasedTrainLoop", "train_cfg.max_iters=2"])
+
+
+def test_a_training_does_not_delete_what_it_starts_from(trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    config, start = tmp_path / "tiny.py", tmp_path / "out" / "iter_8.pth"
+    for overwrite in (False, True):
+        with pytest.raises(InputError):
+            train(config, init_from=start, overwrite=overwrite)
+    assert start.is_file()
+    train(config, init_from=start, out=tmp_path / "other")
+
+
+def test_mixtures_that_cannot_be_refitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError("too few pixels")
+
+    monkeypatch.setattr("gmmseg.training.refitting.fit_mixtures", fail)
+    refit = "model.decode_head.mixture.refit_at_end"
+    config = write_training(tmp_path)
+    with pytest.raises(InputError, match=r"too few pixels; keep them .* --resume and mixture\.refit_at_end=False"):
+        train(config, options=[f"{refit}=True"])
+    train(config, resume=True, options=[f"{refit}=False"])
+    assert (tmp_path / "out" / "weights.pth").is_file()
+
+
+@pytest.mark.parametrize("step", ["dict(type='ThinLabels', factor=0)", "dict(type='OtherCamera', strength=2)"])
+def test_a_step_that_cannot_be_built_says_its_own_sentence(step: str, tmp_path: Path) -> None:
+    extra = f"train_dataloader['dataset']['pipeline'].insert(2, {step})\n"
+    assert " cannot use the " in refused(write_training(tmp_path, extra=extra)).split(";")[0]

@@ -142,7 +142,7 @@ def test_an_image_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 
 def test_a_loss_that_is_no_number_stops_the_training_before_a_checkpoint(tmp_path: Path) -> None:
     options = ["model.decode_head.loss_decode.loss_weight=nan", "default_hooks.checkpoint.interval=1"]
-    with pytest.raises(InputError, match="the loss is nan in training iteration 1; lower the learning rate"):
+    with pytest.raises(InputError, match="the loss is nan in training iteration 1; start anew with a lower"):
         train(write_training(tmp_path), options=options)
     assert not list((tmp_path / "out").glob("*.pth"))
 
