@@ -13,10 +13,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gmmseg.class_names import class_names_in
 from gmmseg.errors import InputError
 from gmmseg.safetensors_files import SUFFIX, read_safetensors
+from gmmseg.stand_ins import StandIn, stand_ins
+from gmmseg.wrappings import find_weights, without_wrappers
 
 _LONGEST_NAME = 1000
+_TRUSTED = "where you trust it, load it in Python (torch.load with weights_only=False) and "
 
 
 @dataclass(frozen=True)
@@ -30,22 +34,16 @@ class Checkpoint:
 
     @property
     def classes(self) -> tuple[str, ...] | None:
-        """Class names as mmengine 0.x (`dataset_meta`) or mmcv 1.x (`CLASSES`) noted them.
+        """Class names, in whichever spelling the notes have them; see `class_names_in`.
 
         Raises InputError for names that are not text, or hold characters that no table can show.
         """
-        dataset_meta = self.meta.get("dataset_meta")
-        noted = [dataset_meta.get("classes")] if isinstance(dataset_meta, Mapping) else []
-        found = next((names for names in (*noted, self.meta.get("CLASSES")) if _is_filled_list(names)), None)
-        if found is None:
-            return None
-        if not all(isinstance(name, str | int) and str(name).isprintable() for name in found):
-            raise InputError(f"the checkpoint {self.path} has class names that are not text; save it with plain ones.")
-        return tuple(str(name) for name in found)
-
-
-def _is_filled_list(value: object) -> bool:
-    return isinstance(value, list | tuple) and len(value) > 0
+        try:
+            return class_names_in(self.meta)
+        except ValueError as error:
+            raise InputError(
+                f"the checkpoint {self.path} has class names that are not text; save it with plain ones."
+            ) from error
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -63,14 +61,26 @@ def load_checkpoint(path: Path) -> Checkpoint:
     except OSError as error:
         raise InputError(f"the checkpoint {path} cannot be read ({error.strerror}); check the file.") from error
     content = _read_tensors_alone(path) if path.suffix.lower() == SUFFIX else _unpickle(path)
-    weights = content.get("state_dict", content) if isinstance(content, dict) else None
-    if not isinstance(weights, Mapping) or not weights:
-        raise InputError(f"the checkpoint {path} holds no state_dict; expected a .pth file as mmengine saves it.")
-    if not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in weights.items()):
-        raise InputError(f"the checkpoint {path} holds no weights: its state_dict has entries that are not tensors.")
+    if isinstance(content, StandIn):
+        raise InputError(_is_whole_network(path, content))
+    weights, notes = find_weights(content)
+    if not weights:
+        raise InputError(
+            f"the checkpoint {path} holds no state_dict{_what_it_has(content)}; expected a .pth file as mmengine saves "
+            f"it."
+        )
+    odd = next(
+        (name for name, value in weights.items() if not (isinstance(name, str) and isinstance(value, Tensor))), None
+    )
+    if odd is not None:
+        if isinstance(weights[odd], StandIn) and not any(isinstance(value, Tensor) for value in weights.values()):
+            raise InputError(_is_whole_network(path, weights[odd]))
+        raise InputError(
+            f"the checkpoint {path} holds no weights: its state_dict has entries that are not tensors, such as "
+            f"{odd!r:.100} ({_kind(weights[odd])}); save the state_dict of the network alone with torch.save."
+        )
     _refuse_unusual(weights, path)
-    meta = content.get("meta") if "state_dict" in content else None
-    return Checkpoint(path, digest, _without_wrapper(weights), meta if isinstance(meta, Mapping) else {})
+    return Checkpoint(path, digest, without_wrappers(weights), notes)
 
 
 def sha256_of_file(path: Path) -> str:
@@ -93,16 +103,29 @@ def _unpickle(path: Path) -> Any:
     """Read what `torch.save` wrote, without running any of it."""
     try:
         _refuse_compressed(path)
-        with torch.serialization.safe_globals(harmless_globals()):
+        with torch.serialization.safe_globals(harmless_globals()), torch.serialization.safe_globals(stand_ins(path)):
             return torch.load(path, map_location="cpu", weights_only=True)
     except InputError:
         raise
     except Exception as error:  # the unpickler raises whatever a broken file leads it to, OSError too
         reason = str(error)
-        if "Unsupported global" in reason or "Unsupported class" in reason or "GLOBAL" in reason:
+        if "torchscript" in reason.lower():
+            raise InputError(
+                f"the checkpoint {path} is a TorchScript program, which is code; where you trust it, torch.save the "
+                f"state_dict() of what torch.jit.load returns, and give that with --config."
+            ) from error
+        if any(
+            words in reason
+            for words in ("Unsupported global", "Unsupported class", "GLOBAL", "Can only ", "persistent_load")
+        ):
             raise InputError(
                 f"the checkpoint {path} holds Python objects that would have to be executed to load it, which is "
-                f"refused; save its state_dict alone with torch.save and pass that."
+                f"refused; {_TRUSTED}torch.save its state_dict alone and give that with --config."
+            ) from error
+        if "Unsupported operand" in reason and zipfile.is_zipfile(path):
+            raise InputError(
+                f"the checkpoint {path} was written with another pickle protocol than PyTorch reads safely; "
+                f"{_TRUSTED}torch.save it anew without pickle_protocol."
             ) from error
         raise InputError(
             f"{path} is not a PyTorch checkpoint or is damaged; expected a .pth file as mmengine saves it."
@@ -134,26 +157,45 @@ def _refuse_unusual(weights: Mapping[str, Tensor], path: Path) -> None:
             )
 
 
-def _without_wrapper(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Drop the `module.` that DistributedDataParallel puts before every name."""
-    if all(name.startswith("module.") for name in weights):
-        return {name.removeprefix("module."): value for name, value in weights.items()}
-    return dict(weights)
+def _is_whole_network(path: Path, found: StandIn) -> str:
+    return (
+        f"the checkpoint {path} holds an object ({found.path}) rather than weights; {_TRUSTED}torch.save the "
+        f"state_dict() of the network, and give that with --config."
+    )
+
+
+def _what_it_has(content: object) -> str:
+    """Say which entries a file has, for the middle of a sentence."""
+    if not isinstance(content, Mapping) or not content:
+        return ""
+    names = [str(name) for name in content if str(name).isprintable() and len(str(name)) <= _LONGEST_NAME]
+    return f" but {', '.join(names[:5])[:200]}" + (f" and {len(content) - 5} more" if len(content) > 5 else "")
+
+
+def _kind(value: object) -> str:
+    return value.path if isinstance(value, StandIn) else type(value).__name__
 
 
 def harmless_globals() -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
-    """List the classes that mmengine's own training checkpoints hold beside tensors: message buffers and arrays."""
+    """List what training checkpoints hold beside tensors and may be built: message buffers and plain arrays."""
     import numpy as np
     from mmengine.logging.history_buffer import HistoryBuffer
-    from numpy.dtypes import BoolDType, Float32DType, Float64DType, Int32DType, Int64DType
 
     def statistic(owner: object, name: str) -> Any:
         """Stand in for `getattr`, by which a buffer names its own four statistics, and for nothing else."""
+        if isinstance(owner, type) and issubclass(owner, StandIn):
+            return owner
         if owner is not HistoryBuffer or name not in ("min", "max", "mean", "current"):
             raise UnpicklingError(f"Unsupported global: attribute {name} of {owner}")
         return getattr(HistoryBuffer, name)
 
-    reconstruct: Any = np.ndarray.__reduce__(np.zeros(1))[0]
+    def reconstruct(kind: object, shape: object, dtype: object) -> Any:
+        """Make the empty array that numpy's pickles begin with, and none that takes memory."""
+        if kind is not np.ndarray or shape != (0,):
+            raise UnpicklingError(f"Unsupported global: an array of {kind} and shape {shape}")
+        return np.ndarray(shape, np.int8)
+
+    numpys: Any = np.ndarray.__reduce__(np.zeros(1))[0]
     scalar: Any = np.float64(0).__reduce__()[0]
     return [
         HistoryBuffer,
@@ -161,14 +203,12 @@ def harmless_globals() -> list[Callable[..., Any] | tuple[Callable[..., Any], st
         (statistic, "builtins.getattr"),
         np.ndarray,
         np.dtype,
-        reconstruct,
         scalar,
         # Files written with numpy 1 name these functions by their old place.
+        (reconstruct, f"{numpys.__module__}._reconstruct"),
         (reconstruct, "numpy.core.multiarray._reconstruct"),
+        (reconstruct, "numpy._core.multiarray._reconstruct"),
         (scalar, "numpy.core.multiarray.scalar"),
-        BoolDType,
-        Float32DType,
-        Float64DType,
-        Int32DType,
-        Int64DType,
+        (scalar, "numpy._core.multiarray.scalar"),
+        *(kind for name, kind in vars(np.dtypes).items() if name.endswith("DType")),
     ]
