@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,9 @@ from gmmseg.errors import InputError, reason_of
 
 if TYPE_CHECKING:
     from mmengine.config import Config
+
+_INSTALL = "install it, or put the folder that holds it on PYTHONPATH"
+_CUSTOM = re.compile(r"Failed to import custom modules from \{'imports': (.*?), 'allow_failed_imports'", re.DOTALL)
 
 
 def read_config(source: str, given: str | None = None) -> Config:
@@ -34,5 +38,13 @@ def read_config(source: str, given: str | None = None) -> Config:
             raise InputError(f"there is no config {given} in that package; check the name.") from error
         missing = error.filename or str(error)
         raise InputError(f"the config {given} needs a file that is missing ({missing}); correct its path.") from error
+    except ImportError as error:
+        raise InputError(f"the config {given} imports what is not there ({_not_there(error)}); {_INSTALL}.") from error
     except (Exception, SystemExit) as error:  # a config is a Python program and fails in its own ways
         raise InputError(f"the config {given} cannot be loaded ({reason_of(error)}).") from error
+
+
+def _not_there(error: ImportError) -> str:
+    """Return what was to be imported; mmengine adds the whole search path of Python, line by line."""
+    custom = _CUSTOM.search(str(error))
+    return custom[1].strip("'") if custom else reason_of(error)

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from anomaly_eval.cli.app import App
-from anomaly_eval.cli.options import Config, say
+from anomaly_eval.cli.options import Config, Imports, say
 from anomaly_eval.errors import InputError
 
 networks_app = App("List the networks that ship with the project; show one; make a file of your own one.")
@@ -37,6 +37,7 @@ def export_network(
     ckpt: Annotated[Path, typer.Argument(help="Checkpoint (.pth) of an mmsegmentation network.")],
     out: Annotated[Path, typer.Option(help="The file to write (.safetensors); `eval` runs it.")],
     config: Config = None,
+    imports: Imports = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
     """Write a network as safetensors, in half the size: kernels in float16, config and class names in the header."""
@@ -50,7 +51,7 @@ def export_network(
     if out.suffix != SUFFIX:
         raise InputError(f"{out} is not called {SUFFIX}, by which such files are known; choose another --out.")
     check_out(out, overwrite)
-    network = load_segmenter(ckpt, config, device="cpu").network
+    network = load_segmenter(ckpt, config, device="cpu", imports=imports or ()).network
     if not isinstance(network, Exportable):
         raise InputError(f"{ckpt} is of a kind that is not exported; choose a checkpoint of mmsegmentation.")
     write_atomically(out, network.exported())

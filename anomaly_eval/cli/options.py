@@ -10,10 +10,11 @@ from rich.console import Console
 
 from anomaly_eval.runtime.choices import LauncherName
 from anomaly_eval.runtime.option_fields import DATA_ROOT, LAUNCHER
-from anomaly_eval.segmenters.running import CONFIG
+from anomaly_eval.segmenters.running import CONFIG, IMPORTS
 
 LauncherOption = Annotated[LauncherName, typer.Option("--launcher", help=LAUNCHER.help)]
 Config = Annotated[str | None, typer.Option(help=CONFIG.help)]
+Imports = Annotated[list[str] | None, typer.Option("--import", help=IMPORTS.help)]
 DataRoot = Annotated[Path | None, typer.Option(help=DATA_ROOT.help)]
 
 

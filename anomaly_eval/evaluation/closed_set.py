@@ -110,8 +110,7 @@ def check_same_classes(samples: SampleSet, segmenter: Segmenter) -> tuple[str, .
     of_network = segmenter.classes
     differing = [
         f"class {index} is {ours!r} in the dataset and {theirs!r} in the network"
-        for index, (ours, theirs) in enumerate(zip(classes, of_network, strict=False))
-        if segmenter.has_class_names and _plain(ours) != _plain(theirs)
+        for index, ours, theirs in differing_names(classes, segmenter)
     ]
     remedy = "evaluate on the classes that the network was trained on"
     if len(classes) != len(of_network):
@@ -129,6 +128,25 @@ def _under_protocol(segmenter: Segmenter, samples: SampleSet, choice: ProtocolCh
 def predicted_classes(logits: CoarseMaps) -> NDArray[np.uint8]:
     """Return the class with the largest logit at each pixel of the image, (height, width); the first of equal ones."""
     return torch.cat([ClassStatistics(values).argmax.to(torch.uint8) for _, values in logits.bands()]).cpu().numpy()
+
+
+def unchecked_order(samples: SampleSet, segmenter: Segmenter) -> list[str]:
+    """Warn where the classes of a dataset and a network are equal in number, and nothing tells whether in order."""
+    if segmenter.has_class_names:
+        return []
+    return [
+        f"{samples.spec}: nothing says what the classes of the network are called, so their order could not be checked"
+    ]
+
+
+def differing_names(of_dataset: Sequence[str], segmenter: Segmenter) -> list[tuple[int, str, str]]:
+    """Return number and names, of the dataset and of the network, of the classes that are called something else.
+
+    Case, spaces and underscores make no difference; nothing is returned for numbers that stand in for names.
+    """
+    pairs = enumerate(zip(of_dataset, segmenter.classes, strict=False))
+    differing = [(index, ours, theirs) for index, (ours, theirs) in pairs if _plain(ours) != _plain(theirs)]
+    return differing if segmenter.has_class_names else []
 
 
 def _plain(name: str) -> str:

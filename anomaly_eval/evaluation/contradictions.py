@@ -14,7 +14,7 @@ from anomaly_eval.segmenters.base import ALL_OUTPUTS
 
 FITTING = "give --fit-dataset NAME, or --stats FILE as written by `gmmseg-anomaly fit`"
 _OF_SCORES = ("scores", "fit_dataset", "statistics", "save_scores")
-_OF_NETWORKS = ("config", "resize", "device", "window_batch", "launcher", *_OF_SCORES, "protocol")
+_OF_NETWORKS = ("config", "resize", "device", "window_batch", "imports", "launcher", *_OF_SCORES, "protocol")
 _OF_ANOMALIES = (*_OF_SCORES, "heatmaps", "figures", "resamples", "per_image", "components", "negate", "fpr_convention")
 
 

@@ -10,9 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
+from rich.markup import escape
 
 from anomaly_eval.datasets.samples import Sample, SampleSet, find_dataset
 from anomaly_eval.errors import InputError
+from anomaly_eval.evaluation.closed_set import differing_names, unchecked_order
 from anomaly_eval.evaluation.fit_request import FitRequest
 from anomaly_eval.evaluation.image_loop import Passes
 from anomaly_eval.evaluation.image_work import Compute, Work
@@ -119,6 +121,8 @@ def fit_scores(
     bits are the same.
     """
     classes = check_classes(samples, segmenter)
+    for warning in unchecked_order(samples, segmenter):
+        console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)
     model, team = segmenter.describe(), None if journal is None else journal.team
     compute = _moments_of(segmenter.with_outputs([score.source for score in scores]), scores, clock)
     passes = Passes(console, clock, None if journal is None else journal.records, team)
@@ -192,6 +196,14 @@ def check_classes(samples: SampleSet, segmenter: Segmenter) -> Sequence[str]:
             f"{samples.spec} has {len(classes)} classes, the network {len(segmenter.classes)}; fit on the dataset that "
             f"the network was trained on."
         )
+    differing = differing_names(classes, segmenter)
+    # Other words for the same classes are told in the notes; the same words in another order are no such thing.
+    if differing and sorted(ours for _, ours, _ in differing) == sorted(theirs for _, _, theirs in differing):
+        index, ours, theirs = differing[0]
+        raise InputError(
+            f"{samples.spec} has the classes of the network in another order: class {index} is {ours!r} in the dataset "
+            f"and {theirs!r} in the network; fit on the dataset that the network was trained on."
+        )
     return classes
 
 
@@ -225,11 +237,5 @@ def _records(
 
 def class_name_notes(of_dataset: Sequence[str], segmenter: Segmenter) -> list[str]:
     """Note where the class names of the fitting set and the network differ, as order cannot be checked then."""
-    if not segmenter.has_class_names:
-        return []
-    differing = [
-        f"{theirs}/{ours}"
-        for theirs, ours in zip(of_dataset, segmenter.classes, strict=True)
-        if theirs.casefold().replace("_", " ") != ours.casefold().replace("_", " ")
-    ]
+    differing = [f"{ours}/{theirs}" for _, ours, theirs in differing_names(of_dataset, segmenter)]
     return [f"class names of dataset and network differ: {', '.join(differing)}"] if differing else []

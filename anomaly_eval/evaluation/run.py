@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from anomaly_eval.datasets.samples import SampleSet
 from anomaly_eval.evaluation.anomaly import AnomalyFindings, evaluate_dataset, every, score_computation
-from anomaly_eval.evaluation.closed_set import count_computation, evaluate_closed_set
+from anomaly_eval.evaluation.closed_set import count_computation, evaluate_closed_set, unchecked_order
 from anomaly_eval.evaluation.image_loop import Passes
 from anomaly_eval.evaluation.inputs import Evaluated, find_inputs, of_maps, of_network
 from anomaly_eval.evaluation.journal.journal_folder import JournalFolder
@@ -107,6 +107,9 @@ def _evaluate(
     maps = evaluated.source if isinstance(evaluated.source, MapsOnDisk) else None
     warnings = list(evaluated.warnings)
     warnings += [samples.shortfall for samples in datasets if samples.shortfall is not None]
+    if evaluated.segmenter is not None:
+        closed_sets = [samples for samples in datasets if samples.card.task == "closed_set"]
+        warnings += [text for samples in closed_sets for text in unchecked_order(samples, evaluated.segmenter)]
     for warning in warnings:
         console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)
     anomaly_findings: list[AnomalyFindings] = []

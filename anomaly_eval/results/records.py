@@ -301,6 +301,11 @@ class ModelRecord(Record):
     """Where the config came from: the checkpoint's own meta, a file, or a name."""
     config_sha256: str
     classes: list[str]
+    class_names_from: str | None = None
+    """Where their names were read; `nowhere` where nobody noted any, so that their order could not be checked.
+
+    None in results of earlier versions, which did not say.
+    """
     inference: str
     """`whole` or `slide`, with crop and stride."""
     resize: str

@@ -28,7 +28,7 @@ def save_statistics(
     tensors = {f"{type(score).name}.{name}": value for score in scores for name, value in score.state().items()}
     metadata = {
         "format": _FORMAT,
-        "model": model.model_dump_json(),
+        "model": model.model_dump_json(exclude={"class_names_from"}),
         "fits": json.dumps({type(score).name: records[score.name].model_dump() for score in scores}),
         "tensors_sha256": tensors_sha256(tensors),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,8 @@ class NetworkRequest:
     resize: str | None = None
     """None is the size that a network brings with it, else that of the images."""
     window_batch: int = 4
+    imports: tuple[str, ...] = ()
+    """Modules, or .py files, that register parts of the network; they run."""
 
     @property
     def statistics(self) -> Path | None:
@@ -47,6 +50,7 @@ class NetworkRequest:
             device=self.device,
             input_size=size,
             window_batch=self.window_batch,
+            imports=self.imports,
         )
 
 
@@ -57,14 +61,16 @@ def load_segmenter(
     device: DeviceName = "auto",
     input_size: InputSize | None = None,
     window_batch: int = 4,
+    imports: Sequence[str] = (),
 ) -> NetworkSegmenter:
     """Load the network that a user gave, of whichever kind; an `input_size` of None is its own.
 
-    Raises InputError where it cannot be used, for a config that its kind does not take, and where CUDA is asked for
-    but not there.
+    imports: modules that register parts of it, which run. Raises InputError where it cannot be used, for a config that
+    its kind does not take, for modules that fail, and where CUDA is asked for but not there.
     """
     # Late, as it takes a second.
     from anomaly_eval.segmenters.device import choose_device
+    from anomaly_eval.segmenters.imports import import_modules
     from anomaly_eval.segmenters.kinds import kind_of
     from anomaly_eval.segmenters.protocol import NetworkSegmenter
 
@@ -74,5 +80,11 @@ def load_segmenter(
         given = checkpoint_file(given)
     if config is not None and not kind.takes_config:
         raise InputError(f"--config says nothing about {given}, as it is among {kind.title}; leave it out.")
+    import_modules(imports)
     network = kind.load(given, config, choose_device(device))
+    if network.facts.n_classes < 2:
+        raise InputError(
+            f"{given} has {network.facts.n_classes} class, whose probability is always 1, so that nothing could be "
+            f"scored; give a network of two classes or more."
+        )
     return NetworkSegmenter(network, input_size=input_size, window_batch=window_batch)

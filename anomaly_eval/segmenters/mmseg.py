@@ -29,11 +29,13 @@ import gmmseg.lean_head  # noqa: F401
 from anomaly_eval.errors import InputError
 from anomaly_eval.results.records import FitRecord
 from anomaly_eval.segmenters.configs import ModelConfig, find_config
-from anomaly_eval.segmenters.exporting import FIT, checkpoint_with_classifier, exported_network, matters_to_inference
-from anomaly_eval.segmenters.network import Network, NetworkFacts, first_line, numbered_classes
+from anomaly_eval.segmenters.exporting import FIT, checkpoint_with_classifier, exported_network
+from anomaly_eval.segmenters.fitting_weights import load_weights
+from anomaly_eval.segmenters.network import Network, NetworkFacts, first_line
 from anomaly_eval.segmenters.own_windows import windows_of
 from anomaly_eval.segmenters.parameter_limit import TooLargeError, no_larger_than
 from gmmseg.checkpoints import Checkpoint, load_checkpoint
+from gmmseg.class_names import are_numbers
 from gmmseg.classifier import GMMClassifier
 from gmmseg.mixtures import ClassMixtures
 from gmmseg.settings import MixtureSettings
@@ -45,8 +47,6 @@ class MmsegNetwork(Network):
     Logits and features stay on the network's own coarse grid, unless its inference is its own affair.
     """
 
-    remedy = "use --resize, another --device, or an mmcv with compiled operations where one is missing"
-
     def __init__(
         self, model: EncoderDecoder, checkpoint: Checkpoint, config: ModelConfig, device: torch.device
     ) -> None:
@@ -57,6 +57,7 @@ class MmsegNetwork(Network):
         head = model.decode_head[-1] if isinstance(model.decode_head, nn.ModuleList) else model.decode_head
         self._gives_coarse_logits = _is_plain(model, head)
         self.classifier: nn.Module | None = getattr(head, "conv_seg", None)
+        self._threshold = _threshold(model, head, config)
         super().__init__(self._facts(), device)
 
     def prepare(self, image: NDArray[np.uint8]) -> Tensor:
@@ -78,7 +79,24 @@ class MmsegNetwork(Network):
             else:
                 meta = {"ori_shape": size, "img_shape": size, "pad_shape": size, "padding_size": [0, 0, 0, 0]}
                 tensors["logits"] = self.model.encode_decode(inputs, [dict(meta) for _ in inputs])
+        if self._threshold is not None:
+            # The softmax of (0, z) is the sigmoid of z.
+            tensors["logits"] = torch.cat([torch.zeros_like(tensors["logits"]), tensors["logits"]], dim=1)
         return tensors
+
+    def remedy(self, error: Exception) -> str:
+        """Say what a user can do about an error of `prepare` or `forward`."""
+        said = str(error)
+        if isinstance(error, NotImplementedError) and "compiled operation" in said:
+            return "install an mmcv with its operations, see docs/compiled-mmcv.md"
+        if "channels" in said:
+            return "choose a network for images of three channels"
+        if "size" in said.lower():
+            return (
+                "choose sides that are multiples of 32 with --resize WIDTHxHEIGHT, or pad to them by data_preprocessor="
+                "dict(test_cfg=dict(size_divisor=32)) in the model of a config that you name with --config"
+            )
+        return super().remedy(error)
 
     def exported(self) -> bytes:
         """Return the network as one safetensors file; see `exporting`."""
@@ -96,11 +114,14 @@ class MmsegNetwork(Network):
             provides |= {"log_density", "log_density_logsumexp"}
             if self._gives_coarse_logits and self.classifier.gives_densities:
                 same_as_logits = frozenset({"log_density"})
+        class_names, names_from = _class_names(self.checkpoint, self.config, self.model)
         return NetworkFacts(
             name=self.checkpoint.path.name,
             sha256=self.checkpoint.sha256,
             n_classes=self.model.num_classes,
-            class_names=_class_names(self.checkpoint, self.model),
+            class_names=class_names,
+            class_names_from=names_from,
+            threshold=self._threshold,
             config=self.config.source,
             config_sha256=self.config.sha256,
             provides=frozenset(provides),
@@ -161,7 +182,7 @@ def load_network(checkpoint_path: Path, config: str | None, device: torch.device
         )
     _check_normalisation(model, found)
     model = revert_sync_batchnorm(model)
-    _load_weights(model, checkpoint, found)
+    load_weights(model, checkpoint, found)
     return MmsegNetwork(model, checkpoint, found, device)
 
 
@@ -172,33 +193,6 @@ def _check_normalisation(model: EncoderDecoder, config: ModelConfig) -> None:
             f"the config ({config.source}) has no SegDataPreProcessor in its model, so images could not be normalised; "
             f"name a config of mmsegmentation 1.x with --config."
         )
-
-
-def _load_weights(model: nn.Module, checkpoint: Checkpoint, config: ModelConfig) -> None:
-    """Load strictly: every weight that inference uses must be there, in its shape, and none be left over."""
-    expected = {name: value for name, value in model.state_dict().items() if matters_to_inference(name)}
-    given = {name: value for name, value in checkpoint.weights.items() if matters_to_inference(name)}
-    for name in expected.keys() & given.keys():
-        of_classes = name.endswith(("conv_seg.weight", "conv_seg.mixtures.means")) and given[name].dim() > 0
-        if of_classes and len(expected[name]) != len(given[name]):
-            raise InputError(
-                f"the checkpoint {checkpoint.path} was trained for {len(given[name])} classes, but the config "
-                f"({config.source}) builds {len(expected[name])}; name its own config with --config."
-            )
-    faults = [f"{name} is missing" for name in expected if name not in given]
-    faults += [f"{name} is not part of the network" for name in given if name not in expected]
-    faults += [
-        f"{name} has shape {tuple(given[name].shape)} instead of {tuple(value.shape)}"
-        for name, value in expected.items()
-        if name in given and given[name].shape != value.shape
-    ]
-    if faults:
-        more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
-        raise InputError(
-            f"the checkpoint {checkpoint.path} does not fit the config ({config.source}): "
-            f"{'; '.join(faults[:3])}{more}; name its own config with --config."
-        )
-    model.load_state_dict(given, strict=False)
 
 
 def _fits(checkpoint: Checkpoint) -> dict[str, FitRecord]:
@@ -214,20 +208,38 @@ def _fits(checkpoint: Checkpoint) -> dict[str, FitRecord]:
     return dict.fromkeys(("logits", "log_density", "log_density_logsumexp"), record)
 
 
-def _class_names(checkpoint: Checkpoint, model: EncoderDecoder) -> tuple[str, ...] | None:
-    """Return the checkpoint's class names, checked against the network; None where it has none."""
-    if model.out_channels != model.num_classes:
-        raise InputError("a network with a single sigmoid output has no class logits; two classes or more are needed.")
+def _threshold(model: EncoderDecoder, head: Any, config: ModelConfig) -> float | None:
+    """Return above which sigmoid the one output of a binary head is its second class; None for an output a class.
+
+    Raises InputError for a network of one class.
+    """
+    if model.num_classes >= 2:
+        return head.threshold if model.out_channels == 1 else None
+    raise InputError(
+        f"the config ({config.source}) is of a network of one class, whose probability is always 1, so that nothing "
+        f"could be scored; where its one output is meant as a sigmoid, name a config with num_classes=2 and "
+        f"out_channels=1 in the decode head with --config."
+    )
+
+
+def _class_names(
+    checkpoint: Checkpoint, config: ModelConfig, model: EncoderDecoder
+) -> tuple[tuple[str, ...] | None, str]:
+    """Return the class names of the checkpoint, else of its config, and which of them; None where neither has any."""
     names = checkpoint.classes
-    # Files of earlier versions note the numbers that stood in for names.
-    if names is None or names == numbered_classes(model.num_classes):
-        return None
-    if len(names) != model.num_classes:
-        raise InputError(
-            f"the checkpoint {checkpoint.path} names {len(names)} classes, but the network has {model.num_classes}; "
-            f"name its own config with --config."
-        )
-    return names
+    # Numbers say nothing of the order; files of earlier versions note those that stood in for names.
+    if names is not None and not are_numbers(names):
+        if len(names) != model.num_classes:
+            raise InputError(
+                f"the checkpoint {checkpoint.path} names {len(names)} classes, but the network has "
+                f"{model.num_classes}; name its own config with --config."
+            )
+        return names, "the checkpoint"
+    # A config often keeps the data of its base, which are not those of the network then.
+    names = config.class_names
+    if names is None or are_numbers(names) or len(names) != model.num_classes:
+        return None, "nowhere"
+    return names, "the config"
 
 
 def _is_plain(model: EncoderDecoder, head: Any) -> bool:

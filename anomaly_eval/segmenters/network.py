@@ -53,6 +53,10 @@ class NetworkFacts:
     n_classes: int
     class_names: tuple[str, ...] | None = None
     """In the order of the classes; None where nobody noted them."""
+    class_names_from: str = "the network"
+    """Where they were read."""
+    threshold: float | None = None
+    """Of two classes, the probability of the second above which it is predicted; None is the more probable one."""
     config: str = "none"
     """Where the settings were read that are not in that file."""
     config_sha256: str = _NOTHING
@@ -85,10 +89,8 @@ class Network(ABC):
     """A network in evaluation mode on a device. `NetworkSegmenter` turns it into a segmenter.
 
     It is called without gradients. InputErrors that it raises reach the user as they are, others in a sentence with
-    the size of the input and with `remedy`.
+    the size of the input and with what `remedy` says.
     """
-
-    remedy: ClassVar[str] = "use --resize, or another --device"
 
     def __init__(self, facts: NetworkFacts, device: torch.device) -> None:
         self.facts, self.device = facts, device
@@ -99,6 +101,10 @@ class Network(ABC):
         Padding is at the bottom and the right.
         """
         return self.facts.normalisation.apply(image, self.device)
+
+    def remedy(self, error: Exception) -> str:
+        """Say what a user can do about an error of `prepare` or `forward`."""
+        return "use --resize" if self.device.type == "cpu" else "use --resize, or --device cpu"
 
     @abstractmethod
     def forward(self, inputs: Tensor, wanted: frozenset[str]) -> Mapping[str, Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,7 +24,7 @@ def no_larger_than(weights: Mapping[str, Tensor]) -> Iterator[None]:
     Parameters are counted when a module takes them, which is before they are initialised: until then the system has
     given addresses for them but no memory.
     """
-    values = 2 * sum(weight.numel() for weight in weights.values()) + _SPARE_VALUES
+    values = 2 * _stored_values(weights.values()) + _SPARE_VALUES
     tensors = 2 * len(weights) + _SPARE_TENSORS
 
     def count(module: nn.Module, name: str, parameter: Any) -> None:
@@ -39,3 +39,9 @@ def no_larger_than(weights: Mapping[str, Tensor]) -> Iterator[None]:
         yield
     finally:
         hook.remove()
+
+
+def _stored_values(weights: Iterable[Tensor]) -> int:
+    """Count numbers that take memory: an expanded tensor shows one number many times, and two may share theirs."""
+    storages = {weight.untyped_storage().data_ptr(): weight for weight in weights}
+    return sum(weight.untyped_storage().nbytes() // weight.element_size() for weight in storages.values())

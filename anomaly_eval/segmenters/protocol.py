@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
@@ -40,8 +41,8 @@ class NetworkSegmenter:
         self.input_size = input_size or network.facts.input_size
         self.provides = network.facts.provides
         self._windows = network.facts.windows
-        # mmsegmentation resizes logits to the network's input first, and those to the image.
-        self._resizes_twice = False
+        # Then as mmsegmentation: it resizes logits to the network's input first, and those to the image.
+        self._is_tested = False
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -75,12 +76,14 @@ class NetworkSegmenter:
             except Exception as error:  # networks fail in their own ways on settings that make no sense
                 size = f"{resized.shape[1]}x{resized.shape[0]}"
                 if is_out_of_memory(error):
+                    other = "" if self.device.type == "cpu" else ", or --device cpu"
                     raise InputError(
-                        f"there is not enough memory for a network input of {size}; choose "
-                        f"a smaller one with --resize, or another --device."
+                        f"there is not enough memory for a network input of {size}; choose a smaller one with "
+                        f"--resize{other}."
                     ) from error
                 raise InputError(
-                    f"the network cannot process an input of {size} ({first_line(error)}); {self.network.remedy}."
+                    f"the network cannot process an input of {size} ({first_line(error)}); "
+                    f"{self.network.remedy(error)}."
                 ) from error
         scale = (height / resized.shape[0], width / resized.shape[1])
 
@@ -88,9 +91,11 @@ class NetworkSegmenter:
             extent = (maps.extent[0] * scale[0], maps.extent[1] * scale[1])
             return replace(maps, size=(height, width), extent=extent)
 
-        if self._resizes_twice and scale != (1.0, 1.0):
+        if self._is_tested and scale != (1.0, 1.0):
             at_input = maps["logits"].resized()
             maps["logits"] = CoarseMaps.covering(at_input, maps["logits"].size, maps["logits"].align_corners)
+        if self._is_tested and self.network.facts.threshold is not None:
+            maps["logits"] = _with_threshold(maps["logits"], self.network.facts.threshold)
         found = {name: for_image(values) for name, values in maps.items()}
         found |= dict.fromkeys(self.network.facts.same_as_logits & self.provides, found["logits"])
         return Prediction(**found)
@@ -109,7 +114,7 @@ class NetworkSegmenter:
         """
         other = copy.copy(self)
         other.provides = frozenset({"logits"})
-        other._resizes_twice = True
+        other._is_tested = True
         if protocol is not None:
             other._windows = protocol.slide
             if self.input_size.native:
@@ -126,6 +131,7 @@ class NetworkSegmenter:
             config=facts.config,
             config_sha256=facts.config_sha256,
             classes=list(facts.classes),
+            class_names_from="nowhere" if facts.class_names is None else facts.class_names_from,
             inference="whole" if windows is None else f"slide, crop {windows.crop}, stride {windows.stride}",
             resize=str(self.input_size),
             own_resize=self.input_size.of_network,
@@ -164,3 +170,9 @@ class NetworkSegmenter:
             }
             for index in range(len(inputs))
         ]
+
+
+def _with_threshold(logits: CoarseMaps, threshold: float) -> CoarseMaps:
+    """Shift the first of two logits so that the second is the larger one where its probability exceeds a threshold."""
+    shift = logits.values.new_tensor([math.log(threshold / (1 - threshold)), 0.0])
+    return replace(logits, values=logits.values + shift[:, None, None])

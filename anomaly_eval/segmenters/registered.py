@@ -132,5 +132,4 @@ def _registries(package: str) -> tuple[Mapping[str, object], ...]:
         registry = import_module(f"{package}.registry") if package in _ZOO else sys.modules[f"{package}.registry"]
     except Exception:  # other packages fail in their own ways where their versions do not fit
         return ()
-    found = (getattr(registry, name, None) for name in _REGISTRIES)
-    return tuple(one.module_dict for one in found if hasattr(one, "module_dict"))
+    return tuple(getattr(registry, name).module_dict for name in _REGISTRIES if hasattr(registry, name))

@@ -22,6 +22,7 @@ CONFIG = Asked(
 )
 CHECKPOINTS = Asked("Checkpoints (.pth, .safetensors) or names of shipped networks, one or more.", "--ckpt")
 CONFIGS = Asked("A config for each checkpoint. Default: those inside the checkpoints.", "--config")
+IMPORTS = Asked("Modules that register parts of the network: names, or .py files. They run.", "--import")
 NAMES = Asked("What tables and figures call them. Default: their files.")
 
 
@@ -37,12 +38,15 @@ class Running:
     ] = None
     device: Annotated[DeviceName, DEVICE] = "auto"
     window_batch: Annotated[int, Asked("Sliding windows that run at once.", min=1)] = 4
+    imports: Annotated[Sequence[str], IMPORTS] = ()
 
     def network(self, checkpoint: Path, config: str | None) -> NetworkRequest:
         """Return a network that is run so."""
         from anomaly_eval.segmenters.load import NetworkRequest
 
-        return NetworkRequest(checkpoint, config, self.device, self.resize, self.window_batch)
+        return NetworkRequest(
+            checkpoint, config, self.device, self.resize, self.window_batch, tuple(self.imports or ())
+        )
 
     def networks(self, checkpoints: Sequence[Path], configs: Sequence[str]) -> list[NetworkRequest]:
         """Return networks that are run so; raises InputError where there are configs, but not one for each."""

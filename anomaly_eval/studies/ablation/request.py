@@ -10,6 +10,7 @@ from typing import Annotated
 from anomaly_eval.runtime.choices import DeviceName
 from anomaly_eval.runtime.lone_values import TakesLoneValues
 from anomaly_eval.runtime.option_fields import DATA_ROOT, DEVICE, MAX_SEED, Asked
+from anomaly_eval.segmenters.running import IMPORTS
 
 
 @dataclass(frozen=True)
@@ -32,5 +33,6 @@ class AblationRequest(TakesLoneValues):
     iterations: Annotated[int | None, Asked("Length of each training. Default: the plan's.", min=1)] = None
     only: Annotated[Sequence[str], Asked("Rows of the plan, by name. Default: all.")] = ()
     device: Annotated[DeviceName, DEVICE] = "auto"
+    imports: Annotated[Sequence[str], IMPORTS] = ()
     overwrite: Annotated[bool, Asked("Start anew, and delete what --out holds.")] = False
     command: Sequence[str] = ()

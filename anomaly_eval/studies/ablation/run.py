@@ -19,6 +19,7 @@ from anomaly_eval.results.provenance import versions
 from anomaly_eval.runtime.machine import processor_name, usable_cores
 from anomaly_eval.runtime.output_folder import write_atomically
 from anomaly_eval.segmenters.device import choose_device
+from anomaly_eval.segmenters.imports import import_modules
 from anomaly_eval.studies.ablation.collecting import ablation_rows, read_findings
 from anomaly_eval.studies.ablation.data import check_classes, count_classes
 from anomaly_eval.studies.ablation.doing import Workshop
@@ -43,6 +44,7 @@ def run_ablation(request: AblationRequest, console: Console) -> ComparisonTable:
     cannot be built, a score or a refit that it cannot give, data that is not there or has other classes, a folder of
     something else or of another study, and where a step fails; finished steps stay.
     """
+    import_modules(request.imports)
     plan = load_plan(request.plan)
     chosen = chosen_rows(plan, request.only)
     iterations = request.iterations or plan.iterations

@@ -13,6 +13,7 @@ from rich.markup import escape
 from anomaly_eval.datasets.samples import SampleSet, find_dataset
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.anomaly import dataset_record
+from anomaly_eval.evaluation.closed_set import unchecked_order
 from anomaly_eval.metrics.calibration import CalibrationMetrics
 from anomaly_eval.metrics.reliability import ReliabilityBins
 from anomaly_eval.metrics.temperature import end_of_range
@@ -78,12 +79,14 @@ def run_calibration(request: CalibrationRequest, console: Console) -> Calibratio
     with prepare_output(request.out, request.overwrite, CALIBRATION) as output:
         measured: list[_Measured] = []
         models: dict[str, ModelRecord] = {}
+        unnamed: list[str] = []
         record: DatasetRecord | None = None
         warnings = [] if samples.shortfall is None else [samples.shortfall]
         for name, network in zip(names, networks, strict=True):
             with clock.section("load"):
                 segmenter = network.load()
             models[name] = segmenter.describe()
+            unnamed += [f"{name}: {warning}" for warning in unchecked_order(samples, segmenter)]
             temperatures, source = [1.0], ""
             if held_out is not None:
                 temperatures.append(fit_temperature_on(segmenter, held_out, console, clock, request.seed))
@@ -99,6 +102,7 @@ def run_calibration(request: CalibrationRequest, console: Console) -> Calibratio
                 measured.append(_Measured(row, metrics))
         if record is None:
             raise InputError("there is no network to calibrate; give --ckpt.")
+        warnings += unnamed
         classes = samples.card.classes or ()
         for warning in warnings:
             console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)

@@ -1,0 +1,64 @@
+"""Importing modules that the user named, because networks are made of what they register."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+from anomaly_eval.errors import InputError
+from gmmseg.errors import reason_of
+
+
+def import_modules(names: Sequence[str]) -> None:
+    """Import modules by name, or from .py files, each once; they run.
+
+    Raises InputError for those that are not there or fail.
+    """
+    if names:
+        # Modules of one's own import mmsegmentation, which is let in here where mmcv has no compiled operations.
+        import gmmseg  # noqa: F401
+    for name in names:
+        try:
+            _import_file(Path(name)) if name.endswith(".py") else _import_from_here(name)
+        except InputError:
+            raise
+        except (Exception, SystemExit) as error:  # a module is a program and fails in its own ways
+            raise InputError(
+                f"--import {name} fails ({reason_of(error)}); give a .py file, or the name of a module that Python "
+                f"finds, as in PYTHONPATH=FOLDER."
+            ) from error
+
+
+def _import_file(path: Path) -> None:
+    if not path.is_file():
+        raise InputError(f"--import {path}: there is no such file; check the path.")
+    path = path.resolve()
+    there = sys.modules.get(path.stem)
+    if there is not None:
+        # A config that asks for the module by its name may have been faster.
+        if Path(getattr(there, "__file__", None) or "").resolve() == path:
+            return
+        raise InputError(f"--import {path}: a module called {path.stem} is imported already; rename the file.")
+    spec = spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"--import {path} is no module of Python; give a .py file.")
+    module = module_from_spec(spec)
+    # So that configs find it by its name, and it finds its neighbours.
+    sys.modules[path.stem] = module
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[path.stem]
+        raise
+
+
+def _import_from_here(name: str) -> None:
+    """Import by name; the folder that the command runs in is looked at last."""
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))
+    import_module(name)
