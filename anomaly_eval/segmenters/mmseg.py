@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from anomaly_eval.segmenters.fitting_weights import load_weights
 from anomaly_eval.segmenters.network import Network, NetworkFacts, first_line
 from anomaly_eval.segmenters.own_windows import windows_of
 from anomaly_eval.segmenters.parameter_limit import TooLargeError, no_larger_than
+from anomaly_eval.segmenters.segformer_names import is_of_nvlabs, network_of_nvlabs, weights_of_nvlabs
 from gmmseg.checkpoints import Checkpoint, load_checkpoint
 from gmmseg.class_names import are_numbers
 from gmmseg.classifier import GMMClassifier
@@ -161,6 +163,9 @@ def load_network(checkpoint_path: Path, config: str | None, device: torch.device
     checkpoint = load_checkpoint(checkpoint_path)
     init_default_scope("mmseg")
     found = find_config(checkpoint, config)
+    if is_of_nvlabs(checkpoint.weights):
+        found = replace(found, model=network_of_nvlabs(found.model, checkpoint.weights))
+        checkpoint = replace(checkpoint, weights=weights_of_nvlabs(checkpoint.weights))
     try:
         with warnings.catch_warnings(), no_larger_than(checkpoint.weights):
             # The zoo warns of its own deprecated calls and of losses, which inference does not use.
