@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickletools
 import sys
 import zipfile
+from _compat_pickle import IMPORT_MAPPING
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -35,8 +36,6 @@ _DATA = frozenset({"argparse.Namespace", "types.SimpleNamespace", "functools.par
 }
 _DATA_MODULES = frozenset({"collections", "datetime", "decimal", "enum", "fractions", "pathlib", "uuid"})
 """Of the standard library: what people keep beside weights. Anything else of it in a file is no data."""
-
-_OF_PYTHON_2 = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 
 
 class StandIn:
@@ -83,7 +82,7 @@ def stand_ins(path: Path) -> list[Callable[..., Any] | tuple[Callable[..., Any],
     Names that say that something is to be run get none, so that PyTorch refuses them. Raises errors of many kinds for
     a damaged file.
     """
-    return [(_stand_in(name), name) for name in sorted(_foreign_names(path)) if not _would_run(name)]
+    return [(_stand_in(_today(name)), name) for name in sorted(_foreign_names(path)) if not _would_run(_today(name))]
 
 
 def _stand_in(name: str) -> Callable[..., Any]:
@@ -92,6 +91,12 @@ def _stand_in(name: str) -> Callable[..., Any]:
     if name in _LISTS:
         return _PlainList
     return type("StandIn", (StandIn,), {"path": name})
+
+
+def _today(name: str) -> str:
+    """Return a name of the standard library as Python 3 has it: the protocol of PyTorch's pickles is of Python 2."""
+    module, _, last = name.rpartition(".")
+    return f"{IMPORT_MAPPING.get(module, module)}.{last}"
 
 
 def _would_run(name: str) -> bool:
@@ -113,7 +118,7 @@ def _foreign_names(path: Path) -> set[str]:
             for operation, argument, _place in pickletools.genops(file):
                 if operation.name == "GLOBAL":
                     module, _, name = str(argument).partition(" ")
-                    names.add(f"{_OF_PYTHON_2.get(module, module)}.{name}")
+                    names |= {f"{module}.{name}", _today(f"{module}.{name}")}
     # Those that PyTorch allows by itself it takes first.
     return names - {_name_of(allowed) for allowed in torch.serialization.get_safe_globals()}
 

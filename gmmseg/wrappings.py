@@ -119,18 +119,23 @@ def _plain(name: str) -> str:
 
 
 def _only_weights(content: Mapping[Any, Any]) -> str | None:
-    """Return the name of the one entry that is a mapping to tensors alone, in a content that has no tensors itself."""
+    """Return the name of the one entry that weights lie in, in a content that has no tensors itself."""
     if any(isinstance(value, Tensor) and name not in _COUNTERS for name, value in content.items()):
         return None
-    holding = [
-        name
-        for name, value in content.items()
-        if isinstance(name, str)
-        and isinstance(value, Mapping)
-        and value
-        and all(isinstance(item, Tensor) for item in value.values())
-    ]
+    holding = [name for name, value in content.items() if _is_of_networks(name) and _leads_to_weights(value, _DEEPEST)]
     return holding[0] if len(holding) == 1 else None
+
+
+def _is_of_networks(name: object) -> bool:
+    return isinstance(name, str) and not any(word in name.casefold() for word in (*_AVERAGED, "optim", "sched"))
+
+
+def _leads_to_weights(value: object, deepest: int) -> bool:
+    if not isinstance(value, Mapping) or not value or deepest == 0:
+        return False
+    if all(isinstance(name, str) and isinstance(item, Tensor) for name, item in value.items()):
+        return True
+    return any(_is_of_networks(name) and _leads_to_weights(item, deepest - 1) for name, item in value.items())
 
 
 def _without_counters(weights: Mapping[Any, Any]) -> Mapping[Any, Any]:

@@ -68,6 +68,7 @@ def names_of_data(settings: Mapping[str, Any]) -> tuple[str, ...] | None:
 
     None where neither says anything, or nothing that is text.
     """
+    import mmseg.datasets  # noqa: F401  (registers them)
     from mmseg.registry import DATASETS
 
     try:
