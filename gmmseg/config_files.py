@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mmengine.config import Config
 
 _INSTALL = "install it, or put the folder that holds it on PYTHONPATH"
-_CUSTOM = re.compile(r"Failed to import custom modules from \{'imports': (.*?), 'allow_failed_imports'", re.DOTALL)
+_CUSTOM = re.compile(r"Failed to import custom modules from \{'imports': (\[[^\]]*\]|'[^']*')")
 
 
 def read_config(source: str, given: str | None = None) -> Config:
@@ -47,4 +47,4 @@ def read_config(source: str, given: str | None = None) -> Config:
 def _not_there(error: ImportError) -> str:
     """Return what was to be imported; mmengine adds the whole search path of Python, line by line."""
     custom = _CUSTOM.search(str(error))
-    return custom[1].strip("'") if custom else reason_of(error)
+    return ", ".join(re.findall(r"'([^']+)'", custom[1])) if custom else reason_of(error)

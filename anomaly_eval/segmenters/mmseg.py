@@ -192,11 +192,17 @@ def load_network(checkpoint_path: Path, config: str | None, device: torch.device
 
 
 def _check_normalisation(model: EncoderDecoder, config: ModelConfig) -> None:
-    """Refuse a network that would see raw pixels."""
+    """Refuse a network that would see raw pixels, or another number of channels than images have."""
     if not isinstance(model.data_preprocessor, SegDataPreProcessor):
         raise InputError(
             f"the config ({config.source}) has no SegDataPreProcessor in its model, so images could not be normalised; "
             f"name a config of mmsegmentation 1.x with --config."
+        )
+    means = getattr(model.data_preprocessor, "mean", None)
+    if means is not None and len(means) not in (1, 3):
+        raise InputError(
+            f"the config ({config.source}) normalises images of {len(means)} channels; choose a network for images of "
+            f"three channels."
         )
 
 

@@ -113,9 +113,19 @@ def _registered_name(kind: str) -> str:
     for package in _ZOO:
         for registry in _registries(package):
             for name, registered in registry.items():
-                if registered is found:
+                if registered is found or _extends(registered, found):
                     return name if package in ("mmseg", "mmengine") else f"{package}.{name}"
     return kind
+
+
+def _extends(registered: object, found: object) -> bool:
+    """Whether one is the other with changes of mmcv, under the same name, as `SyncBatchNorm` is."""
+    return (
+        isinstance(registered, type)
+        and isinstance(found, type)
+        and registered.__name__ == found.__name__
+        and issubclass(registered, found)
+    )
 
 
 def _names() -> list[str]:
