@@ -145,11 +145,12 @@ def differing_names(of_dataset: Sequence[str], segmenter: Segmenter) -> list[tup
     Case, spaces and underscores make no difference; nothing is returned for numbers that stand in for names.
     """
     pairs = enumerate(zip(of_dataset, segmenter.classes, strict=False))
-    differing = [(index, ours, theirs) for index, (ours, theirs) in pairs if _plain(ours) != _plain(theirs)]
+    differing = [(index, ours, theirs) for index, (ours, theirs) in pairs if plain_name(ours) != plain_name(theirs)]
     return differing if segmenter.has_class_names else []
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """Return a name without what makes no difference: case, and how words are separated."""
     return " ".join(name.casefold().replace("_", " ").split())
 
 

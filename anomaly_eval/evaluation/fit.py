@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from anomaly_eval.datasets.samples import Sample, SampleSet, find_dataset
 from anomaly_eval.errors import InputError
-from anomaly_eval.evaluation.closed_set import differing_names, unchecked_order
+from anomaly_eval.evaluation.closed_set import differing_names, plain_name, unchecked_order
 from anomaly_eval.evaluation.fit_request import FitRequest
 from anomaly_eval.evaluation.image_loop import Passes
 from anomaly_eval.evaluation.image_work import Compute, Work
@@ -198,7 +198,8 @@ def check_classes(samples: SampleSet, segmenter: Segmenter) -> Sequence[str]:
         )
     differing = differing_names(classes, segmenter)
     # Other words for the same classes are told in the notes; the same words in another order are no such thing.
-    if differing and sorted(ours for _, ours, _ in differing) == sorted(theirs for _, _, theirs in differing):
+    same = sorted(plain_name(ours) for _, ours, _ in differing) == sorted(plain_name(name) for *_, name in differing)
+    if differing and same:
         index, ours, theirs = differing[0]
         raise InputError(
             f"{samples.spec} has the classes of the network in another order: class {index} is {ours!r} in the dataset "

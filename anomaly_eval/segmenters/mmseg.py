@@ -59,7 +59,7 @@ class MmsegNetwork(Network):
         head = model.decode_head[-1] if isinstance(model.decode_head, nn.ModuleList) else model.decode_head
         self._gives_coarse_logits = _is_plain(model, head)
         self.classifier: nn.Module | None = getattr(head, "conv_seg", None)
-        self._threshold = _threshold(model, head, config)
+        self._threshold = _threshold(model, head, checkpoint.path)
         super().__init__(self._facts(), device)
 
     def prepare(self, image: NDArray[np.uint8]) -> Tensor:
@@ -219,7 +219,7 @@ def _fits(checkpoint: Checkpoint) -> dict[str, FitRecord]:
     return dict.fromkeys(("logits", "log_density", "log_density_logsumexp"), record)
 
 
-def _threshold(model: EncoderDecoder, head: Any, config: ModelConfig) -> float | None:
+def _threshold(model: EncoderDecoder, head: Any, path: Path) -> float | None:
     """Return above which sigmoid the one output of a binary head is its second class; None for an output a class.
 
     Raises InputError for a network of one class.
@@ -227,7 +227,7 @@ def _threshold(model: EncoderDecoder, head: Any, config: ModelConfig) -> float |
     if model.num_classes >= 2:
         return head.threshold if model.out_channels == 1 else None
     raise InputError(
-        f"the config ({config.source}) is of a network of one class, whose probability is always 1, so that nothing "
+        f"the checkpoint {path} is of a network of one class, whose probability is always 1, so that nothing "
         f"could be scored; where its one output is meant as a sigmoid, name a config with num_classes=2 and "
         f"out_channels=1 in the decode head with --config."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import pickle
 import re
@@ -9,7 +10,9 @@ import zipfile
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
+from mmengine.config import Config
 from safetensors.torch import save
 
 from tests.anomaly_eval.hostile.bench import Bench, Row
@@ -33,6 +36,23 @@ def changed(bench: Bench, **parts: Any) -> list[str]:
         content[name] = value(content[name]) if callable(value) else value
     torch.save(content, path)
     return bench.eval()
+
+
+def whole(bench: Bench, content: object, **settings: Any) -> list[str]:
+    """Evaluate something else in the place of the checkpoint."""
+    torch.save(content, bench.folder / "net.pth", **settings)
+    return bench.eval()
+
+
+def one_class(bench: Bench) -> list[str]:
+    """Leave one of the classes."""
+    return changed(
+        bench,
+        state_dict=lambda weights: {
+            name: value[:1] if "conv_seg" in name else value for name, value in weights.items()
+        },
+        meta=lambda meta: {**meta, "cfg": meta["cfg"].replace("num_classes=5", "num_classes=1")},
+    )
 
 
 def with_config(text: str) -> Any:
@@ -124,6 +144,69 @@ NETWORK = "net.pth"
 
 ROWS = [
     Row("a checkpoint that holds code (pickle)", 2, CODE, lambda bench: changed(bench, hook=Trap()), NETWORK),
+    Row(
+        "arrays, configs, schedulers and optimizers of other packages beside the weights",
+        0,
+        "read past: nothing of them is imported or run",
+        lambda bench: changed(
+            bench,
+            palette=np.zeros((5, 3), np.uint8),
+            config_object=Config({"model": {}}),
+            optimizer_object=torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1),
+            arguments=argparse.Namespace(lr=1),
+        ),
+    ),
+    Row(
+        "weights of another trainer, under other keys and prefixes",
+        0,
+        "unwrapped",
+        lambda bench: changed(
+            bench,
+            state_dict=lambda weights: {
+                "model": {f"module._orig_mod.net.{name}": value for name, value in weights.items()}
+            },
+        ),
+    ),
+    Row(
+        "weights of two networks side by side",
+        2,
+        "`holds several networks`, `save the weights of one of them`",
+        lambda bench: changed(
+            bench,
+            state_dict=lambda weights: {
+                f"{prefix}.{name}": value for prefix in ("one", "two") for name, value in weights.items()
+            },
+        ),
+        NETWORK,
+    ),
+    Row(
+        "a whole pickled network as checkpoint",
+        2,
+        "`rather than weights`, `state_dict() of the network`",
+        lambda bench: whole(bench, torch.nn.Linear(2, 2)),
+        NETWORK,
+    ),
+    Row(
+        "a checkpoint of another pickle protocol",
+        2,
+        "`another pickle protocol`, `anew without pickle_protocol`",
+        lambda bench: whole(bench, {"w": torch.ones(1)}, pickle_protocol=4),
+        NETWORK,
+    ),
+    Row(
+        "a weight that shows one number a billion times",
+        2,
+        "`instead of`; no memory is taken for it",
+        first_weight(torch.zeros(1).expand(40_000, 25_000)),
+        NETWORK,
+    ),
+    Row(
+        "a network of one class",
+        2,
+        "`is of a network of one class`, `num_classes=2 and out_channels=1`",
+        one_class,
+        NETWORK,
+    ),
     Row("a zip bomb as checkpoint", 2, "`would unpack to more than its own size`", compressed, NETWORK),
     Row("a truncated checkpoint", 2, DAMAGED, truncated, NETWORK),
     Row("an empty checkpoint", 2, DAMAGED, holding(b""), NETWORK),
