@@ -41,7 +41,7 @@ def read_config(source: str, given: str | None = None) -> Config:
     except ImportError as error:
         raise InputError(f"the config {given} imports what is not there ({_not_there(error)}); {_INSTALL}.") from error
     except (Exception, SystemExit) as error:  # a config is a Python program and fails in its own ways
-        raise InputError(f"the config {given} cannot be loaded ({reason_of(error)}).") from error
+        raise InputError(f"the config {given} cannot be loaded ({reason_of(error)}); correct it.") from error
 
 
 def _not_there(error: ImportError) -> str:

@@ -14,7 +14,13 @@ from typing import Any
 from anomaly_eval.errors import InputError
 from anomaly_eval.runtime.shipped import config_source
 from anomaly_eval.segmenters.literals import parse_literals, plain_values
-from anomaly_eval.segmenters.registered import names_of_data, unregistered, what_is_missing, with_registered_names
+from anomaly_eval.segmenters.registered import (
+    is_of_missing_package,
+    names_of_data,
+    unregistered,
+    what_is_missing,
+    with_registered_names,
+)
 from gmmseg.checkpoints import Checkpoint
 from gmmseg.config_files import read_config
 from gmmseg.stand_ins import StandIn
@@ -119,7 +125,12 @@ def _config_from_file(given: str) -> ModelConfig:
     if not isinstance(model, Mapping):
         raise InputError(f"the config {given} has no `model`; is it a base file rather than a whole config?")
     model = for_inference(_with_preprocessor(dict(model), settings))
-    return ModelConfig(with_registered_names(model), given, names_of_data(settings))
+    named: dict[str, Any] = with_registered_names(model)
+    for kind in unregistered(named):
+        # Of others, the registry imports what it finds, as the user named the file.
+        if is_of_missing_package(kind):
+            raise InputError(f"the config {given} asks for {kind!r}, {what_is_missing(kind, settings)}.")
+    return ModelConfig(named, given, names_of_data(settings))
 
 
 def _checked(model: dict[str, Any], path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -183,7 +183,8 @@ def load_network(checkpoint_path: Path, config: str | None, device: torch.device
         ) from error
     if not isinstance(model, EncoderDecoder):
         raise InputError(
-            f"the config ({found.source}) builds a {type(model).__name__}; only EncoderDecoder networks can be used."
+            f"the config ({found.source}) builds a {type(model).__name__}, and only an EncoderDecoder can be used; "
+            f"name the config of one with --config."
         )
     _check_normalisation(model, found)
     model = revert_sync_batchnorm(model)
@@ -214,7 +215,10 @@ def _fits(checkpoint: Checkpoint) -> dict[str, FitRecord]:
     try:
         record = FitRecord.model_validate(noted)
     except ValidationError as error:
-        raise InputError(f"the checkpoint {checkpoint.path} does not say what its mixtures were fitted on.") from error
+        raise InputError(
+            f"the checkpoint {checkpoint.path} does not say what its mixtures were fitted on; write it again with "
+            f"gmmseg-anomaly fit-mixtures."
+        ) from error
     # Logits follow from the densities.
     return dict.fromkeys(("logits", "log_density", "log_density_logsumexp"), record)
 

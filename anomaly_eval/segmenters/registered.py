@@ -45,10 +45,16 @@ def unregistered(value: Any) -> Iterator[object]:
             yield from unregistered(item)
 
 
+def is_of_missing_package(kind: object) -> bool:
+    """Whether a `type` is of a package of the zoo that is not installed."""
+    package = str(kind).partition(".")[0]
+    return package in _ZOO and find_spec(package) is None
+
+
 def what_is_missing(kind: object, settings: Mapping[str, Any]) -> str:
     """Say what is wrong with a `type` that no registry has, and what to do."""
     package = str(kind).partition(".")[0]
-    if package in _ZOO and find_spec(package) is None:
+    if is_of_missing_package(kind):
         return f"which is no module of mmsegmentation but of {package}, which is not there; pip install {_ZOO[package]}"
     imports = settings.get("custom_imports")
     asked = imports.get("imports") if isinstance(imports, Mapping) else None

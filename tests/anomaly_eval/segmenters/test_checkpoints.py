@@ -201,7 +201,7 @@ def test_a_config_with_code_is_not_run(tmp_path):
         find_config(checkpoint, None)
 
 
-@pytest.mark.parametrize("kind", ["os.system", "subprocess.run", "this", "mmdet.ResNet", "NoSuchHead"])
+@pytest.mark.parametrize("kind", ["os.system", "subprocess.run", "this", "mmdet.NoSuchNet", "NoSuchHead"])
 def test_a_type_outside_the_registry_is_not_imported(tmp_path, kind):
     checkpoint = config_in_checkpoint(tmp_path, f"model = dict(type='EncoderDecoder', backbone=dict(type={kind!r}))")
     with pytest.raises(InputError, match="no module of mmsegmentation"):

@@ -160,6 +160,8 @@ def test_mask_classifiers_of_mmsegmentation(tmp_path: Path, name: str) -> None:
         torch.save({"meta": {"cfg": text}, "state_dict": {"w": torch.ones(1)}}, tmp_path / "net.pth")
         with pytest.raises(InputError, match=r"of mmdet, which is not there; pip install mmdet"):
             load_segmenter(tmp_path / "net.pth", device="cpu")
+        with pytest.raises(InputError, match=r"of mmdet, which is not there; pip install mmdet"):
+            load_segmenter(tmp_path / "net.pth", name, device="cpu")
         return
     model = copy.deepcopy(config.model)
     model.backbone.init_cfg = None
