@@ -247,7 +247,7 @@ def _class_names(
         if len(names) != model.num_classes:
             raise InputError(
                 f"the checkpoint {checkpoint.path} names {len(names)} classes, but the network has "
-                f"{model.num_classes}; name its own config with --config."
+                f"{model.num_classes}; save it with the names of all, or of none."
             )
         return names, "the checkpoint"
     # A config often keeps the data of its base, which are not those of the network then.
