@@ -16,7 +16,7 @@ from torch import Tensor
 from gmmseg.class_names import class_names_in
 from gmmseg.errors import InputError
 from gmmseg.safetensors_files import SUFFIX, read_safetensors
-from gmmseg.stand_ins import StandIn, stand_ins
+from gmmseg.stand_ins import StandIn, is_of_python, stand_ins
 from gmmseg.wrappings import find_weights, without_wrappers
 
 _LONGEST_NAME = 1000
@@ -183,7 +183,8 @@ def harmless_globals() -> list[Callable[..., Any] | tuple[Callable[..., Any], st
 
     def statistic(owner: object, name: str) -> Any:
         """Stand in for `getattr`, by which a buffer names its own four statistics, and for nothing else."""
-        if isinstance(owner, type) and issubclass(owner, StandIn):
+        # Schedulers name their own functions so; methods of the standard library are no data.
+        if isinstance(owner, type) and issubclass(owner, StandIn) and not is_of_python(owner.path):
             return owner
         if owner is not HistoryBuffer or name not in ("min", "max", "mean", "current"):
             raise UnpicklingError(f"Unsupported global: attribute {name} of {owner}")

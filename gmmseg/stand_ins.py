@@ -85,6 +85,11 @@ def stand_ins(path: Path) -> list[Callable[..., Any] | tuple[Callable[..., Any],
     return [(_stand_in(_today(name)), name) for name in sorted(_foreign_names(path)) if not _would_run(_today(name))]
 
 
+def is_of_python(name: str) -> bool:
+    """Whether a class or function of this full name is one of the standard library."""
+    return name.partition(".")[0] in sys.stdlib_module_names
+
+
 def _stand_in(name: str) -> Callable[..., Any]:
     if name in _DICTIONARIES:
         return _PlainDictionary
@@ -105,7 +110,7 @@ def _would_run(name: str) -> bool:
     first = module.partition(".")[0]
     if name in _DATA | _DICTIONARIES or first in _DATA_MODULES:
         return False
-    return first in sys.stdlib_module_names or not first
+    return is_of_python(name) or not first
 
 
 def _foreign_names(path: Path) -> set[str]:
