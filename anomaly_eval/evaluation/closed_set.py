@@ -89,7 +89,7 @@ def count_computation(segmenter: Segmenter, samples: SampleSet, choice: Protocol
         with clock.section("forward"), torch.inference_mode():
             prediction = predict(tested, image, sample.image)
         with clock.section("metrics"):
-            predicted = predicted_classes(prediction.logits)
+            predicted = predicted_classes(prediction.class_maps)
             return {_COUNTS: confusion_matrix(predicted, label, len(segmenter.classes))}
 
     return compute
@@ -125,9 +125,9 @@ def _under_protocol(segmenter: Segmenter, samples: SampleSet, choice: ProtocolCh
     return segmenter.with_protocol(samples.card.protocol if choice == "card" else None)
 
 
-def predicted_classes(logits: CoarseMaps) -> NDArray[np.uint8]:
-    """Return the class with the largest logit at each pixel of the image, (height, width); the first of equal ones."""
-    return torch.cat([ClassStatistics(values).argmax.to(torch.uint8) for _, values in logits.bands()]).cpu().numpy()
+def predicted_classes(maps: CoarseMaps) -> NDArray[np.uint8]:
+    """Return the class with the largest value at each pixel of the image, (height, width); the first of equal ones."""
+    return torch.cat([ClassStatistics(values).argmax.to(torch.uint8) for _, values in maps.bands()]).cpu().numpy()
 
 
 def unchecked_order(samples: SampleSet, segmenter: Segmenter) -> list[str]:

@@ -28,7 +28,7 @@ from anomaly_eval.results.records import FitRecord
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.runtime.output_folder import remove_partial_files
 from anomaly_eval.scores import SCORES, FittedScore, Score, choose_scores
-from anomaly_eval.scores.base import ObservedMoments
+from anomaly_eval.scores.base import ObservedMoments, sources
 from anomaly_eval.scores.statistics_file import save_statistics
 from anomaly_eval.segmenters.base import Segmenter, predict
 
@@ -80,7 +80,7 @@ def _chosen(request: FitRequest, segmenter: Segmenter) -> list[FittedScore]:
     names = (
         request.scores
         if request.scores is not None
-        else [name for name in learners if SCORES[name].source in segmenter.provides]
+        else [name for name in learners if SCORES[name].source_among(segmenter.provides)]
     )
     scores = []
     for score in choose_scores(names, segmenter.provides):
@@ -124,7 +124,7 @@ def fit_scores(
     for warning in unchecked_order(samples, segmenter):
         console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)
     model, team = segmenter.describe(), None if journal is None else journal.team
-    compute = _moments_of(segmenter.with_outputs([score.source for score in scores]), scores, clock)
+    compute = _moments_of(segmenter.with_outputs(sources(scores, segmenter.provides)), scores, clock)
     passes = Passes(console, clock, None if journal is None else journal.records, team)
     if journal is not None and team is not None and not team.first:
         start = journal.begun()

@@ -14,7 +14,7 @@ from anomaly_eval.datasets.samples import Sample, SampleSet
 from anomaly_eval.results.records import Origin
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.score_maps.coarse import are_coarse, as_arrays, from_arrays
-from anomaly_eval.scores.base import Score, class_maps, reduce_class_maps
+from anomaly_eval.scores.base import Score, class_maps, reduce_class_maps, sources
 from anomaly_eval.segmenters.base import Segmenter, predict
 from anomaly_eval.segmenters.coarse_maps import CoarseMaps
 
@@ -49,7 +49,7 @@ class NetworkScores:
 
     def __init__(self, segmenter: Segmenter, scores: Sequence[Score]) -> None:
         """Take the network and its scores, whose statistics are fitted where they need any."""
-        self.segmenter, self.scores = segmenter.with_outputs([score.source for score in scores]), scores
+        self.segmenter, self.scores = segmenter.with_outputs(sources(scores, segmenter.provides)), scores
 
     @property
     def methods(self) -> list[str]:

@@ -6,7 +6,7 @@ Modules of scores import torch where they compute: the command line asks them fo
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -97,6 +97,8 @@ class Score(ABC):
     """Where it comes from: authors and venue, or a few words."""
     source: ClassVar[str] = "logits"
     """The field of `Prediction` that the score reads."""
+    instead: ClassVar[Sequence[str]] = ()
+    """Fields that it reads where that one is not there, the first that is."""
     needs: ClassVar[str] = "logits"
     """What that is, in words."""
     options: ClassVar[Sequence[ScoreOption]] = ()
@@ -118,9 +120,15 @@ class Score(ABC):
         score.name = "_".join([cls.name, *(f"{keyword}_{value}" for keyword, value in options.items())])
         return score
 
+    @classmethod
+    def source_among(cls, provides: Collection[str]) -> str | None:
+        """Return which of these fields of `Prediction` the score reads; None where it can read none."""
+        return next((name for name in (cls.source, *cls.instead) if name in provides), None)
+
     def class_maps(self, prediction: Prediction) -> CoarseMaps:
         """Return the maps (classes, h, w) that are resized to the image and then reduced."""
-        maps: CoarseMaps | None = getattr(prediction, self.source)
+        found: list[CoarseMaps | None] = [getattr(prediction, name) for name in (self.source, *self.instead)]
+        maps = next((maps for maps in found if maps is not None), None)
         if maps is None:
             raise ValueError(f"the prediction holds no {self.source}, which {self.name} needs")
         return maps
@@ -176,21 +184,26 @@ class FittedScore(Score):
         """Take statistics that `state` returned."""
 
 
+def sources(scores: Iterable[Score], provides: Collection[str]) -> set[str]:
+    """Return the fields of `Prediction` that scores read where there are these."""
+    return {name for score in scores if (name := score.source_among(provides)) is not None}
+
+
 def unfitted(scores: Iterable[Score]) -> list[FittedScore]:
     """Return the scores that lack their statistics."""
     return [score for score in scores if isinstance(score, FittedScore) and not score.fitted]
 
 
-_LOGITS = "logits"
+_CLASSES = "classes"
 
 
 def class_maps(prediction: Prediction, scores: Sequence[Score]) -> dict[str, CoarseMaps]:
     """Return all that score maps follow from: the maps of each score by its name; scores of one source share theirs.
 
-    Where a score needs the predicted classes there are also `logits`.
+    Where a score needs the predicted classes there are also `classes`.
     """
     maps = {score.name: score.class_maps(prediction) for score in scores}
-    return maps | ({_LOGITS: prediction.logits} if any(score.needs_predicted_classes for score in scores) else {})
+    return maps | ({_CLASSES: prediction.class_maps} if any(score.needs_predicted_classes for score in scores) else {})
 
 
 def reduce_class_maps(maps: Mapping[str, CoarseMaps], scores: Sequence[Score]) -> dict[str, Tensor]:
@@ -204,14 +217,14 @@ def reduce_class_maps(maps: Mapping[str, CoarseMaps], scores: Sequence[Score]) -
         own = maps[score.name]
         groups.setdefault(id(own), (own, []))[1].append(score)
         results[score.name] = torch.empty(own.size, dtype=torch.float32, device=own.values.device)
-    logits = maps.get(_LOGITS)
-    if logits is not None:
-        groups.setdefault(id(logits), (logits, []))
-        predicted = torch.empty(logits.size, dtype=torch.int16, device=logits.values.device)
+    classes = maps.get(_CLASSES)
+    if classes is not None:
+        groups.setdefault(id(classes), (classes, []))
+        predicted = torch.empty(classes.size, dtype=torch.int16, device=classes.values.device)
     for own, members in groups.values():
         for rows, values in own.bands():
             statistics = ClassStatistics(values)
-            if predicted is not None and own is logits:
+            if predicted is not None and own is classes:
                 predicted[rows] = statistics.argmax
             for score in members:
                 results[score.name][rows] = score.reduce(statistics)

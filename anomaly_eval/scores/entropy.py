@@ -26,6 +26,7 @@ class Entropy(Score):
     name = "entropy"
     title = "Entropy"
     paper = "entropy of the softmax"
+    instead = ("probabilities",)
     place = 2
 
     def reduce(self, statistics: ClassStatistics) -> Tensor:

@@ -97,7 +97,7 @@ class Mahalanobis(FittedScore):
         coarse = torch.from_numpy(sample_label(label, maps)).to(maps.values.device).flatten()
         kept = coarse != VOID
         features = maps.values.flatten(1)[:, kept].double()
-        return feature_moments(features, coarse[kept].long(), prediction.logits.values.shape[0])
+        return feature_moments(features, coarse[kept].long(), prediction.class_maps.channels)
 
     def merge(self, before: ObservedMoments, more: ObservedMoments) -> ObservedMoments:
         return merged_feature_moments(before, more)

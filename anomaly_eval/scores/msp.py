@@ -21,6 +21,7 @@ class MSP(Score):
     name = "msp"
     title = "MSP"
     paper = "Hendrycks and Gimpel, ICLR 2017"
+    instead = ("probabilities",)
     place = 1
 
     def reduce(self, statistics: ClassStatistics) -> Tensor:

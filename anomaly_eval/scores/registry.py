@@ -36,7 +36,7 @@ def choose_scores(
     input the segmenter does not provide, and for an option without sense.
     """
     if names is None:
-        return [_built(kind, options) for kind in SCORES.values() if kind.by_default and kind.source in provides]
+        return [_built(kind, options) for kind in SCORES.values() if kind.by_default and kind.source_among(provides)]
     chosen: list[Score] = []
     for name in dict.fromkeys([names] if isinstance(names, str) else names):
         kind = SCORES.get(name)
@@ -45,7 +45,7 @@ def choose_scores(
             hint = f"did you mean {close!r}? " if close else ""
             hint = "write spaces, not commas, between names; " if "," in name else hint
             raise InputError(f"there is no score {name!r}; {hint}the scores are {', '.join(SCORES)}.")
-        if kind.source not in provides:
+        if kind.source_among(provides) is None:
             raise InputError(
                 f"the score {name!r} needs {kind.needs}, which this network does not provide; leave it out of --scores."
             )

@@ -93,10 +93,11 @@ class SML(FittedScore):
     def observe(self, prediction: Prediction, label: NDArray[np.uint8], image_id: str) -> ObservedMoments:
         import torch
 
-        classes = prediction.logits.values.shape[0]
+        maps = self.class_maps(prediction)
+        classes = maps.channels
         sums = torch.zeros(3, classes, dtype=torch.float64)
         origin = torch.full((classes,), torch.nan, dtype=torch.float64)
-        for _, values in prediction.logits.bands():
+        for _, values in maps.bands():
             statistics = ClassStatistics(values)
             # A GPU would add them up in an order of its own each time.
             predicted = statistics.argmax.flatten().cpu()

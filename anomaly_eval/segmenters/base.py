@@ -14,29 +14,45 @@ from numpy.typing import NDArray
 from anomaly_eval.datasets.test_settings import TestProtocol
 from anomaly_eval.errors import InputError
 from anomaly_eval.results.records import FitRecord, ModelRecord
+from anomaly_eval.segmenters.class_maps import LogProbabilities, QueryEvidence
 from anomaly_eval.segmenters.coarse_maps import CoarseMaps
 from anomaly_eval.segmenters.input_size import InputSize
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The output of a segmenter for one image; all maps stand for the same image size.
+    """The output of a segmenter for one image; all maps stand for the same image size, float32. None is not there.
 
-    logits: (classes, h, w) float32, before any softmax. features: (dimensions, h, w) float32, the input of the last
-    classifier, or None where the network has none. log_density: (classes, h, w) float32, log p(x|c) of a generative
-    classifier before any normalisation over classes, the largest component standing for the class (GMMSeg, section
-    3.3), else None. log_density_logsumexp: the same with the whole sum over components (Eq. 4).
+    logits: (classes, h, w), before any softmax. features: (dimensions, h, w), the input of the last classifier.
+    log_density: (classes, h, w), log p(x|c) of a generative classifier before any normalisation over classes, the
+    largest component standing for the class (GMMSeg, section 3.3). log_density_logsumexp: the same with the whole sum
+    over components (Eq. 4). probabilities: (classes, h, w), of networks that end in a softmax. evidence: of mask
+    classifiers, which have neither, the class evidence L_c(x), larger for a class that more queries claim.
+
+    One of logits, probabilities and evidence is there.
     """
 
-    logits: CoarseMaps
+    logits: CoarseMaps | None = None
     features: CoarseMaps | None = None
     log_density: CoarseMaps | None = None
     log_density_logsumexp: CoarseMaps | None = None
+    probabilities: LogProbabilities | None = None
+    evidence: CoarseMaps | None = None
+
+    @property
+    def class_maps(self) -> CoarseMaps:
+        """What says most of the classes; the predicted one has the largest value."""
+        found: list[CoarseMaps | None] = [getattr(self, name) for name in CLASS_OUTPUTS]
+        return next(maps for maps in found if maps is not None)
 
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) of the image in pixels."""
-        return self.logits.size
+        return self.class_maps.size
+
+
+CLASS_OUTPUTS = ("logits", "probabilities", "evidence")
+"""The fields of `Prediction` that say which class a pixel is of; the first that is there is looked at."""
 
 
 ALL_OUTPUTS = frozenset(output.name for output in fields(Prediction))
@@ -61,7 +77,10 @@ def _refuse_non_finite(prediction: Prediction, image: Path) -> None:
     for field in fields(prediction):
         maps: CoarseMaps | None = getattr(prediction, field.name)
         # A sum is finite only if all terms are, and takes a fifth of the time of looking at each.
-        if maps is not None and not torch.isfinite(maps.values.sum()):
+        finite = maps is None or torch.isfinite(maps.values.sum())
+        if isinstance(maps, QueryEvidence):
+            finite = finite and torch.isfinite(maps.classes.sum())
+        if not finite:
             raise InputError(f"the network gave NaN or infinite values for {image}; check its weights.")
 
 
@@ -96,7 +115,7 @@ class Segmenter(Protocol):
         """Segment an RGB image (height, width, 3), uint8."""
 
     def with_outputs(self, fields: Collection[str]) -> Segmenter:
-        """Return the same network, which fills only these fields of `Prediction`, and logits."""
+        """Return the same network, which fills only these fields of `Prediction`, and that of the classes."""
 
     def with_protocol(self, protocol: TestProtocol | None) -> Segmenter:
         """Return the same network under the test protocol of a closed-set dataset, None being the network's own."""

@@ -6,11 +6,15 @@ A network gives its logits on a coarse grid. Resizing 19 classes to a 2048 x 102
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _ROWS_PER_BAND = 64
 
@@ -22,6 +26,8 @@ class CoarseMaps:
     values: (channels, h, w) floating point. size: (height, width) of the image in pixels. extent: the height and
     width in image pixels that the grid covers; larger than `size` where the network's input was padded at the
     bottom and the right. align_corners: as in `torch.nn.functional.interpolate`.
+
+    What is read of them at a pixel of the image is `read` of the values there: in a subclass it may be something else.
     """
 
     values: Tensor
@@ -30,16 +36,33 @@ class CoarseMaps:
     align_corners: bool = False
 
     @classmethod
-    def covering(cls, values: Tensor, size: tuple[int, int], align_corners: bool = False) -> CoarseMaps:
+    def covering(cls, values: Tensor, size: tuple[int, int], align_corners: bool = False) -> Self:
         """Maps whose grid covers exactly the image."""
         return cls(values, size, (float(size[0]), float(size[1])), align_corners)
 
-    def like(self, values: Tensor) -> CoarseMaps:
+    @property
+    def channels(self) -> int:
+        """How many values are read at each pixel."""
+        return len(self.values)
+
+    def read(self, values: Tensor) -> Tensor:
+        """Return what is read where the maps have these values (channels, …)."""
+        return values
+
+    def chosen(self, channels: Sequence[int]) -> Self:
+        """Return the same maps, of which only these channels are read."""
+        return self.like(self.values[list(channels)].contiguous())
+
+    def like(self, values: Tensor) -> Self:
         """Other values (channels, h, w) on the same grid."""
         return replace(self, values=values)
 
     def bands(self, rows: int = _ROWS_PER_BAND) -> Iterator[tuple[slice, Tensor]]:
-        """Yield (rows of the image, values of shape (channels, rows, width)) from top to bottom."""
+        """Yield (rows of the image, what is read there of shape (channels, rows, width)) from top to bottom."""
+        for band, values in self._resized_bands(rows):
+            yield band, self.read(values)
+
+    def _resized_bands(self, rows: int) -> Iterator[tuple[slice, Tensor]]:
         height, width = self.size
         grid = (self.values.shape[1], self.values.shape[2])
         if grid == self.size and self.extent == (float(height), float(width)):
@@ -53,7 +76,7 @@ class CoarseMaps:
         yield from sample_blocks(sample(self.values, across, dim=2), down, dim=1, block=rows)
 
     def resized(self) -> Tensor:
-        """Return the maps at the size of the image, (channels, height, width)."""
+        """Return what is read at all pixels of the image, (channels, height, width)."""
         return torch.cat([values for _, values in self.bands()], dim=1)
 
 

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from anomaly_eval.datasets.test_settings import SlidingWindow
 from anomaly_eval.results.records import FitRecord
+from anomaly_eval.segmenters.base import CLASS_OUTPUTS
 from anomaly_eval.segmenters.input_size import InputSize
 
 _NOTHING = hashlib.sha256(b"").hexdigest()
@@ -79,10 +80,27 @@ class NetworkFacts:
         """The names of the classes, or numbers that stand in for them."""
         return self.class_names or numbered_classes(self.n_classes)
 
+    @property
+    def class_output(self) -> str:
+        """The field of `Prediction` that says which class a pixel is of."""
+        return next(name for name in CLASS_OUTPUTS if name in self.provides)
+
 
 def numbered_classes(count: int) -> tuple[str, ...]:
     """Return what classes without names are called."""
     return tuple(f"class {index}" for index in range(count))
+
+
+@dataclass(frozen=True)
+class Queries:
+    """What a mask classifier says of n inputs.
+
+    masks: logits (n, queries, rows, columns) on a grid that covers the input. classes: the softmax of each query
+    without the class for no object, (n, queries, classes).
+    """
+
+    masks: Tensor
+    classes: Tensor
 
 
 class Network(ABC):
@@ -107,10 +125,11 @@ class Network(ABC):
         return "use --resize" if self.device.type == "cpu" else "use --resize, or --device cpu"
 
     @abstractmethod
-    def forward(self, inputs: Tensor, wanted: frozenset[str]) -> Mapping[str, Tensor]:
+    def forward(self, inputs: Tensor, wanted: frozenset[str]) -> Mapping[str, Tensor | Queries]:
         """Return the wanted fields of `Prediction` for inputs (n, 3, h, w), each (n, channels, rows, columns).
 
-        Maps may have a coarser grid, each its own, which covers the input; the fewer pixels, the faster.
+        The evidence of a mask classifier may be its queries. Maps may have a coarser grid, each its own, which covers
+        the input; the fewer pixels, the faster.
         """
 
 

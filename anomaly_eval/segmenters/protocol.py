@@ -17,10 +17,11 @@ from anomaly_eval.errors import InputError
 from anomaly_eval.results.records import FitRecord, ModelRecord
 from anomaly_eval.runtime.machine import is_out_of_memory
 from anomaly_eval.segmenters.base import Prediction
+from anomaly_eval.segmenters.class_maps import LogProbabilities, QueryEvidence
 from anomaly_eval.segmenters.coarse_maps import CoarseMaps
 from anomaly_eval.segmenters.device import device_text
 from anomaly_eval.segmenters.input_size import InputSize
-from anomaly_eval.segmenters.network import Network, first_line
+from anomaly_eval.segmenters.network import Network, Queries, first_line
 from anomaly_eval.segmenters.windows import WindowFeatureMean, WindowMean, window_corners
 from gmmseg.denormals import flushed_denormals
 
@@ -41,7 +42,7 @@ class NetworkSegmenter:
         self.input_size = input_size or network.facts.input_size
         self.provides = network.facts.provides
         self._windows = network.facts.windows
-        # Then as mmsegmentation: it resizes logits to the network's input first, and those to the image.
+        # Then as mmsegmentation: what it says of classes is resized to the network's input first, and that to the image.
         self._is_tested = False
 
     @property
@@ -91,29 +92,30 @@ class NetworkSegmenter:
             extent = (maps.extent[0] * scale[0], maps.extent[1] * scale[1])
             return replace(maps, size=(height, width), extent=extent)
 
+        name = self.network.facts.class_output
         if self._is_tested and scale != (1.0, 1.0):
-            at_input = maps["logits"].resized()
-            maps["logits"] = CoarseMaps.covering(at_input, maps["logits"].size, maps["logits"].align_corners)
+            maps[name] = CoarseMaps.covering(maps[name].resized(), maps[name].size, maps[name].align_corners)
         if self._is_tested and self.network.facts.threshold is not None:
-            maps["logits"] = _with_threshold(maps["logits"], self.network.facts.threshold)
+            maps[name] = _with_threshold(maps[name], self.network.facts.threshold)
         found = {name: for_image(values) for name, values in maps.items()}
-        found |= dict.fromkeys(self.network.facts.same_as_logits & self.provides, found["logits"])
-        return Prediction(**found)
+        if alike := self.network.facts.same_as_logits & self.provides:
+            found |= dict.fromkeys(alike, found["logits"])
+        return Prediction(**found)  # type: ignore[arg-type]  # fields by name
 
     def with_outputs(self, fields: Collection[str]) -> NetworkSegmenter:
         """Return this network without the maps that nobody looks at: some take longer than the network."""
         other = copy.copy(self)
-        other.provides = self.provides & ({"logits"} | set(fields))
+        other.provides = self.provides & ({self.network.facts.class_output} | set(fields))
         return other
 
     def with_protocol(self, protocol: TestProtocol | None) -> NetworkSegmenter:
-        """Return this network as mmsegmentation tests it on a closed-set dataset; it gives logits alone.
+        """Return this network as mmsegmentation tests it on a closed-set dataset; it gives classes alone.
 
         The protocol sets windows and input size, None keeps the network's own windows and native size; a size that was
         asked for when the network was loaded, or that it brought with it, goes before either.
         """
         other = copy.copy(self)
-        other.provides = frozenset({"logits"})
+        other.provides = frozenset({self.network.facts.class_output})
         other._is_tested = True
         if protocol is not None:
             other._windows = protocol.slide
@@ -164,10 +166,7 @@ class NetworkSegmenter:
         size, facts = (inputs.shape[2], inputs.shape[3]), self.network.facts
         tensors = self.network.forward(inputs, self.provides - facts.same_as_logits)
         return [
-            {
-                name: CoarseMaps.covering(values[index].float().contiguous(), size, facts.align_corners)
-                for name, values in tensors.items()
-            }
+            {name: _of_input(name, values, index, size, facts.align_corners) for name, values in tensors.items()}
             for index in range(len(inputs))
         ]
 
@@ -176,3 +175,14 @@ def _with_threshold(logits: CoarseMaps, threshold: float) -> CoarseMaps:
     """Shift the first of two logits so that the second is the larger one where its probability exceeds a threshold."""
     shift = logits.values.new_tensor([math.log(threshold / (1 - threshold)), 0.0])
     return replace(logits, values=logits.values + shift[:, None, None])
+
+
+def _of_input(
+    name: str, values: Tensor | Queries, index: int, size: tuple[int, int], align_corners: bool
+) -> CoarseMaps:
+    """Return what a network says in one field of one of its inputs, whose size is (height, width)."""
+    if isinstance(values, Queries):
+        extent, classes = (float(size[0]), float(size[1])), values.classes[index].float()
+        return QueryEvidence(values.masks[index].float().contiguous(), size, extent, align_corners, classes=classes)
+    kind = LogProbabilities if name == "probabilities" else CoarseMaps
+    return kind.covering(values[index].float().contiguous(), size, align_corners)

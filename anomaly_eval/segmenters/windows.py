@@ -34,7 +34,7 @@ class WindowMean:
     def add(self, maps: CoarseMaps, corner: tuple[int, int]) -> None:
         """Add the maps of one window, which stand for the window's pixels."""
         if self._total is None or self._count is None:
-            self._total = maps.values.new_zeros(maps.values.shape[0], *self.size)
+            self._total = maps.values.new_zeros(maps.channels, *self.size)
             self._count = maps.values.new_zeros(self.size)
         self._align_corners = maps.align_corners
         top, left = corner

@@ -34,7 +34,7 @@ def fit_temperature_on(
         chosen.sort()
         width = label.shape[1]
         with clock.section("fit"):
-            for rows, logits in prediction.logits.bands():
+            for rows, logits in prediction.class_maps.bands():
                 inside = chosen[(chosen >= rows.start * width) & (chosen < rows.stop * width)] - rows.start * width
                 kept_logits.append(logits.flatten(1)[:, inside].T.cpu().numpy())
             kept_labels.append(label.ravel()[chosen])

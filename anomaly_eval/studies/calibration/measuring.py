@@ -9,6 +9,7 @@ import numpy as np
 from rich.console import Console
 
 from anomaly_eval.datasets.samples import SampleSet
+from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.closed_set import check_same_classes, predicted_classes
 from anomaly_eval.evaluation.image_loop import predictions
 from anomaly_eval.metrics.calibration import CalibrationMetrics, CalibrationState
@@ -27,6 +28,15 @@ class Calibrated:
     void_pixels: int
     sizes: set[tuple[int, int]]
     """Distinct (width, height) of the images in pixels."""
+
+
+def check_has_probabilities(segmenter: Segmenter, name: str) -> None:
+    """Raise InputError for a network, called `name`, that gives neither logits nor probabilities."""
+    if not {"logits", "probabilities"} & segmenter.provides:
+        raise InputError(
+            f"{name} is a mask classifier: its class evidence is no probability, so there is nothing to calibrate; "
+            f"leave it out."
+        )
 
 
 def calibrate(
@@ -50,8 +60,8 @@ def calibrate(
         with clock.section("metrics"):
             void_pixels += int(np.count_nonzero(label == VOID))
             sizes.add((label.shape[1], label.shape[0]))
-            closed_set.update(predicted_classes(prediction.logits), label)
-            for rows, logits in prediction.logits.bands():
+            closed_set.update(predicted_classes(prediction.class_maps), label)
+            for rows, logits in prediction.class_maps.bands():
                 for state, temperature in zip(states, temperatures, strict=True):
                     state.update(logits / temperature, label[rows])
     try:

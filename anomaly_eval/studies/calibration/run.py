@@ -29,7 +29,7 @@ from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.runtime.file_names import file_names
 from anomaly_eval.runtime.output_folder import FolderKind, prepare_output
 from anomaly_eval.studies.calibration.held_out_temperature import fit_temperature_on
-from anomaly_eval.studies.calibration.measuring import calibrate
+from anomaly_eval.studies.calibration.measuring import calibrate, check_has_probabilities
 from anomaly_eval.studies.calibration.records import (
     BinRow,
     CalibrationClassRow,
@@ -85,6 +85,7 @@ def run_calibration(request: CalibrationRequest, console: Console) -> Calibratio
         for name, network in zip(names, networks, strict=True):
             with clock.section("load"):
                 segmenter = network.load()
+                check_has_probabilities(segmenter, name)
             models[name] = segmenter.describe()
             unnamed += [f"{name}: {warning}" for warning in unchecked_order(samples, segmenter)]
             temperatures, source = [1.0], ""

@@ -69,7 +69,7 @@ def with_scores(
 
 
 def _given(name: str, provides: frozenset[str]) -> bool:
-    return SCORES[name].source in provides
+    return SCORES[name].source_among(provides) is not None
 
 
 def _load(

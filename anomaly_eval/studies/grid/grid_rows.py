@@ -119,7 +119,7 @@ class ClassRows:
 
     def _predicted(self, network: NamedNetwork, sample: Sample, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         with torch.inference_mode():
-            return predicted_classes(predict(network.segmenter, image, sample.image).logits)
+            return predicted_classes(predict(network.segmenter, image, sample.image).class_maps)
 
 
 def one_line(title: str) -> str:
