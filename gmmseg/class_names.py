@@ -26,6 +26,11 @@ _MOST = 10_000
 _NUMBER = re.compile(r"(?:class|label|cls)?[ _-]?0*(\d+)", re.IGNORECASE)
 
 
+def plain_name(name: str) -> str:
+    """Return the name of a class without what makes no difference: case, and how words are separated."""
+    return " ".join(name.casefold().replace("_", " ").split())
+
+
 def class_names_in(notes: object) -> tuple[str, ...] | None:
     """Return the names of the classes from what is noted beside weights; None where there are none.
 

@@ -25,6 +25,7 @@ from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.scores.base import ClassStatistics
 from anomaly_eval.segmenters.base import Segmenter, predict
 from anomaly_eval.segmenters.coarse_maps import CoarseMaps
+from gmmseg.class_names import plain_name
 
 _COUNTS = "counts"
 
@@ -147,11 +148,6 @@ def differing_names(of_dataset: Sequence[str], segmenter: Segmenter) -> list[tup
     pairs = enumerate(zip(of_dataset, segmenter.classes, strict=False))
     differing = [(index, ours, theirs) for index, (ours, theirs) in pairs if plain_name(ours) != plain_name(theirs)]
     return differing if segmenter.has_class_names else []
-
-
-def plain_name(name: str) -> str:
-    """Return a name without what makes no difference: case, and how words are separated."""
-    return " ".join(name.casefold().replace("_", " ").split())
 
 
 def _row(samples: SampleSet, metrics: ClosedSetMetrics, protocol: str) -> ClosedSetRow:

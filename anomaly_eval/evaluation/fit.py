@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from anomaly_eval.datasets.samples import Sample, SampleSet, find_dataset
 from anomaly_eval.errors import InputError
-from anomaly_eval.evaluation.closed_set import differing_names, plain_name, unchecked_order
+from anomaly_eval.evaluation.closed_set import differing_names, unchecked_order
 from anomaly_eval.evaluation.fit_request import FitRequest
 from anomaly_eval.evaluation.image_loop import Passes
 from anomaly_eval.evaluation.image_work import Compute, Work
@@ -31,6 +31,7 @@ from anomaly_eval.scores import SCORES, FittedScore, Score, choose_scores
 from anomaly_eval.scores.base import ObservedMoments, sources
 from anomaly_eval.scores.statistics_file import save_statistics
 from anomaly_eval.segmenters.base import Segmenter, predict
+from gmmseg.class_names import plain_name
 
 
 def run_fit(request: FitRequest, console: Console, team: Team | None = None) -> dict[str, FitRecord]:

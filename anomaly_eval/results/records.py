@@ -301,6 +301,8 @@ class ModelRecord(Record):
     """Where the config came from: the checkpoint's own meta, a file, or a name."""
     config_sha256: str
     classes: list[str]
+    dropped_classes: list[str] = []
+    """Outputs of the network that `--known-classes` leaves out."""
     class_names_from: str | None = None
     """Where their names were read; `nowhere` where nobody noted any, so that their order could not be checked.
 

@@ -19,5 +19,8 @@ ComponentChoice = Literal["card", "anomaly", "obstacle"]
 Precision = Literal["float32", "float16"]
 """What values are rounded to: float32 keeps every bit of a score, float16 three digits, up to 65504."""
 
+Colours = Literal["RGB", "BGR"]
+"""The order of the channels that a network takes."""
+
 FittedFeatures = Literal["input", "projection", "embedding"]
 """What mixtures are fitted to: the input of the last layer or, of a GMM classifier, its projection or embedding."""

@@ -104,6 +104,12 @@ def _check_same_model(path: Path, fitted: ModelRecord, model: ModelRecord) -> No
                 f"the statistics in {path} were fitted with another {meaning} ({_short(getattr(fitted, field))}, now "
                 f"{_short(getattr(model, field))}); fit again with this one."
             )
+    if fitted.dropped_classes != model.dropped_classes:
+        before, now = (" ".join(one.dropped_classes) or "none" for one in (fitted, model))
+        raise InputError(
+            f"the statistics in {path} were fitted with other --known-classes (dropped: {_short(before)}, now "
+            f"{_short(now)}); fit again with these."
+        )
 
 
 def _short(value: str) -> str:

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -20,7 +20,9 @@ from torch import Tensor
 
 from anomaly_eval.datasets.test_settings import SlidingWindow
 from anomaly_eval.results.records import FitRecord
+from anomaly_eval.runtime.choices import Colours
 from anomaly_eval.segmenters.base import CLASS_OUTPUTS
+from anomaly_eval.segmenters.given import Given
 from anomaly_eval.segmenters.input_size import InputSize
 
 _NOTHING = hashlib.sha256(b"").hexdigest()
@@ -32,7 +34,7 @@ class Normalisation:
 
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    colours: Literal["RGB", "BGR"] = "RGB"
+    colours: Colours = "RGB"
     """The order that the network takes, in which mean and std are too."""
 
     def apply(self, image: NDArray[np.uint8], device: torch.device) -> Tensor:
@@ -141,8 +143,8 @@ class NetworkKind(ABC):
 
     title: ClassVar[str]
     """What users are told that they can give: a plural, with the endings of files."""
-    takes_config: ClassVar[bool] = False
-    """Whether --config means something to it."""
+    takes: ClassVar[frozenset[str]] = frozenset()
+    """The fields of `Given` that mean something to it, beside the path."""
     asked_last: ClassVar[bool] = False
     """Whether all other kinds are asked before: the one that anything else is taken for."""
 
@@ -151,7 +153,7 @@ class NetworkKind(ABC):
         """Whether what the user gave is of this kind, from its name or from its first bytes; never raises."""
 
     @abstractmethod
-    def load(self, given: Path, config: str | None, device: torch.device) -> Network:
+    def load(self, given: Given, device: torch.device) -> Network:
         """Load it; raises InputError, which names file and remedy, for what cannot be used."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -36,19 +36,31 @@ class NetworkSegmenter:
     mmsegmentation does, and features on a coarse grid.
     """
 
-    def __init__(self, network: Network, *, input_size: InputSize | None = None, window_batch: int = 4) -> None:
-        """Take a network; `input_size` None is its own one. window_batch: windows that run at once."""
-        self.network, self.window_batch = network, window_batch
+    def __init__(
+        self,
+        network: Network,
+        *,
+        input_size: InputSize | None = None,
+        window_batch: int = 4,
+        known_classes: Sequence[int] | None = None,
+    ) -> None:
+        """Take a network; `input_size` None is its own one.
+
+        window_batch: windows that run at once. known_classes: the outputs that are classes, in their order; the others
+        are dropped before anything is made of them.
+        """
+        self.network, self.window_batch, self._known = network, window_batch, known_classes
         self.input_size = input_size or network.facts.input_size
         self.provides = network.facts.provides
         self._windows = network.facts.windows
-        # Then as mmsegmentation: what it says of classes is resized to the network's input first, and that to the image.
+        # Then as mmsegmentation: it resizes class maps to the network's input first, and those to the image.
         self._is_tested = False
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the known classes, or numbers that stand in for them, in the order of the logits."""
-        return self.network.facts.classes
+        classes = self.network.facts.classes
+        return classes if self._known is None else tuple(classes[index] for index in self._known)
 
     @property
     def has_class_names(self) -> bool:
@@ -127,13 +139,15 @@ class NetworkSegmenter:
     def describe(self) -> ModelRecord:
         """Say which network this is, with which weights and at which resolution."""
         facts, windows = self.network.facts, self._windows
+        known = range(facts.n_classes) if self._known is None else self._known
         return ModelRecord(
             checkpoint=facts.name,
             checkpoint_sha256=facts.sha256,
             config=facts.config,
             config_sha256=facts.config_sha256,
-            classes=list(facts.classes),
+            classes=list(self.classes),
             class_names_from="nowhere" if facts.class_names is None else facts.class_names_from,
+            dropped_classes=[name for index, name in enumerate(facts.classes) if index not in known],
             inference="whole" if windows is None else f"slide, crop {windows.crop}, stride {windows.stride}",
             resize=str(self.input_size),
             own_resize=self.input_size.of_network,
@@ -166,9 +180,16 @@ class NetworkSegmenter:
         size, facts = (inputs.shape[2], inputs.shape[3]), self.network.facts
         tensors = self.network.forward(inputs, self.provides - facts.same_as_logits)
         return [
-            {name: _of_input(name, values, index, size, facts.align_corners) for name, values in tensors.items()}
+            {
+                name: self._of_classes(name, _of_input(name, values, index, size, facts.align_corners))
+                for name, values in tensors.items()
+            }
             for index in range(len(inputs))
         ]
+
+    def _of_classes(self, name: str, maps: CoarseMaps) -> CoarseMaps:
+        """Drop outputs that are no classes; features are of none."""
+        return maps if self._known is None or name == "features" else maps.chosen(self._known)
 
 
 def _with_threshold(logits: CoarseMaps, threshold: float) -> CoarseMaps:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from anomaly_eval.errors import InputError
-from anomaly_eval.runtime.choices import DeviceName
+from anomaly_eval.runtime.choices import Colours, DeviceName
 from anomaly_eval.runtime.option_fields import DEVICE, Asked
 
 if TYPE_CHECKING:
@@ -39,14 +39,24 @@ class Running:
     device: Annotated[DeviceName, DEVICE] = "auto"
     window_batch: Annotated[int, Asked("Sliding windows that run at once.", min=1)] = 4
     imports: Annotated[Sequence[str], IMPORTS] = ()
+    known_classes: Annotated[
+        Sequence[str],
+        Asked("Outputs that are classes: names, numbers from 0, ranges (0-18); the others are dropped. Default: all."),
+    ] = ()
+    mean: Annotated[
+        Sequence[float], Asked("For networks that do not say it: mean of each channel, of pixels in 0 to 255.")
+    ] = ()
+    std: Annotated[Sequence[float], Asked("For networks that do not say it: what is divided by after that.")] = ()
+    colours: Annotated[Colours | None, Asked("For networks that do not say it: order of the channels.")] = None
 
-    def network(self, checkpoint: Path, config: str | None) -> NetworkRequest:
-        """Return a network that is run so."""
+    def network(self, checkpoint: Path, config: str | None, model: str | None = None) -> NetworkRequest:
+        """Return a network that is run so; `model` is FILE.py:FUNCTION, which takes its weights from `checkpoint`."""
+        from anomaly_eval.segmenters.given import Given
         from anomaly_eval.segmenters.load import NetworkRequest
 
-        return NetworkRequest(
-            checkpoint, config, self.device, self.resize, self.window_batch, tuple(self.imports or ())
-        )
+        path, weights = (checkpoint, None) if model is None else (Path(model), checkpoint)
+        mean, std = (tuple(values) or None for values in (self.mean, self.std))
+        return NetworkRequest(Given(path, config, weights, mean, std, self.colours), self)
 
     def networks(self, checkpoints: Sequence[Path], configs: Sequence[str]) -> list[NetworkRequest]:
         """Return networks that are run so; raises InputError where there are configs, but not one for each."""

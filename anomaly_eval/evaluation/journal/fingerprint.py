@@ -30,11 +30,12 @@ class DatasetFingerprint(Record):
 class Fingerprint(Record):
     """All that an image's record depends on, apart from the bytes of its own files."""
 
-    format: int = 3
+    format: int = 4
     checkpoint_sha256: str
     config_sha256: str
     resize: str
     inference: str
+    classes: list[str]
     protocol: str
     device: str
     window_batch: int
@@ -62,6 +63,7 @@ _MEANINGS = {
     "config_sha256": "the config",
     "resize": "--resize",
     "inference": "the network's inference mode",
+    "classes": "the classes of the network",
     "protocol": "--protocol",
     "device": "the device",
     "window_batch": "--window-batch",
@@ -155,9 +157,10 @@ def fingerprint_of(
         config_sha256=model.config_sha256,
         resize=model.resize,
         inference=model.inference,
+        classes=model.classes,
         protocol=protocol,
         device=model.device,
-        window_batch=network.window_batch,
+        window_batch=network.running.window_batch,
         threads=threads_on(model.device),
         processor=processor_name(),
         scores=[score.name for score in scores],

@@ -25,7 +25,7 @@ from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.runtime.output_folder import FolderKind, prepare_output, write_atomically
 from anomaly_eval.scores import choose_scores, score_maps
 from anomaly_eval.segmenters.base import Segmenter
-from anomaly_eval.segmenters.load import NetworkRequest
+from anomaly_eval.segmenters.running import AS_USUAL
 from anomaly_eval.studies.calibration.measuring import calibrate
 from anomaly_eval.studies.demo.findings import DENSITIES, DemoFindings, NetworkFinding
 from anomaly_eval.studies.demo.page import COMPARISON, RELIABILITY, html_page
@@ -70,7 +70,7 @@ def run_demo(request: DemoRequest, console: Console) -> DemoFindings:
         test, val = (find_dataset(name, data_root) for name in (NAME, f"{CLASSES_NAME}:val"))
         networks, segmenters, calibrations = [], {}, {}
         for kind, training in trainings.items():
-            network = NetworkRequest(training.weights)
+            network = AS_USUAL.network(training.weights, None)
             with clock.section("evaluation"):
                 results = run_evaluation(
                     EvaluationRequest(

@@ -62,7 +62,7 @@ def run_fit_mixtures(request: MixtureRequest, console: Console) -> MixtureReport
     segmenter = request.network.load()
     if not isinstance(segmenter.network, TakesMixtures):
         raise InputError(
-            f"{request.network.checkpoint} has no last layer that mixtures could be put in the place of; choose a "
+            f"{request.checkpoint} has no last layer that mixtures could be put in the place of; choose a "
             f"checkpoint of mmsegmentation."
         )
     place = MixturePlace.of(segmenter.network, request.features)
@@ -74,7 +74,7 @@ def run_fit_mixtures(request: MixtureRequest, console: Console) -> MixtureReport
             prediction = predict(segmenter, image, sample.image)
             maps = prediction.features
             if maps is None:
-                raise InputError(f"the network {request.network.checkpoint} gives no features; choose another.")
+                raise InputError(f"the network {request.checkpoint} gives no features; choose another.")
             labels = torch.from_numpy(sample_label(label, maps)).long()
             labels[labels == VOID] = -1
             drawn = draw_per_class_and_image(

@@ -10,7 +10,7 @@ from anomaly_eval.datasets.cards import load_card
 from anomaly_eval.errors import InputError
 from anomaly_eval.scores import SCORES, FittedScore, choose_scores
 from anomaly_eval.scores.statistics_file import load_statistics
-from anomaly_eval.segmenters.load import NetworkRequest
+from anomaly_eval.segmenters.running import Running
 from anomaly_eval.segmenters.zoo import shipped_networks
 
 ROOT = Path(__file__).parents[4]
@@ -35,13 +35,13 @@ def test_every_file_belongs_to_a_card() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_network_is_what_its_card_says(name: str) -> None:
     (network,) = (one for one in shipped_networks() if one.card.name == name)
-    request = NetworkRequest(Path(name), device="cpu")
+    request = Running(device="cpu").network(Path(name), None)
     segmenter = request.load()
     model = segmenter.describe()
     assert model.checkpoint_sha256 == network.card.sha256 and model.own_resize
     # The file runs by the config in its header: that of its training, unless mixtures were fitted afterwards.
     if not segmenter.fits:
-        by_config = NetworkRequest(Path(name), network.card.config, device="cpu").load().describe()
+        by_config = Running(device="cpu").network(Path(name), network.card.config).load().describe()
         assert by_config.config_sha256 == model.config_sha256
     assert segmenter.classes == load_card("cityscapes")[0].classes
     scores = [score for score in choose_scores(None, segmenter.provides) if isinstance(score, FittedScore)]

@@ -12,13 +12,13 @@ from rich.console import Console
 from anomaly_eval.datasets.samples import find_dataset
 from anomaly_eval.errors import InputError
 from anomaly_eval.runtime.clock import Clock
-from anomaly_eval.segmenters.load import NetworkRequest
+from anomaly_eval.segmenters.running import Running
 from anomaly_eval.studies.calibration.measuring import calibrate
 
 
 def test_pooled_over_images(data: Path, checkpoint: Path, tmp_path: Path) -> None:
     samples = find_dataset(str(tmp_path / "training.yaml"), data)
-    segmenter = NetworkRequest(checkpoint, device="cpu").load()
+    segmenter = Running(device="cpu").network(checkpoint, None).load()
     found = calibrate(segmenter, samples, Console(quiet=True), Clock(), bins=10).calibration[0]
     confidence, right = [], []
     for sample in samples.samples:
@@ -35,6 +35,6 @@ def test_pooled_over_images(data: Path, checkpoint: Path, tmp_path: Path) -> Non
 
 
 def test_anomalies_have_no_classes(data: Path, checkpoint: Path) -> None:
-    segmenter = NetworkRequest(checkpoint, device="cpu").load()
+    segmenter = Running(device="cpu").network(checkpoint, None).load()
     with pytest.raises(InputError, match="road_anomaly"):
         calibrate(segmenter, find_dataset("road_anomaly", data), Console(quiet=True), Clock())

@@ -15,7 +15,7 @@ from torchmetrics.classification import MulticlassCalibrationError
 
 from anomaly_eval.cli.main import main
 from anomaly_eval.datasets.samples import find_dataset
-from anomaly_eval.segmenters.load import NetworkRequest
+from anomaly_eval.segmenters.running import Running
 from tests.anomaly_eval.commands import TRAINING_CARD, assert_refused, nothing_left
 
 
@@ -52,7 +52,7 @@ def test_errors_are_those_of_torchmetrics_and_a_loop(tmp_path: Path, data: Path,
     code, output, errors = calibrate()
     assert code == 0, errors
     (row,) = lines(tmp_path / "out" / "calibration.csv")
-    segmenter = NetworkRequest(checkpoint, device="cpu").load()
+    segmenter = Running(device="cpu").network(checkpoint, None).load()
     probabilities, labels = [], []
     for sample in find_dataset(str(tmp_path / "training.yaml"), data).samples:
         with torch.inference_mode():
@@ -92,7 +92,7 @@ def test_a_temperature_at_an_end_of_its_range_is_told(
     tmp_path: Path, data: Path, checkpoint: Path, held_out: Path, calibrate, largest: bool, end: str
 ) -> None:
     """All pixels are right, or all have the class with the least logit."""
-    segmenter = NetworkRequest(checkpoint, device="cpu").load()
+    segmenter = Running(device="cpu").network(checkpoint, None).load()
     for sample in find_dataset(str(held_out), data).samples:
         with torch.inference_mode():
             logits = segmenter(sample.read_image()).logits.resized()

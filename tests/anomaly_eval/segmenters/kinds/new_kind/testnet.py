@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from anomaly_eval.datasets.test_settings import SlidingWindow
 from anomaly_eval.errors import InputError
+from anomaly_eval.segmenters.given import Given
 from anomaly_eval.segmenters.input_size import InputSize
 from anomaly_eval.segmenters.network import Network, NetworkFacts, NetworkKind, Normalisation
 
@@ -43,14 +44,14 @@ class TestNetworks(NetworkKind):
     def recognises(self, given: Path) -> bool:
         return given.suffix == ".testnet"
 
-    def load(self, given: Path, config: str | None, device: torch.device) -> TestNetwork:
+    def load(self, given: Given, device: torch.device) -> TestNetwork:
         try:
-            content = given.read_bytes()
+            content = given.path.read_bytes()
         except OSError as error:
-            raise InputError(f"{given} cannot be read ({error.strerror}); check --ckpt.") from error
+            raise InputError(f"{given.path} cannot be read ({error.strerror}); check --ckpt.") from error
         settings = json.loads(content)
         facts = NetworkFacts(
-            name=given.name,
+            name=given.path.name,
             sha256=hashlib.sha256(content).hexdigest(),
             n_classes=5,
             class_names=tuple(settings["classes"]) if "classes" in settings else None,
