@@ -17,6 +17,7 @@ from anomaly_eval.results.records import FitRecord, ModelRecord
 from anomaly_eval.segmenters.class_maps import LogProbabilities, QueryEvidence
 from anomaly_eval.segmenters.coarse_maps import CoarseMaps
 from anomaly_eval.segmenters.input_size import InputSize
+from anomaly_eval.segmenters.linear_classifier import LinearClassifier
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Prediction:
     largest component standing for the class (GMMSeg, section 3.3). log_density_logsumexp: the same with the whole sum
     over components (Eq. 4). probabilities: (classes, h, w), of networks that end in a softmax. evidence: of mask
     classifiers, which have neither, the class evidence L_c(x), larger for a class that more queries claim.
+    classifier: what the last layer makes of the features, where it is linear; features come with it.
 
     One of logits, probabilities and evidence is there.
     """
@@ -38,6 +40,7 @@ class Prediction:
     log_density_logsumexp: CoarseMaps | None = None
     probabilities: LogProbabilities | None = None
     evidence: CoarseMaps | None = None
+    classifier: LinearClassifier | None = None
 
     @property
     def class_maps(self) -> CoarseMaps:
@@ -75,9 +78,9 @@ def predict(segmenter: Segmenter, image: NDArray[np.uint8], path: Path) -> Predi
 def _refuse_non_finite(prediction: Prediction, image: Path) -> None:
     """Raise InputError where a map of the prediction holds NaN or an infinity; `image` is named."""
     for field in fields(prediction):
-        maps: CoarseMaps | None = getattr(prediction, field.name)
+        maps = getattr(prediction, field.name)
         # A sum is finite only if all terms are, and takes a fifth of the time of looking at each.
-        finite = maps is None or torch.isfinite(maps.values.sum())
+        finite = not isinstance(maps, CoarseMaps) or torch.isfinite(maps.values.sum())
         if isinstance(maps, QueryEvidence):
             finite = finite and torch.isfinite(maps.classes.sum())
         if not finite:

@@ -32,6 +32,7 @@ from anomaly_eval.results.records import FitRecord
 from anomaly_eval.segmenters.configs import ModelConfig, find_config
 from anomaly_eval.segmenters.exporting import FIT, checkpoint_with_classifier, exported_network
 from anomaly_eval.segmenters.fitting_weights import load_weights
+from anomaly_eval.segmenters.linear_classifier import linear_classifier
 from anomaly_eval.segmenters.network import Network, NetworkFacts, first_line
 from anomaly_eval.segmenters.own_windows import windows_of
 from anomaly_eval.segmenters.parameter_limit import TooLargeError, no_larger_than
@@ -60,6 +61,8 @@ class MmsegNetwork(Network):
         self._gives_coarse_logits = _is_plain(model, head)
         self.classifier: nn.Module | None = getattr(head, "conv_seg", None)
         self._threshold = _threshold(model, head, checkpoint.path)
+        # The one output of a binary head is not the logits.
+        self.linear_classifier = linear_classifier(self.classifier) if self._threshold is None else None
         super().__init__(self._facts(), device)
 
     def prepare(self, image: NDArray[np.uint8]) -> Tensor:
@@ -112,6 +115,8 @@ class MmsegNetwork(Network):
         provides, same_as_logits = {"logits"}, frozenset[str]()
         if self.classifier is not None:
             provides.add("features")
+        if self.linear_classifier is not None:
+            provides.add("classifier")
         if isinstance(self.classifier, GMMClassifier):
             provides |= {"log_density", "log_density_logsumexp"}
             if self._gives_coarse_logits and self.classifier.gives_densities:

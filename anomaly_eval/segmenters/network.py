@@ -24,6 +24,7 @@ from anomaly_eval.runtime.choices import Colours
 from anomaly_eval.segmenters.base import CLASS_OUTPUTS
 from anomaly_eval.segmenters.given import Given
 from anomaly_eval.segmenters.input_size import InputSize
+from anomaly_eval.segmenters.linear_classifier import LinearClassifier
 
 _NOTHING = hashlib.sha256(b"").hexdigest()
 
@@ -111,6 +112,9 @@ class Network(ABC):
     It is called without gradients. InputErrors that it raises reach the user as they are, others in a sentence with
     the size of the input and with what `remedy` says.
     """
+
+    linear_classifier: LinearClassifier | None = None
+    """The last layer where it is linear in the features; a network that has one `provides` a `classifier`, too."""
 
     def __init__(self, facts: NetworkFacts, device: torch.device) -> None:
         self.facts, self.device = facts, device

@@ -21,6 +21,7 @@ from anomaly_eval.segmenters.class_maps import LogProbabilities, QueryEvidence
 from anomaly_eval.segmenters.coarse_maps import CoarseMaps
 from anomaly_eval.segmenters.device import device_text
 from anomaly_eval.segmenters.input_size import InputSize
+from anomaly_eval.segmenters.linear_classifier import LinearClassifier
 from anomaly_eval.segmenters.network import Network, Queries, first_line
 from anomaly_eval.segmenters.windows import WindowFeatureMean, WindowMean, window_corners
 from gmmseg.denormals import flushed_denormals
@@ -112,12 +113,19 @@ class NetworkSegmenter:
         found = {name: for_image(values) for name, values in maps.items()}
         if alike := self.network.facts.same_as_logits & self.provides:
             found |= dict.fromkeys(alike, found["logits"])
-        return Prediction(**found)  # type: ignore[arg-type]  # fields by name
+        return Prediction(**found, classifier=self._classifier)  # type: ignore[arg-type]  # fields by name
+
+    @property
+    def _classifier(self) -> LinearClassifier | None:
+        """The last layer for those outputs that are classes, where somebody looks at it."""
+        classifier = self.network.linear_classifier if "classifier" in self.provides else None
+        return classifier if classifier is None or self._known is None else classifier.chosen(self._known)
 
     def with_outputs(self, fields: Collection[str]) -> NetworkSegmenter:
         """Return this network without the maps that nobody looks at: some take longer than the network."""
         other = copy.copy(self)
-        other.provides = self.provides & ({self.network.facts.class_output} | set(fields))
+        with_features = {"features"} if "classifier" in fields else set()
+        other.provides = self.provides & ({self.network.facts.class_output} | with_features | set(fields))
         return other
 
     def with_protocol(self, protocol: TestProtocol | None) -> NetworkSegmenter:

@@ -17,14 +17,17 @@ from mmseg.registry import MODELS
 from anomaly_eval.errors import InputError
 from anomaly_eval.runtime.shipped import config_source
 from anomaly_eval.scores import SCORES
+from anomaly_eval.segmenters.linear_classifier import linear_classifier
 from anomaly_eval.studies.ablation.plan import AblationPlan
 from anomaly_eval.studies.ablation.steps import Step
 from gmmseg.classifier import GMMClassifier
 from gmmseg.training.config import load_config
 
 _DENSITIES = frozenset({"log_density", "log_density_logsumexp"})
+_OF_REFITS = _DENSITIES | {"logits", "features"}
 _READABLE = {
     "features": "features",
+    "classifier": "a linear last layer",
     "log_density": "class log densities",
     "log_density_logsumexp": "class log densities",
 }
@@ -66,6 +69,7 @@ def set_up_network(name: str, plan: AblationPlan, iterations: int) -> NetworkSet
     head = heads[-1] if hasattr(heads, "__getitem__") else heads
     classifier = getattr(head, "conv_seg", None)
     provides = {"logits"} | ({"features"} if classifier is not None else set())
+    provides |= {"classifier"} if linear_classifier(classifier) is not None else set()
     if isinstance(classifier, GMMClassifier):
         provides |= _DENSITIES
     return NetworkSetup(source, tuple(options), config_sha256, frozenset(provides), int(head.num_classes))
@@ -85,17 +89,19 @@ def length_options(config: Config, iterations: int) -> list[str]:
 
 
 def check_scores(plan: AblationPlan, networks: Sequence[str], setups: Mapping[str, NetworkSetup]) -> None:
-    """Refuse rows that ask for a score which their network cannot give; refits give them all."""
+    """Refuse rows that ask for a score which their network cannot give; refits give what every GMM classifier does."""
     for row in plan.rows:
-        if row.network not in networks or row.network not in setups:
+        if row.network not in networks:
             continue
+        refit = plan.networks[row.network].refit is not None
         for score in row.scores:
             source = SCORES[score].source
             needed = _READABLE.get(source, source)
-            if source not in setups[row.network].provides:
+            if source not in (_OF_REFITS if refit else setups[row.network].provides):
+                other = "softmax" if source == "classifier" else "GMMSeg"
                 raise InputError(
                     f"the row {row.name!r} asks for the score {score}, which needs {needed}, and "
-                    f"the network {row.network} gives none; leave the score out, or name a GMMSeg network."
+                    f"the network {row.network} gives none; leave the score out, or name a {other} network."
                 )
 
 

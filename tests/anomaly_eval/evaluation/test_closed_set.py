@@ -148,7 +148,7 @@ def test_resizing_once_would_be_another_number(tmp_path):
     assert twice(image).logits.values.shape == (5, 48, 74)
     assert (twice(image).logits.resized() - once(image).logits.resized()).abs().max() > 0.01
     assert twice.provides == {"logits"} and twice(image).features is None
-    assert segmenter.provides == {"logits", "features"} and segmenter(image).features is not None
+    assert segmenter.provides == {"logits", "features", "classifier"} and segmenter(image).features is not None
 
 
 def test_closed_set_alone_needs_no_statistics_and_writes_no_ranking(tmp_path, evaluate):

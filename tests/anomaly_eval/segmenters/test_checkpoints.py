@@ -223,7 +223,7 @@ def test_class_weights_in_a_file_are_not_loaded(tmp_path, monkeypatch, place):
     loss = dict(type="CrossEntropyLoss", class_weight="weights.pkl")
     model[place] = dict(model["decode_head"], loss_decode=loss)
     path = networks.save(tmp_path / "net.pth", model, networks.build(networks.CGNET))
-    assert load_segmenter(path, device="cpu").provides == {"logits", "features"}
+    assert load_segmenter(path, device="cpu").provides == {"logits", "features", "classifier"}
 
 
 @pytest.mark.parametrize("name", ["weights.pkl", "http://example.org/w", "folder/w", "w.PTH", "c:\\\\w"])

@@ -83,7 +83,7 @@ def test_logits_equal_mmsegmentations(tmp_path, image, model, batch):
 @pytest.mark.parametrize("model", [networks.CGNET, networks.cascade()], ids=["single", "cascade"])
 def test_features_are_the_input_of_the_last_classifier(tmp_path, image, model):
     segmenter = load_segmenter(networks.save(tmp_path / "net.pth", model), device="cpu")
-    assert segmenter.provides == {"logits", "features"}
+    assert segmenter.provides == {"logits", "features", "classifier"}
     prediction = segmenter(image)
     head = (
         segmenter.network.model.decode_head[-1]
