@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -81,7 +82,7 @@ def _chosen(request: FitRequest, segmenter: Segmenter) -> list[FittedScore]:
     names = (
         request.scores
         if request.scores is not None
-        else [name for name in learners if SCORES[name].source_among(segmenter.provides)]
+        else [name for name in learners if SCORES[name].by_default and SCORES[name].source_among(segmenter.provides)]
     )
     scores = []
     for score in choose_scores(names, segmenter.provides):
@@ -172,7 +173,7 @@ def _moments_of(segmenter: Segmenter, scores: Sequence[FittedScore], clock: Cloc
     return compute
 
 
-def _arrays(moments: Mapping[str, ObservedMoments]) -> dict[str, NDArray[np.float64]]:
+def _arrays(moments: Mapping[str, ObservedMoments]) -> dict[str, NDArray[Any]]:
     """Write the moments of several scores as arrays with names such as `sml.origin`."""
     return {f"{score}.{name}": values.numpy() for score, sums in moments.items() for name, values in sums.items()}
 

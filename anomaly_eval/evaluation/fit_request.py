@@ -25,7 +25,7 @@ class FitRequest(TakesLoneValues):
     out: Annotated[Path, Asked("The statistics file to write (.safetensors).")]
     data_root: Annotated[Path | None, DATA_ROOT] = None
     config: Annotated[str | None, CONFIG] = None
-    scores: Annotated[Sequence[str] | None, Asked("Scores to fit. Default: all that learn.")] = None
+    scores: Annotated[Sequence[str] | None, Asked("Scores to fit. Default: all usual ones that learn.")] = None
     running: Running = AS_USUAL
     journal: Annotated[bool, JOURNAL] = True
     """Whether what is added up is kept until the end, so that an interrupted run goes on from it."""

@@ -50,9 +50,7 @@ class EvaluationRequest(TakesLoneValues):
     out: Annotated[Path, Asked("Folder for the results.")] = Path("out")
     data_root: Annotated[Path | None, DATA_ROOT] = None
     config: Annotated[str | None, CONFIG] = None
-    scores: Annotated[
-        Sequence[str] | None, Asked("Scores. Default: all that the network allows, but for smoothed ones.")
-    ] = None
+    scores: Annotated[Sequence[str] | None, Asked("Scores. Default: all usual ones that the network allows.")] = None
     fit_dataset: Annotated[str | None, Asked("Fit scores that learn on this closed-set dataset first.")] = None
     statistics: Annotated[Path | None, Asked("Statistics written by `gmmseg-anomaly fit`.", "--stats")] = None
     score_options: Mapping[str, Any] = field(default_factory=dict)

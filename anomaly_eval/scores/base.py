@@ -117,7 +117,8 @@ class Score(ABC):
         Raises InputError for a value that makes no sense.
         """
         score = cls(**options)
-        score.name = "_".join([cls.name, *(f"{keyword}_{value}" for keyword, value in options.items())])
+        chosen = (f"{keyword}_{value}".removesuffix(".0") for keyword, value in options.items())
+        score.name = "_".join([cls.name, *chosen])
         return score
 
     @classmethod
@@ -143,7 +144,7 @@ class Score(ABC):
 
 
 ObservedMoments = Mapping[str, "Tensor"]
-"""What images add to the statistics of a score: float64 on the CPU, by name."""
+"""What images add to the statistics of a score, by name: on the CPU, sums as float64."""
 
 
 class FittedScore(Score):

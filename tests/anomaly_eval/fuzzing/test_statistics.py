@@ -14,11 +14,14 @@ from safetensors.torch import save
 
 from anomaly_eval.results.records import FitRecord, ModelRecord
 from anomaly_eval.scores import FittedScore, score_maps
+from anomaly_eval.scores.knn import KNN
 from anomaly_eval.scores.mahalanobis import Mahalanobis
 from anomaly_eval.scores.sml import SML
 from anomaly_eval.scores.statistics_file import load_statistics, save_statistics, tensors_sha256
+from anomaly_eval.scores.vim import ViM
 from anomaly_eval.segmenters.base import Prediction
 from anomaly_eval.segmenters.coarse_maps import CoarseMaps
+from anomaly_eval.segmenters.linear_classifier import LinearClassifier
 from tests.anomaly_eval.fuzzing.readers import ODD_TEXT, ODD_VALUES, damaged, examples, only_input_errors, rearranged
 
 MODEL = ModelRecord(
@@ -35,23 +38,33 @@ FIT = FitRecord(dataset="cityscapes", n_images=3, expected_images=3, files_sha25
 PREDICTION = Prediction(
     logits=CoarseMaps.covering(torch.randn(3, 4, 5), (8, 10)),
     features=CoarseMaps.covering(torch.randn(2, 4, 5), (8, 10)),
+    classifier=LinearClassifier(torch.randn(3, 2), torch.randn(3)),
 )
+KINDS: list[type[FittedScore]] = [SML, Mahalanobis, KNN, ViM]
+FITS = {kind.name: FIT for kind in KINDS}
 TENSORS = {
     "sml.mean": torch.zeros(3, dtype=torch.float64),
     "sml.deviation": torch.ones(3, dtype=torch.float64),
     "mahalanobis.means": torch.zeros(3, 2, dtype=torch.float64),
     "mahalanobis.whitening": torch.eye(2, dtype=torch.float64),
+    "knn.pixels": torch.ones(12, 2),
+    "knn.limit": torch.tensor(10_000),
+    "vim.origin": torch.zeros(2, dtype=torch.float64),
+    "vim.directions": torch.eye(2, dtype=torch.float64),
+    "vim.residuals": torch.tensor([2.0, 1.0], dtype=torch.float64),
+    "vim.largest_logit": torch.tensor(3.0, dtype=torch.float64),
 }
 
 
 def written() -> bytes:
     """Return a valid file."""
-    sml, mahalanobis = SML(), Mahalanobis()
-    sml.load_state({"mean": TENSORS["sml.mean"], "deviation": TENSORS["sml.deviation"]})
-    mahalanobis.load_state({"means": TENSORS["mahalanobis.means"], "whitening": TENSORS["mahalanobis.whitening"]})
+    scores = [kind() for kind in KINDS]
+    for score in scores:
+        prefix = f"{score.name}."
+        score.load_state({name.removeprefix(prefix): TENSORS[name] for name in TENSORS if name.startswith(prefix)})
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "stats.safetensors"
-        save_statistics(path, MODEL, [sml, mahalanobis], {"sml": FIT, "mahalanobis": FIT})
+        save_statistics(path, MODEL, scores, FITS)
         return path.read_bytes()
 
 
@@ -59,7 +72,7 @@ VALID = written()
 METADATA = {
     "format": "gmmseg-anomaly statistics 1",
     "model": MODEL.model_dump_json(),
-    "fits": json.dumps({"sml": FIT.model_dump(), "mahalanobis": FIT.model_dump()}),
+    "fits": json.dumps({name: fit.model_dump() for name, fit in FITS.items()}),
 }
 ODD_TENSORS = st.builds(
     lambda shape, kind, value: torch.full(shape, value, dtype=torch.float64).to(kind),
@@ -72,8 +85,8 @@ ODD_TENSORS = st.builds(
 
 
 def use(content: bytes) -> None:
-    """Load statistics into both scores and compute those that have them."""
-    scores: list[FittedScore] = [SML(), Mahalanobis()]
+    """Load statistics into all scores and compute those that have them."""
+    scores = [kind() for kind in KINDS]
     with tempfile.TemporaryDirectory() as folder, only_input_errors():
         path = Path(folder) / "stats.safetensors"
         path.write_bytes(content)

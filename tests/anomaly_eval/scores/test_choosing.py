@@ -10,7 +10,7 @@ from anomaly_eval.scores import SCORES, choose_scores, score_maps
 from anomaly_eval.segmenters.base import Prediction
 from anomaly_eval.segmenters.coarse_maps import CoarseMaps
 
-EVERYTHING = frozenset({"logits", "features", "log_density", "log_density_logsumexp"})
+EVERYTHING = frozenset({"logits", "features", "log_density", "log_density_logsumexp", "classifier"})
 
 
 def names(given: list[str] | None, provides: frozenset[str]) -> list[str]:
@@ -20,7 +20,8 @@ def names(given: list[str] | None, provides: frozenset[str]) -> list[str]:
 
 def test_without_names_all_that_the_network_feeds() -> None:
     assert names(None, frozenset({"logits"})) == ["msp", "entropy", "max_logit", "energy", "sml"]
-    assert names(None, EVERYTHING) == [name for name in SCORES if not name.endswith("_smoothed")]
+    by_name_only = {name for name in SCORES if name.endswith("_smoothed")} | {"gen", "odin_temperature", "knn", "vim"}
+    assert names(None, EVERYTHING) == [name for name in SCORES if name not in by_name_only]
 
 
 def test_named_scores_keep_their_order_and_come_once() -> None:

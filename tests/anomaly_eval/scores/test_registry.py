@@ -88,7 +88,7 @@ def test_the_order_is_that_of_tables() -> None:
     assert list(SCORES) == [
         *("msp", "entropy", "max_logit", "energy", "sml", "mahalanobis", "gmmseg", "gmmseg_logsumexp"),
         *("gmmseg_normalised", "msp_smoothed", "entropy_smoothed", "max_logit_smoothed", "energy_smoothed"),
-        "gmmseg_smoothed",
+        *("gmmseg_smoothed", "gen", "odin_temperature", "knn", "vim"),
     ]
 
 
@@ -120,7 +120,8 @@ def test_tables_of_scores_in_the_documentation_say_what_the_scores_say() -> None
 
 
 def test_options_are_those_that_scores_declare(nearest: type[Score]) -> None:
-    assert score_options().keys() == {"sml_without", "nearest_k"}
+    own = {"sml_without", "gen_gamma", "gen_top", "odin_temperature_t", "knn_bank", "knn_k", "vim_dimensions"}
+    assert score_options().keys() == own | {"nearest_k"}
     (one,) = choose_scores(["nearest"], EVERYTHING, {"nearest_k": 3})
     assert isinstance(one, Nearest) and one.k == 3 and one.name == "nearest_k_3"
     (plain,) = choose_scores(["nearest"], EVERYTHING, {"sml_without": ["smoothing"]})

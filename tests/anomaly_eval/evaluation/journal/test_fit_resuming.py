@@ -11,6 +11,7 @@ import pytest
 
 from anomaly_eval.cli.main import main
 from anomaly_eval.runtime.output_folder import cannot_write
+from anomaly_eval.scores.knn import KNN
 from anomaly_eval.scores.mahalanobis import Mahalanobis
 from tests.anomaly_eval.commands import assert_refused
 from tests.anomaly_eval.evaluation.journal.killing import content, run, run_and_kill_at
@@ -92,6 +93,26 @@ def test_only_images_that_are_not_added_up_are_looked_at(tmp_path, fit, observed
     assert len(observed) == 1
     assert (tmp_path / "stats").read_bytes() == (tmp_path / "whole").read_bytes()
     assert not list(tmp_path.glob(".*"))
+
+
+def test_samples_of_pixels_go_on_to_the_same_bits(tmp_path, fit, monkeypatch):
+    """The bank of kNN and the pixels that give ViM its scale; a bank of few, so that most are replaced."""
+    options = ["--scores", "knn", "vim"]
+    monkeypatch.setattr("anomaly_eval.scores.knn.KNN.__init__.__defaults__", (40, 10))
+    monkeypatch.setattr("anomaly_eval.scores.vim._SAMPLE", 30)
+    assert fit("whole", "--no-journal", *options)[0] == 0
+    real, seen = KNN.observe, []
+
+    def observe(self, prediction, label, image_id):
+        seen.append(image_id)
+        if len(seen) == 3:
+            raise OSError("the machine was switched off")
+        return real(self, prediction, label, image_id)
+
+    monkeypatch.setattr(KNN, "observe", observe)
+    assert fit("stats", *options)[0] == 2 and seen == ["0", "1", "2"]
+    assert fit("stats", *options)[0] == 0 and seen == ["0", "1", "2", "2"]
+    assert (tmp_path / "stats").read_bytes() == (tmp_path / "whole").read_bytes()
 
 
 def test_images_that_are_not_in_the_sums_yet_are_not_looked_at_again_either(tmp_path, fit, observed, monkeypatch):

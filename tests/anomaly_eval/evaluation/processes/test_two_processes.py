@@ -55,9 +55,10 @@ def test_two_processes_find_the_bits_of_one(tmp_path, words):
     assert not list(tmp_path.glob(".*"))
 
 
-def test_two_processes_learn_the_bits_that_one_learns(tmp_path, data, checkpoint):
+@pytest.mark.parametrize("scores", [[], ["--scores", "knn", "vim"]])
+def test_two_processes_learn_the_bits_that_one_learns(tmp_path, data, checkpoint, scores):
     words = ["fit", "--ckpt", str(checkpoint), "--dataset", str(tmp_path / "training.yaml"), "--data-root", str(data)]
-    words += ["--device", "cpu"]
+    words += ["--device", "cpu", *scores]
     assert run_as_two(words, tmp_path / "two").count("Statistics: ") == 1
     assert run([*words, "--out", str(tmp_path / "one")]) == 0
     assert (tmp_path / "two").read_bytes() == (tmp_path / "one").read_bytes()

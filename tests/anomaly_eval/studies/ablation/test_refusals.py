@@ -112,6 +112,21 @@ def test_statistics_of_other_classes(tmp_path: Path, capsys: pytest.CaptureFixtu
         ablate(tmp_path, "--only", "GMMSeg")
 
 
+def test_a_score_of_linear_classifiers_on_mixtures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_study(tmp_path)
+    plan = yaml.safe_load(path.read_text())
+    plan["sections"][1]["rows"] = [{"name": "V", "network": "refitted", "scores": ["vim"]}]
+    path.write_text(yaml.safe_dump(plan))
+    told = (
+        "which needs a linear last layer, and the network refitted gives none; leave the score out, or name a softmax"
+    )
+    assert_refused((ablate(tmp_path, "--only", "V"), "", capsys.readouterr().err), told)
+    plan["sections"][1]["rows"][0]["network"] = "softmax"
+    path.write_text(yaml.safe_dump(plan))
+    with pytest.raises(AssertionError, match="a training was started"):
+        ablate(tmp_path, "--only", "V")
+
+
 def test_a_refit_of_a_refit_has_an_embedding(tmp_path: Path) -> None:
     path = write_study(tmp_path)
     plan = yaml.safe_load(path.read_text())
