@@ -38,6 +38,7 @@ class GEN(Score):
     name = "gen"
     title = "GEN"
     paper = "Liu et al., CVPR 2023"
+    instead = ("probabilities",)
     place = 15
     by_default = False
     options = (

@@ -28,6 +28,7 @@ class ODINTemperature(Score):
     name = "odin_temperature"
     title = "ODIN (temperature)"
     paper = "Liang et al., ICLR 2018, without its perturbation"
+    instead = ("probabilities",)
     place = 16
     by_default = False
     options = (ScoreOption("t", float, "Temperature, above 0 and without unit. Default: 1000.", min=0),)
