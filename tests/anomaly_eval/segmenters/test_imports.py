@@ -63,7 +63,7 @@ def test_a_module_that_the_user_names_is_imported(module: Path, monkeypatch: pyt
     monkeypatch.chdir(module.parent)
     name = module.stem if by_name else str(module)
     for _ in range(2):
-        assert load_segmenter(path, device="cpu", imports=[name]).provides == {"logits", "features"}
+        assert load_segmenter(path, device="cpu", imports=[name]).provides == {"logits", "features", "classifier"}
 
 
 def test_a_config_file_finds_the_module_by_its_name(module: Path) -> None:
