@@ -42,6 +42,8 @@ class Evaluated:
     segmenter: Segmenter | None
     fits: Mapping[str, FitRecord]
     warnings: Sequence[str]
+    maps: MapsOnDisk | None = None
+    """The files behind the score maps, if there are any."""
 
 
 def find_inputs(request: EvaluationRequest) -> Inputs:
@@ -102,7 +104,7 @@ def of_network(
 def of_maps(request: EvaluationRequest, maps: MapsOnDisk) -> Evaluated:
     """Take score maps from files."""
     request.measures.check_methods(maps.methods)
-    return Evaluated(Negated(maps, request.measures.negate), None, maps.fits, maps.warnings)
+    return Evaluated(Negated(maps, request.measures.negate), None, maps.fits, maps.warnings, maps)
 
 
 def _find_all(references: Sequence[str], data_root: Path | None) -> list[SampleSet]:

@@ -104,7 +104,7 @@ def _evaluate(
 ) -> Results:
     """Evaluate all datasets, write everything into a folder, and return the results."""
     console, clock = passes.console, passes.clock
-    maps = evaluated.source if isinstance(evaluated.source, MapsOnDisk) else None
+    maps = evaluated.maps
     warnings = list(evaluated.warnings)
     warnings += [samples.shortfall for samples in datasets if samples.shortfall is not None]
     if evaluated.segmenter is not None:

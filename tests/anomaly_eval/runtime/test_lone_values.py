@@ -20,7 +20,7 @@ HERE = Path("here")
 
 
 def test_requests_take_lone_values() -> None:
-    evaluation = EvaluationRequest(network=None, datasets="road_anomaly", out=HERE, scores="msp")
+    evaluation = EvaluationRequest(datasets="road_anomaly", out=HERE, scores="msp")
     assert (evaluation.datasets, evaluation.scores) == (("road_anomaly",), ("msp",))
     report = ReportRequest(runs=HERE, names="mine", formats="md")
     assert (report.runs, report.names, report.formats) == ((HERE,), ("mine",), ("md",))
@@ -33,7 +33,7 @@ def test_requests_take_lone_values() -> None:
 def test_lists_stay_as_they_are() -> None:
     report = ReportRequest(runs=[HERE, HERE])
     assert report.runs == [HERE, HERE] and report.formats == FORMATS and report.out == Path("report")
-    evaluation = EvaluationRequest(network=None, datasets=["a", "b"], out=HERE)
+    evaluation = EvaluationRequest(datasets=["a", "b"], out=HERE)
     assert (evaluation.datasets, evaluation.scores, evaluation.fit_dataset) == (["a", "b"], None, None)
 
 

@@ -221,6 +221,6 @@ def test_either_a_network_or_maps(tmp_path, data, maps, evaluate, capsys):
 def test_closed_sets_need_a_network(tmp_path, maps, evaluate, from_maps):
     card = str(tmp_path / "training.yaml")
     assert_refused(from_maps(str(maps), dataset=card), "closed-set", "--ckpt")
-    assert_refused(from_maps(str(maps), "--dataset", card), "closed-set", "with --ckpt in the place of --score-maps")
+    assert_refused(from_maps(str(maps), "--dataset", card), "closed-set", "evaluate them with --ckpt")
     assert_refused(evaluate("--save-scores", dataset=card), "--save-scores", "closed-set")
     assert nothing_left(tmp_path)
