@@ -22,6 +22,7 @@ from anomaly_eval.reports.combining import read_run
 from anomaly_eval.reports.figures.dataset import dataset_figures
 from anomaly_eval.results.curves import Distribution, read_distributions
 from anomaly_eval.results.records import Record, Results
+from anomaly_eval.runtime.lone_values import as_list_of
 from anomaly_eval.runtime.option_fields import asked_fields, build
 from anomaly_eval.scores import score_options
 from anomaly_eval.segmenters.running import Running
@@ -117,7 +118,7 @@ def _checked(name: str, value: Any, types: Mapping[str, Any]) -> Any:
         hint = f"did you mean {close}?" if close else f"its options are {', '.join(types)}."
         raise InputError(f"evaluate has no option {name!r}; {hint}")
     try:
-        return TypeAdapter(types[name]).validate_python(_plain(value))
+        return TypeAdapter(types[name]).validate_python(as_list_of(types[name], _plain(value)))
     except ValidationError as error:
         reason = error.errors()[0]["msg"]
         raise InputError(f"{name}={value!r} cannot be used: {reason[0].lower()}{reason[1:]}.") from error

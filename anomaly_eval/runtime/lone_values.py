@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 
 class TakesLoneValues:
@@ -17,6 +17,21 @@ class TakesLoneValues:
             value = getattr(self, name)
             if isinstance(value, str | Path):
                 object.__setattr__(self, name, (value,))
+
+
+def as_list_of(kind: Any, value: Any) -> Any:
+    """Return what Python's users write for a field of this type, as a list where the field holds a sequence.
+
+    A mapping stands for words `NAME=VALUE`, a lone value for a list of itself, and a number for its word.
+    """
+    kind = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+    element = next((get_args(one)[0] for one in (kind, *get_args(kind)) if get_origin(one) in (Sequence, list)), None)
+    if element is None or value is None:
+        return value
+    if isinstance(value, Mapping):
+        return [f"{name}={one}" for name, one in value.items()]
+    values = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value]
+    return [str(one) if element is str and isinstance(one, int | float) else one for one in values]
 
 
 def _lists(kind: Any) -> frozenset[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 
@@ -10,6 +12,7 @@ from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.fit_request import FitRequest
 from anomaly_eval.evaluation.request import EvaluationRequest
 from anomaly_eval.reports.request import FORMATS, ReportRequest
+from anomaly_eval.runtime.lone_values import as_list_of
 from anomaly_eval.score_maps.disk import MapsRequest
 from anomaly_eval.scores import choose_scores
 from anomaly_eval.segmenters.base import ALL_OUTPUTS
@@ -43,3 +46,21 @@ def test_scores_and_their_options_take_lone_words() -> None:
     assert score.name == "sml_without_smoothing"
     with pytest.raises(InputError, match="there is no score 'mps'; did you mean 'msp'"):
         choose_scores("mps", ALL_OUTPUTS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "taken"),
+    [
+        (Sequence[str], "msp", ["msp"]),
+        (Sequence[str] | None, ("a", "b"), ["a", "b"]),
+        (Sequence[str] | None, None, None),
+        (Annotated[Sequence[str], "more"], {"msp": -0.5}, ["msp=-0.5"]),
+        (Annotated[list[str], "more"], 0, ["0"]),
+        (Sequence[str], range(3), ["0", "1", "2"]),
+        (Sequence[float], (1, 2.5), [1, 2.5]),
+        (float, 0.5, 0.5),
+        (str, "a", "a"),
+    ],
+)
+def test_what_python_writes_becomes_a_list_where_one_is_held(kind: object, given: object, taken: object) -> None:
+    assert as_list_of(kind, given) == taken
