@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,17 +19,17 @@ from anomaly_eval.cli.app import App
 from anomaly_eval.cli.datasets import datasets_app
 from anomaly_eval.cli.evaluate import EvaluateCommand, evaluate
 from anomaly_eval.cli.networks import networks_app
-from anomaly_eval.cli.options import LauncherOption, say
+from anomaly_eval.cli.options import say
 from anomaly_eval.cli.reports import calibrate, grid, report
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.fit_request import FitRequest
 from anomaly_eval.evaluation.processes.launching import refuse_several_processes
 from anomaly_eval.runtime.failure import tell_starter
 from anomaly_eval.runtime.machine import is_out_of_memory, keep_freed_memory, prefer_fast_sort
-from anomaly_eval.runtime.option_fields import MAX_SEED
 from anomaly_eval.runtime.shipped import config_source
 from anomaly_eval.studies.demo.request import DemoRequest
 from anomaly_eval.studies.mixtures.request import MixtureRequest
+from gmmseg.training.request import TrainingRequest
 
 app = App(
     "Anomaly segmentation: exact AUROC, AP and FPR95 of any mmsegmentation checkpoint, with named conventions.",
@@ -77,44 +76,14 @@ def fit_mixtures(request: MixtureRequest) -> None:
 
 
 @app.command()
-def train(
-    config: Annotated[
-        str, typer.Argument(help="Name of a shipped config, a .py file (it is executed), or mmseg::NAME.")
-    ],
-    out: Annotated[Path | None, typer.Option(help="Work dir. Default: work_dirs/ and the config's name.")] = None,
-    data_root: Annotated[
-        Path | None, typer.Option(help="Folder with the datasets, in the place of data/ in the config.")
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on exactly where --out was interrupted.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier training in --out.")] = False,
-    init_from: Annotated[
-        Path | None,
-        typer.Option(help="Start from the weights of a checkpoint, or of a shipped network, that fit the network."),
-    ] = None,
-    cfg_options: Annotated[
-        list[str] | None, typer.Option(help="Settings of the config to replace: dotted.name=value, one or more.")
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, max=MAX_SEED, help="Seed of everything random. Default: the config's, else 0.")
-    ] = None,
-    launcher: LauncherOption = "none",
-) -> None:
+def train(request: TrainingRequest) -> None:
     """Train a network on mmengine's Runner; the weights it writes at the end are for `eval`."""
     from anomaly_eval.segmenters.zoo import checkpoint_file
     from gmmseg.training.interrupting import Interrupted
-    from gmmseg.training.run import TrainingRequest, run_training
+    from gmmseg.training.run import run_training
 
-    request = TrainingRequest(
-        config=config_source(config),
-        out=out,
-        data_root=data_root,
-        resume=resume,
-        overwrite=overwrite,
-        init_from=None if init_from is None else checkpoint_file(init_from, "--init-from"),
-        options=cfg_options or (),
-        seed=seed,
-        launcher=launcher,
-    )
+    start = None if request.init_from is None else checkpoint_file(request.init_from, "--init-from")
+    request = replace(request, config=config_source(request.config), init_from=start)
     try:
         run_training(request, say)
     except Interrupted as stop:

@@ -7,9 +7,6 @@ from typing import Literal
 DeviceName = Literal["auto", "cpu", "cuda"]
 """Where the network runs."""
 
-LauncherName = Literal["none", "pytorch", "slurm"]
-"""What started several processes."""
-
 ProtocolChoice = Literal["card", "network"]
 """Whose test settings count on closed-set datasets: those of the dataset's card, or the network's own."""
 

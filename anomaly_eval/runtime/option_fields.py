@@ -1,48 +1,15 @@
-"""How a field of a request is asked for on the command line, said where the field is declared."""
+"""The fields of a request that are asked for on the command line, and those that several requests share."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_args, get_type_hints
 
-MAX_SEED = 2**32 - 1
+from gmmseg.asked import Asked
+
 T = TypeVar("T")
-
-
-def flag(name: str) -> str:
-    """Write the name of an option as the command line does."""
-    return f"--{name.replace('_', '-')}"
-
-
-@dataclass(frozen=True)
-class Asked:
-    """The option of a field: `Annotated[int, Asked("How many.", flag="--count", min=1)]`; others are not asked for."""
-
-    help: str
-    flag: str | None = None
-    """None is the field's name."""
-    min: float | None = None
-    max: float | None = None
-    is_argument: bool = False
-    """Whether it is a word of its own, without an option before it."""
-    negated: bool = False
-    """Whether the flag switches off what the field switches on."""
-    alone: str | None = None
-    """What the option means without a value; None where it needs one."""
-    read: Callable[[str], Any] | None = None
-    """What makes the value of a word, and of the default as a word, where the type does not tell how to read it."""
-
-    def flag_of(self, field: str) -> str:
-        """Return the option as users write it."""
-        return self.flag or flag(field)
-
-    def value_of(self, word: Any) -> Any:
-        """Return the value of the field from what the parser read."""
-        if self.negated:
-            return not word
-        return word if self.read is None else self.read(word)
 
 
 @dataclass(frozen=True)
@@ -104,4 +71,3 @@ def _own_fields(kind: Any) -> Iterator[tuple[dataclasses.Field[Any], Any, Asked 
 DATA_ROOT = Asked("Folder with the datasets. Default: $GMMSEG_ANOMALY_DATA, else ./datasets.")
 DEVICE = Asked("Where the network runs.")
 JOURNAL = Asked("Keep nothing from which an interrupted run could go on.", "--no-journal", negated=True)
-LAUNCHER = Asked("What started several processes.")

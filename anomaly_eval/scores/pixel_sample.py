@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from anomaly_eval.scores.base import ObservedMoments
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -23,6 +22,8 @@ def pixel_keys(image_id: str, pixels: int) -> NDArray[np.float64]:
 
     The raw output of PCG64, which numpy promises not to change.
     """
+    import numpy as np
+
     seed = int.from_bytes(hashlib.sha256(image_id.encode("utf-8", "surrogatepass")).digest(), "big")
     raw: NDArray[np.uint64] = np.random.PCG64(seed).random_raw(pixels)
     return (raw >> np.uint64(64 - _BITS)).astype(np.float64) * 2.0**-_BITS

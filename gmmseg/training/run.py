@@ -5,9 +5,8 @@ from __future__ import annotations
 import copy
 import shutil
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -32,30 +31,10 @@ from gmmseg.errors import InputError, reason_of
 from gmmseg.training import checkpoints, config, data, identity, launch, resuming
 from gmmseg.training.advice import what_to_do
 from gmmseg.training.interrupting import Interrupted, NotedSignals, StopHook
+from gmmseg.training.request import TrainingRequest
 from gmmseg.training.runner import TrainingRunner
 
 DEFAULT_SEED = 0
-
-
-@dataclass(frozen=True)
-class TrainingRequest:
-    """What the user asks for."""
-
-    config: str
-    """A Python config file, which is executed, or `mmseg::NAME`."""
-    out: Path | None = None
-    """Work dir; None is work_dirs/ and the config's name."""
-    data_root: Path | None = None
-    """Replaces the leading data/ of the config's datasets."""
-    resume: bool = False
-    overwrite: bool = False
-    init_from: Path | None = None
-    options: Sequence[str] = ()
-    """dotted.name=value pairs that are merged into the config."""
-    seed: int | None = None
-    """None is the checkpoint's when resuming, else the config's, else 0."""
-    launcher: str = "none"
-    """none, pytorch or slurm."""
 
 
 def run_training(request: TrainingRequest, say: Callable[[str], None] = print) -> Path:

@@ -14,7 +14,8 @@ from anomaly_eval.datasets.cards import load_card
 from gmmseg.checkpoints import load_checkpoint
 from gmmseg.efficientnet_lite import EfficientNetLite, SameConv2d
 from gmmseg.training.bfloat16 import BFloat16OptimWrapper
-from gmmseg.training.run import TrainingRequest, run_training
+from gmmseg.training.request import TrainingRequest
+from gmmseg.training.run import run_training
 from tests.configs.loading import FOLDER, SMALL, differences, heads, load, plain
 from tests.gmmseg.training.trainings import forget_earlier_trainings, losses
 

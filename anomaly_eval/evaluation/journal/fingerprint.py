@@ -63,7 +63,7 @@ _MEANINGS = {
     "config_sha256": "the config",
     "resize": "--resize",
     "inference": "the network's inference mode",
-    "classes": "the classes of the network",
+    "classes": "the list of known classes",
     "protocol": "--protocol",
     "device": "the device",
     "window_batch": "--window-batch",

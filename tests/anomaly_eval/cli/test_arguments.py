@@ -16,7 +16,8 @@ from anomaly_eval.cli.app import App, Command, Group
 from anomaly_eval.cli.arguments import Option, Syntax, read_words
 from anomaly_eval.cli.main import app, main
 from anomaly_eval.errors import InputError
-from anomaly_eval.runtime.option_fields import Asked, build, given_flags
+from anomaly_eval.runtime.option_fields import build, given_flags
+from gmmseg.asked import Asked
 from tests.anomaly_eval.commands import assert_refused
 
 OPTIONS = {

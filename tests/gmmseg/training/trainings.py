@@ -15,7 +15,8 @@ from mmengine.visualization import Visualizer
 from mmseg.visualization import SegLocalVisualizer
 from PIL import Image
 
-from gmmseg.training.run import TrainingRequest, run_training
+from gmmseg.training.request import TrainingRequest
+from gmmseg.training.run import run_training
 
 CLASSES = ("sky", "road", "car")
 CONFIG = """

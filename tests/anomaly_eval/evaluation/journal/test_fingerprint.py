@@ -13,6 +13,7 @@ BEFORE = Fingerprint(
     config_sha256="4" * 64,
     resize="native",
     inference="whole",
+    classes=["road", "car"],
     protocol="card",
     device="cpu",
     window_batch=4,
@@ -25,11 +26,12 @@ BEFORE = Fingerprint(
     versions={"torch": "2.9.0", "numpy": "2.3.0"},
 )
 CHANGES = {
-    "format": (4, "the format of records was 3 and is 4"),
+    "format": (5, "the format of records was 4 and is 5"),
     "checkpoint_sha256": ("a" * 64, "the checkpoint was 333333333333 and is aaaaaaaaaaaa"),
     "config_sha256": ("a" * 64, "the config was 444444444444 and is aaaaaaaaaaaa"),
     "resize": ("0.5x", "--resize was native and is 0.5x"),
     "inference": ("slide, crop 5", "the network's inference mode was whole and is slide, crop 5"),
+    "classes": (["road"], "the list of known classes was road car and is road"),
     "protocol": ("network", "--protocol was card and is network"),
     "device": ("NVIDIA H100", "the device was cpu and is NVIDIA H100"),
     "window_batch": (1, "--window-batch was 4 and is 1"),
