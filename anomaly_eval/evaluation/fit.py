@@ -89,6 +89,11 @@ def _chosen(request: FitRequest, segmenter: Segmenter) -> list[FittedScore]:
         if not isinstance(score, FittedScore):
             raise InputError(f"the score {score.name} learns nothing; only {' and '.join(learners)} can be fitted.")
         scores.append(score)
+    if not scores:
+        raise InputError(
+            f"{segmenter.describe().checkpoint} gives nothing that {' or '.join(learners)} learn from; its scores need "
+            f"no fitting."
+        )
     return scores
 
 

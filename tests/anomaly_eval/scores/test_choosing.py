@@ -10,7 +10,7 @@ from anomaly_eval.scores import SCORES, choose_scores, score_maps
 from anomaly_eval.segmenters.base import Prediction
 from anomaly_eval.segmenters.coarse_maps import CoarseMaps
 
-EVERYTHING = frozenset({"logits", "features", "log_density", "log_density_logsumexp", "classifier"})
+EVERYTHING = frozenset({"logits", "features", "log_density", "log_density_logsumexp", "classifier", "evidence"})
 
 
 def names(given: list[str] | None, provides: frozenset[str]) -> list[str]:

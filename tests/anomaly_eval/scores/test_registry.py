@@ -88,7 +88,7 @@ def test_the_order_is_that_of_tables() -> None:
     assert list(SCORES) == [
         *("msp", "entropy", "max_logit", "energy", "sml", "mahalanobis", "gmmseg", "gmmseg_logsumexp"),
         *("gmmseg_normalised", "msp_smoothed", "entropy_smoothed", "max_logit_smoothed", "energy_smoothed"),
-        *("gmmseg_smoothed", "gen", "odin_temperature", "knn", "vim"),
+        *("gmmseg_smoothed", "gen", "odin_temperature", "knn", "vim", "rba", "max_evidence", "evidence_entropy"),
     ]
 
 
