@@ -33,7 +33,8 @@ from anomaly_eval.segmenters.configs import ModelConfig, find_config
 from anomaly_eval.segmenters.exporting import FIT, checkpoint_with_classifier, exported_network
 from anomaly_eval.segmenters.fitting_weights import load_weights
 from anomaly_eval.segmenters.linear_classifier import linear_classifier
-from anomaly_eval.segmenters.network import Network, NetworkFacts, first_line
+from anomaly_eval.segmenters.mask_heads import is_mask_classifier, queries_of
+from anomaly_eval.segmenters.network import Network, NetworkFacts, Queries, first_line
 from anomaly_eval.segmenters.own_windows import windows_of
 from anomaly_eval.segmenters.parameter_limit import TooLargeError, no_larger_than
 from anomaly_eval.segmenters.segformer_names import is_of_nvlabs, network_of_nvlabs, weights_of_nvlabs
@@ -59,6 +60,7 @@ class MmsegNetwork(Network):
         self.checkpoint, self.config = checkpoint, config
         head = model.decode_head[-1] if isinstance(model.decode_head, nn.ModuleList) else model.decode_head
         self._gives_coarse_logits = _is_plain(model, head)
+        self._gives_queries = is_mask_classifier(model, head)
         self.classifier: nn.Module | None = getattr(head, "conv_seg", None)
         self._threshold = _threshold(model, head, checkpoint.path)
         # The one output of a binary head is not the logits.
@@ -73,11 +75,13 @@ class MmsegNetwork(Network):
         preprocessed: Tensor = batch["inputs"]
         return preprocessed
 
-    def forward(self, inputs: Tensor, wanted: frozenset[str]) -> Mapping[str, Tensor]:
+    def forward(self, inputs: Tensor, wanted: frozenset[str]) -> Mapping[str, Tensor | Queries]:
         """Return the wanted maps of a batch (n, 3, h, w)."""
         size = (inputs.shape[2], inputs.shape[3])
         if self.device.type == "cuda":
             inputs = inputs.contiguous(memory_format=torch.channels_last)
+        if self._gives_queries:
+            return {"evidence": queries_of(self.model, inputs)}
         with self._listening(wanted) as tensors:
             if self._gives_coarse_logits:
                 tensors["logits"] = self.model._forward(inputs)
@@ -112,7 +116,7 @@ class MmsegNetwork(Network):
         return checkpoint_with_classifier(self, settings, state, fit)
 
     def _facts(self) -> NetworkFacts:
-        provides, same_as_logits = {"logits"}, frozenset[str]()
+        provides, same_as_logits = {"evidence" if self._gives_queries else "logits"}, frozenset[str]()
         if self.classifier is not None:
             provides.add("features")
         if self.linear_classifier is not None:
