@@ -15,7 +15,12 @@ from anomaly_eval.segmenters.zoo import checkpoint_file, network_instead_of
 
 if TYPE_CHECKING:
     from anomaly_eval.segmenters.input_size import InputSize
+    from anomaly_eval.segmenters.network import NetworkFacts
     from anomaly_eval.segmenters.protocol import NetworkSegmenter
+
+
+PROCESSOR_SIZE = "processor"
+"""What `--resize` is given for the size of a network's own image processor."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,7 @@ class NetworkRequest:
     def statistics(self) -> Path | None:
         """The statistics that ship with the network for this size of input; none where the user names a config."""
         shipped = network_instead_of(self.given.path)
-        usual = self.given.config is None and not self.running.known_classes
+        usual = self.given.config is None and not self.running.known_classes and self.running.resize != PROCESSOR_SIZE
         return shipped.statistics(self.running.resize) if shipped is not None and usual else None
 
     def load(self) -> NetworkSegmenter:
@@ -38,10 +43,11 @@ class NetworkRequest:
         from anomaly_eval.segmenters.input_size import InputSize
 
         shipped, running = network_instead_of(self.given.path), self.running
-        size = None if running.resize is None else InputSize.parse(running.resize)
+        by_processor = running.resize == PROCESSOR_SIZE
+        size = None if running.resize is None or by_processor else InputSize.parse(running.resize)
         if shipped is not None and size is None:
             size = replace(InputSize.parse(shipped.card.input), of_network=True)
-        return load_segmenter(
+        segmenter = load_segmenter(
             self.given if shipped is None else replace(self.given, path=shipped.checkpoint()),
             device=running.device,
             input_size=size,
@@ -49,6 +55,18 @@ class NetworkRequest:
             known_classes=running.known_classes,
             imports=running.imports,
         )
+        if by_processor:
+            segmenter.input_size = _processor_size(segmenter.network.facts)
+        return segmenter
+
+
+def _processor_size(facts: NetworkFacts) -> InputSize:
+    if facts.processor_size is None:
+        raise InputError(
+            f"{facts.name} brings no size of an image processor for --resize {PROCESSOR_SIZE}; give a factor (0.5x), a "
+            f"short side (512) or WIDTHxHEIGHT."
+        )
+    return facts.processor_size
 
 
 def load_segmenter(

@@ -75,6 +75,8 @@ class NetworkFacts:
     """Of its own test settings; None runs each image as a whole."""
     input_size: InputSize = field(default_factory=InputSize)
     """At which images enter it where nobody asks for another size."""
+    processor_size: InputSize | None = None
+    """What `--resize processor` stands for: the size that comes with it, but that it does not insist on."""
     fits: Mapping[str, FitRecord] = field(default_factory=dict)
     """What mixtures in it were fitted on after training, by the field of `Prediction`."""
 

@@ -151,7 +151,7 @@ def test_listing_and_showing(zoo: Path, capsys: pytest.CaptureFixture[str]) -> N
     flat = " ".join(shown.split())
     assert "Road Anomaly, 60 images" in flat and "--resize 64" in flat and "as found" in flat
     assert main(["networks"]) == 0
-    assert capsys.readouterr().out.startswith(f"{NAME}\n{shown}\n--ckpt also takes checkpoints of mmsegmentation")
+    assert capsys.readouterr().out.startswith(f"{NAME}\n{shown}\n--ckpt also takes networks of transformers")
     assert_refused(
         (main(["networks", "show", "gmmseg_stand-in"]), "", capsys.readouterr().err),
         f"no shipped network 'gmmseg_stand-in'; did you mean {NAME}? choose a shipped network: {NAME}.",
