@@ -13,6 +13,7 @@ from tests.anomaly_eval.commands import assert_refused
 from tests.anomaly_eval.hostile import (
     cards,
     checkpoints,
+    huggingface,
     images,
     journals,
     labels,
@@ -26,7 +27,20 @@ from tests.anomaly_eval.hostile import (
 from tests.anomaly_eval.hostile.bench import Bench, Prepare, Row, copy_of, draw
 
 PAGE = Path(__file__).parents[3] / "docs" / "hostile-files.md"
-MODULES = (checkpoints, cards, images, labels, places, statistics, score_maps, results, numbers, outputs, journals)
+MODULES = (
+    checkpoints,
+    huggingface,
+    cards,
+    images,
+    labels,
+    places,
+    statistics,
+    score_maps,
+    results,
+    numbers,
+    outputs,
+    journals,
+)
 ROWS: list[Row] = [row for module in MODULES for row in module.ROWS]
 
 
