@@ -91,7 +91,7 @@ def _chosen(request: FitRequest, segmenter: Segmenter) -> list[FittedScore]:
         scores.append(score)
     if not scores:
         raise InputError(
-            f"{segmenter.describe().checkpoint} gives nothing that {' or '.join(learners)} learn from; its scores need "
+            f"{segmenter.describe().checkpoint} gives nothing that {', '.join(learners)} learn from; its scores need "
             f"no fitting."
         )
     return scores

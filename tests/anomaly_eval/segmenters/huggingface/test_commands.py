@@ -118,7 +118,7 @@ def test_what_a_mask_classifier_cannot_do_is_said_in_a_sentence(
     assert_refused(evaluate("--scores", "msp", ckpt=str(folder)), "the score 'msp' needs logits")
     assert_refused(run("calibrate", *network, "--dataset", card, "--out", tmp_path / "out"), "is a mask classifier")
     fitted = run("fit", *network, "--dataset", card, "--out", tmp_path / "stats.safetensors")
-    assert_refused(fitted, "net", "gives nothing that sml or mahalanobis learn from")
+    assert_refused(fitted, "net", "gives nothing that sml, mahalanobis, knn, vim learn from")
     assert nothing_left(tmp_path) and not (tmp_path / "stats.safetensors").exists()
 
 
