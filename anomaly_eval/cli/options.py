@@ -8,9 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from anomaly_eval.runtime.option_fields import DATA_ROOT
+from anomaly_eval.runtime.option_fields import DATA_ROOT, LAUNCHER, LauncherName
 from anomaly_eval.segmenters.running import CONFIG, IMPORTS
-from gmmseg.asked import LAUNCHER, LauncherName
 
 LauncherOption = Annotated[LauncherName, typer.Option("--launcher", help=LAUNCHER.help)]
 Config = Annotated[str | None, typer.Option(help=CONFIG.help)]

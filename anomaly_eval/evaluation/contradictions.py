@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from anomaly_eval.datasets.cards import Task
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.request import EvaluationRequest
-from anomaly_eval.runtime.option_fields import given_flags
+from anomaly_eval.runtime.option_fields import flag, given_flags
 from anomaly_eval.score_maps.keys import folder_and_key
 from anomaly_eval.scores import choose_scores, score_options, unfitted
 from anomaly_eval.segmenters.base import ALL_OUTPUTS
-from gmmseg.asked import flag
 
 FITTING = "give --fit-dataset NAME, or --stats FILE as written by `gmmseg-anomaly fit`"
 _OF_SCORES = ("scores", "fit_dataset", "statistics", "save_scores")

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from anomaly_eval.runtime.lone_values import TakesLoneValues
-from anomaly_eval.runtime.option_fields import DATA_ROOT, JOURNAL
+from anomaly_eval.runtime.option_fields import DATA_ROOT, JOURNAL, LAUNCHER, Asked, LauncherName
 from anomaly_eval.segmenters.running import AS_USUAL, CHECKPOINT, CONFIG, Running
-from gmmseg.asked import LAUNCHER, Asked, LauncherName
 
 if TYPE_CHECKING:
     from anomaly_eval.segmenters.load import NetworkRequest

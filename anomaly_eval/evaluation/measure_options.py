@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from anomaly_eval.errors import InputError
 from anomaly_eval.metrics.conventions import Convention
 from anomaly_eval.runtime.choices import ComponentChoice
-from gmmseg.asked import MAX_SEED, Asked
+from anomaly_eval.runtime.option_fields import MAX_SEED, Asked
 
 if TYPE_CHECKING:
     from anomaly_eval.datasets.samples import SampleSet

@@ -11,9 +11,8 @@ from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.measure_options import DEFAULT_MEASURES, Measures
 from anomaly_eval.runtime.choices import Precision, ProtocolChoice
 from anomaly_eval.runtime.lone_values import TakesLoneValues
-from anomaly_eval.runtime.option_fields import DATA_ROOT, JOURNAL
+from anomaly_eval.runtime.option_fields import DATA_ROOT, JOURNAL, LAUNCHER, Asked, LauncherName
 from anomaly_eval.segmenters.running import AS_USUAL, CHECKPOINT_OR_MAPS, CONFIG, Running
-from gmmseg.asked import LAUNCHER, Asked, LauncherName
 
 if TYPE_CHECKING:
     from anomaly_eval.score_maps.disk import MapsRequest

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from anomaly_eval.runtime.lone_values import TakesLoneValues
-from gmmseg.asked import Asked
+from anomaly_eval.runtime.option_fields import Asked
 
 FORMATS = ("tex", "csv", "md", "html")
 

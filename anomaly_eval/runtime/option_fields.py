@@ -7,7 +7,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_args, get_type_hints
 
-from gmmseg.asked import Asked
+from gmmseg.asked import LAUNCHER, MAX_SEED, Asked, LauncherName, flag
+
+__all__ = [
+    "DATA_ROOT",
+    "DEVICE",
+    "JOURNAL",
+    "LAUNCHER",
+    "MAX_SEED",
+    "Asked",
+    "AskedField",
+    "LauncherName",
+    "asked_fields",
+    "build",
+    "flag",
+    "given_flags",
+]
 
 T = TypeVar("T")
 

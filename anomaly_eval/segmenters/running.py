@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.runtime.choices import Colours, DeviceName
-from anomaly_eval.runtime.option_fields import DEVICE
-from gmmseg.asked import Asked
+from anomaly_eval.runtime.option_fields import DEVICE, Asked
 
 if TYPE_CHECKING:
     from anomaly_eval.segmenters.load import NetworkRequest

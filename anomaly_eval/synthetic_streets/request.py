@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from gmmseg.asked import MAX_SEED, Asked
+from anomaly_eval.runtime.option_fields import MAX_SEED, Asked
 
 MAX_SCENES = 100_000
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from anomaly_eval.errors import InputError
-from gmmseg.asked import LauncherName
+from anomaly_eval.runtime.option_fields import LauncherName
 from gmmseg.launchers import Rank, find_rank, number_in, several_by_torchrun
 
 _SHARED = frozenset({"eval", "fit", "train"})

@@ -18,7 +18,7 @@ from torch.distributed import PrefixStore, Store, TCPStore  # type: ignore[attr-
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.processes.launching import Place, find_place
-from gmmseg.asked import LauncherName
+from anomaly_eval.runtime.option_fields import LauncherName
 
 BEAT, PATIENCE, GRACE = 1.0, 30.0, 15.0
 """Seconds between signs of life, without one until a process counts as dead, and from then until a process that does

@@ -9,9 +9,8 @@ from typing import Annotated
 
 from anomaly_eval.runtime.choices import DeviceName
 from anomaly_eval.runtime.lone_values import TakesLoneValues
-from anomaly_eval.runtime.option_fields import DATA_ROOT, DEVICE
+from anomaly_eval.runtime.option_fields import DATA_ROOT, DEVICE, MAX_SEED, Asked
 from anomaly_eval.segmenters.running import IMPORTS
-from gmmseg.asked import MAX_SEED, Asked
 
 
 @dataclass(frozen=True)

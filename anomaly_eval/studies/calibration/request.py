@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from anomaly_eval.runtime.lone_values import TakesLoneValues
-from anomaly_eval.runtime.option_fields import DATA_ROOT
+from anomaly_eval.runtime.option_fields import DATA_ROOT, MAX_SEED, Asked
 from anomaly_eval.segmenters.running import AS_USUAL, CHECKPOINTS, CONFIGS, NAMES, Running
-from gmmseg.asked import MAX_SEED, Asked
 
 if TYPE_CHECKING:
     from anomaly_eval.segmenters.load import NetworkRequest

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from anomaly_eval.runtime.choices import ProtocolChoice
 from anomaly_eval.runtime.lone_values import TakesLoneValues
-from anomaly_eval.runtime.option_fields import DATA_ROOT
+from anomaly_eval.runtime.option_fields import DATA_ROOT, Asked
 from anomaly_eval.segmenters.running import AS_USUAL, CHECKPOINTS, CONFIGS, NAMES, Running
-from gmmseg.asked import Asked
 
 if TYPE_CHECKING:
     from anomaly_eval.segmenters.load import NetworkRequest

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from anomaly_eval.runtime.choices import FittedFeatures
-from anomaly_eval.runtime.option_fields import DATA_ROOT
+from anomaly_eval.runtime.option_fields import DATA_ROOT, MAX_SEED, Asked
 from anomaly_eval.segmenters.running import AS_USUAL, CHECKPOINT, CONFIG, Running
-from gmmseg.asked import MAX_SEED, Asked
 from gmmseg.covariance_names import Covariance
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from subprocess import Popen
 from typing import Any
@@ -83,7 +84,7 @@ def test_one_that_gives_no_reason(tmp_path: Path, alive: list[int]) -> None:
 def test_the_command_itself_hands_over_what_it_tells_users(tmp_path: Path) -> None:
     config = tmp_path / "none.py"
     with pytest.raises(InputError) as error:
-        train_all([training(tmp_path / "real", str(config))], 1, 5, SILENT)
+        train_all([replace(training(tmp_path / "real", str(config)), init_from=None)], 1, 5, SILENT)
     log = tmp_path / "real.log"
     assert str(config) in str(error.value)
     assert (
