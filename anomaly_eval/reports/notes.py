@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from anomaly_eval.datasets.cards import Task
 from anomaly_eval.metrics import registry
 from anomaly_eval.metrics.registry import FPR95, RankingMetric
-from anomaly_eval.reports.origins import origin_at_resolution, origin_text
+from anomaly_eval.reports.origins import origin_at_resolution, origin_text, remarks
 from anomaly_eval.reports.published import CLOSED_SET_SOURCE, SOURCE
 from anomaly_eval.results.records import ClosedSetRow, DatasetRecord, FitRecord, ModelRecord, Origin, Results
 from anomaly_eval.results.titles import dataset_title, method_name
@@ -132,13 +132,18 @@ def closed_set_notes_of(
         Note("", f"Class maps: {conventions.closed_set_maps}."),
     ]
     if models:
-        notes += [Note("", f"{name}: {origin_text(models[name])}") for name in networks]
+        notes += [Note("", f"{name}: {_origin(models[name])}") for name in networks]
     else:
-        notes.append(Note("", origin_text(results.provenance.model)))
+        notes.append(Note("", _origin(results.provenance.model)))
     if with_published:
         text = f"Published rows are copied from {CLOSED_SET_SOURCE}; other networks, so they are ranked apart."
         notes.append(Note("", text))
     return tuple(notes)
+
+
+def _origin(model: Origin) -> str:
+    """Name a network, and say what must be known of it; how it was run differs from set to set."""
+    return " ".join([origin_text(model), *remarks(model)])
 
 
 def warnings_of(results: Results, task: Task) -> tuple[str, ...]:

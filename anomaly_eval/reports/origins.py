@@ -22,7 +22,7 @@ def origin_text(origin: Origin) -> str:
     if isinstance(origin, MapsRecord):
         return " ".join(map(_folder_text, origin.folders))
     return (
-        f"Checkpoint: {PurePath(origin.checkpoint).name} (sha256 {origin.checkpoint_sha256[:_HASH_DIGITS]}), "
+        f"Checkpoint: {PurePath(origin.checkpoint).name} ({_hash(origin, _HASH_DIGITS)}), "
         f"config: {PurePath(origin.config).name}."
     )
 
@@ -30,7 +30,16 @@ def origin_text(origin: Origin) -> str:
 def origin_at_resolution(origin: Origin) -> str:
     """Return `origin_text`, and how the network was run, where it was."""
     text = origin_text(origin)
-    return text if isinstance(origin, MapsRecord) else f"{text} {_resolution(origin)}"
+    return text if isinstance(origin, MapsRecord) else " ".join([text, _resolution(origin), *remarks(origin)])
+
+
+def remarks(origin: Origin) -> list[str]:
+    """Return sentences on outputs that were left out, and on what was taken for granted of a network."""
+    if isinstance(origin, MapsRecord):
+        return []
+    dropped = origin.dropped_classes
+    left_out = [f"Outputs left out: {', '.join(dropped)}."] if dropped else []
+    return left_out + [f"{note[:1].upper()}{note[1:]}." for note in origin.notes]
 
 
 def origin_lead(origin: Origin) -> tuple[str, ...]:
@@ -51,14 +60,21 @@ def _resolution(model: ModelRecord) -> str:
     return f"Resolution: {model.resolution}, inference: {model.inference}."
 
 
+def _hash(model: ModelRecord, digits: int | None = None) -> str:
+    """Return the hash of the weights in words; a function from Python has none."""
+    return f"sha256 {model.checkpoint_sha256[:digits]}" if model.checkpoint_sha256 else "without a hash"
+
+
 def _network_details(model: ModelRecord) -> list[tuple[str, str]]:
     return [
-        ("Checkpoint", f"{model.checkpoint}, sha256 {model.checkpoint_sha256}"),
+        ("Checkpoint", f"{model.checkpoint}, {_hash(model)}"),
         ("Config", f"{model.config}, sha256 {model.config_sha256}"),
         ("Resolution", model.resolution),
         ("Inference", model.inference),
         ("Device", model.device),
         ("Classes", ", ".join(model.classes)),
+        *([("Outputs left out", ", ".join(model.dropped_classes))] if model.dropped_classes else []),
+        *([("Taken for granted", "; ".join(model.notes))] if model.notes else []),
     ]
 
 

@@ -315,6 +315,8 @@ class ModelRecord(Record):
     own_resize: bool = False
     """Whether that is the size that the network brought with it, as nobody asked for another."""
     device: str
+    notes: list[str] = []
+    """What was taken for granted of the network: what is made of pixels, whether it gives probabilities, and others."""
 
     @property
     def resolution(self) -> str:

@@ -53,7 +53,7 @@ class NetworkFacts:
     name: str
     """Of its file or folder, without the path."""
     sha256: str
-    """Of the weights, or of the file that holds them."""
+    """Of the weights, or of the file that holds them; empty where nothing tells the network from others."""
     n_classes: int
     class_names: tuple[str, ...] | None = None
     """In the order of the classes; None where nobody noted them."""
@@ -79,6 +79,8 @@ class NetworkFacts:
     """What `--resize processor` stands for: the size that comes with it, but that it does not insist on."""
     fits: Mapping[str, FitRecord] = field(default_factory=dict)
     """What mixtures in it were fitted on after training, by the field of `Prediction`."""
+    notes: tuple[str, ...] = ()
+    """What was taken for granted of it, such as what is made of pixels; results say it."""
 
     @property
     def classes(self) -> tuple[str, ...]:

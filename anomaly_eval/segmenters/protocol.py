@@ -160,6 +160,7 @@ class NetworkSegmenter:
             resize=str(self.input_size),
             own_resize=self.input_size.of_network,
             device=device_text(self.network.device),
+            notes=list(facts.notes),
         )
 
     def _infer(self, inputs: Tensor, size: tuple[int, int]) -> _Maps:

@@ -15,6 +15,7 @@ from anomaly_eval.reports.comparison import (
     values_of,
 )
 from anomaly_eval.reports.notes import DAGGER, Note, deviations
+from anomaly_eval.reports.origins import remarks
 from anomaly_eval.studies.calibration.records import OF_CLASSES, CalibrationFindings, CalibrationRow
 
 
@@ -41,7 +42,8 @@ def compare_calibration(findings: CalibrationFindings) -> ComparisonTable:
             notes.append(Note("", text))
     for name, model in findings.networks.items():
         checkpoint = f"{PurePath(model.checkpoint).name} (sha256 {model.checkpoint_sha256[:12]})"
-        notes.append(Note("", f"{name}: {checkpoint}. Resolution: {model.resolution}, inference: {model.inference}."))
+        how = f"Resolution: {model.resolution}, inference: {model.inference}."
+        notes.append(Note("", " ".join([f"{name}: {checkpoint}.", how, *remarks(model)])))
     return ComparisonTable(
         subject="Calibration",
         metrics=metrics,
