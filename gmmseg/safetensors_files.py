@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,6 +39,16 @@ def read_safetensors(path: Path) -> dict[str, Any]:
         metadata = file.metadata() or {}
         weights = {name: _widened(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
     return {"state_dict": weights, "meta": json.loads(metadata.get(NOTES, "{}"))}
+
+
+def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
+    """Return the hash over the names, types, shapes and bytes of tensors on the CPU."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        value = tensors[name]
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _widened(value: Tensor) -> Tensor:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import safe_open
 from torch import Tensor
 
@@ -16,7 +14,7 @@ from anomaly_eval.errors import InputError
 from anomaly_eval.results.records import FitRecord, ModelRecord
 from anomaly_eval.runtime.output_folder import write_atomically
 from anomaly_eval.scores.base import FittedScore
-from gmmseg.safetensors_files import safetensors_bytes
+from gmmseg.safetensors_files import safetensors_bytes, tensors_sha256
 
 _FORMAT = "gmmseg-anomaly statistics 1"
 
@@ -33,16 +31,6 @@ def save_statistics(
         "tensors_sha256": tensors_sha256(tensors),
     }
     write_atomically(path, safetensors_bytes(tensors, metadata))
-
-
-def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
-    """Return the hash over the names, types, shapes and bytes of tensors on the CPU."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        value = tensors[name]
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-        digest.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def load_statistics(

@@ -17,11 +17,12 @@ from anomaly_eval.scores import FittedScore, score_maps
 from anomaly_eval.scores.knn import KNN
 from anomaly_eval.scores.mahalanobis import Mahalanobis
 from anomaly_eval.scores.sml import SML
-from anomaly_eval.scores.statistics_file import load_statistics, save_statistics, tensors_sha256
+from anomaly_eval.scores.statistics_file import load_statistics, save_statistics
 from anomaly_eval.scores.vim import ViM
 from anomaly_eval.segmenters.base import Prediction
 from anomaly_eval.segmenters.coarse_maps import CoarseMaps
 from anomaly_eval.segmenters.linear_classifier import LinearClassifier
+from gmmseg.safetensors_files import tensors_sha256
 from tests.anomaly_eval.fuzzing.readers import ODD_TEXT, ODD_VALUES, damaged, examples, only_input_errors, rearranged
 
 MODEL = ModelRecord(

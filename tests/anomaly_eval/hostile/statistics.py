@@ -50,7 +50,7 @@ def written(
     """Return how a row writes the file anew with other content, as a program would that knows the format."""
 
     def prepare(bench: Bench) -> list[str]:
-        from anomaly_eval.scores.statistics_file import tensors_sha256
+        from gmmseg.safetensors_files import tensors_sha256
 
         path = bench.folder / FILE
         with safe_open(path, framework="pt") as file:
