@@ -19,6 +19,11 @@ def shared_checkpoint() -> Path:
     return _existing(SHARED / "weights" / "cgnet_cityscapes.pth", "trained network")
 
 
+def shared_erfnet() -> Path:
+    """Return the file that builds a Cityscapes-trained ERFNet, or skip the test where there is none."""
+    return _existing(SHARED / "networks" / "erfnet.py", "network in plain PyTorch")
+
+
 def _existing(path: Path, what: str) -> Path:
     if not path.exists():
         pytest.skip(f"there is no {what} at {path}")

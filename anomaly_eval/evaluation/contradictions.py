@@ -14,7 +14,10 @@ from anomaly_eval.segmenters.base import ALL_OUTPUTS
 
 FITTING = "give --fit-dataset NAME, or --stats FILE as written by `gmmseg-anomaly fit`"
 _OF_SCORES = ("scores", "fit_dataset", "statistics", "save_scores")
-_OF_NETWORKS = ("config", "resize", "device", "window_batch", "imports", "launcher", *_OF_SCORES, "protocol")
+_OF_NETWORKS = (
+    *("config", "resize", "device", "window_batch", "imports", "known_classes", "mean", "std", "colours", "launcher"),
+    *(*_OF_SCORES, "protocol"),
+)
 _OF_ANOMALIES = (*_OF_SCORES, "heatmaps", "figures", "resamples", "per_image", "components", "negate", "fpr_convention")
 
 
@@ -73,8 +76,10 @@ def _check_source(request: EvaluationRequest) -> None:
             f"--names is what the methods of --score-maps are called; leave it out, or give --score-maps "
             f"FOLDER{instead}."
         )
-    if (request.checkpoint is None) == (not request.score_maps):
-        both = "--ckpt and --score-maps exclude each other" if request.score_maps else "there is nothing to evaluate"
+    has_network = any(one is not None for one in (request.checkpoint, request.model, request.instance))
+    if has_network == bool(request.score_maps):
+        network = "--ckpt" if request.model is None else "--model"
+        both = f"{network} and --score-maps exclude each other" if has_network else "there is nothing to evaluate"
         raise InputError(f"{both}; give --ckpt FILE for a network, or --score-maps FOLDER for finished score maps.")
     if not request.score_maps:
         return

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from anomaly_eval.runtime.lone_values import TakesLoneValues
 from anomaly_eval.runtime.option_fields import DATA_ROOT, JOURNAL, LAUNCHER, Asked, LauncherName
-from anomaly_eval.segmenters.running import AS_USUAL, CHECKPOINT, CONFIG, Running
+from anomaly_eval.segmenters.running import AS_USUAL, CHECKPOINT, CONFIG, MODEL, Running
 
 if TYPE_CHECKING:
     from anomaly_eval.segmenters.load import NetworkRequest
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class FitRequest(TakesLoneValues):
     """All that one run of `gmmseg-anomaly fit` depends on; options of the command line, too."""
 
-    checkpoint: Annotated[Path, CHECKPOINT]
+    checkpoint: Annotated[Path | None, CHECKPOINT] = field(default=None, kw_only=True)
+    model: Annotated[str | None, MODEL] = field(default=None, kw_only=True)
     dataset: Annotated[str, Asked("A closed-set dataset, as the network was trained on.")]
     out: Annotated[Path, Asked("The statistics file to write (.safetensors).")]
     data_root: Annotated[Path | None, DATA_ROOT] = None
@@ -34,4 +35,4 @@ class FitRequest(TakesLoneValues):
     @property
     def network(self) -> NetworkRequest:
         """The network whose outputs the scores learn from."""
-        return self.running.network(self.checkpoint, self.config)
+        return self.running.network(self.checkpoint, self.config, self.model)

@@ -12,7 +12,7 @@ from anomaly_eval.evaluation.measure_options import DEFAULT_MEASURES, Measures
 from anomaly_eval.runtime.choices import Precision, ProtocolChoice
 from anomaly_eval.runtime.lone_values import TakesLoneValues
 from anomaly_eval.runtime.option_fields import DATA_ROOT, JOURNAL, LAUNCHER, Asked, LauncherName
-from anomaly_eval.segmenters.running import AS_USUAL, CHECKPOINT_OR_MAPS, CONFIG, Running
+from anomaly_eval.segmenters.running import AS_USUAL, CHECKPOINT_OR_MAPS, CONFIG, MODEL, Running
 
 if TYPE_CHECKING:
     from anomaly_eval.score_maps.disk import MapsRequest
@@ -35,7 +35,10 @@ class EvaluationRequest(TakesLoneValues):
         Sequence[str], Asked("One or more datasets: names, NAME:VARIANT, or card files (.yaml).", "--dataset")
     ]
     checkpoint: Annotated[Path | None, CHECKPOINT_OR_MAPS] = None
-    """None where there are `score_maps` instead."""
+    """None where there are `score_maps` instead, or a `model` or an `instance` that needs none."""
+    model: Annotated[str | None, MODEL] = None
+    instance: Any = None
+    """A network that was handed over from Python, in their place."""
     score_maps: Annotated[
         Sequence[Path],
         Asked(
@@ -81,7 +84,11 @@ class EvaluationRequest(TakesLoneValues):
     @property
     def network(self) -> NetworkRequest | None:
         """The network to evaluate; None where there are score maps instead."""
-        return None if self.checkpoint is None else self.running.network(self.checkpoint, self.config)
+        if self.instance is not None:
+            return self.running.instance(self.instance, self.config)
+        if self.checkpoint is None and self.model is None:
+            return None
+        return self.running.network(self.checkpoint, self.config, self.model)
 
     @property
     def maps(self) -> MapsRequest | None:

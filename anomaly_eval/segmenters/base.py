@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -87,6 +87,7 @@ def _refuse_non_finite(prediction: Prediction, image: Path) -> None:
             raise InputError(f"the network gave NaN or infinite values for {image}; check its weights.")
 
 
+@runtime_checkable
 class Segmenter(Protocol):
     """Anything that turns an image into a `Prediction`."""
 

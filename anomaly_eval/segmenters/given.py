@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from anomaly_eval.errors import InputError, closest
 from anomaly_eval.runtime.choices import Colours
@@ -24,6 +26,10 @@ class Given:
     """Of each channel, in the 0 to 255 of pixels and in the order of `colours`."""
     std: tuple[float, ...] | None = None
     colours: Colours | None = None
+    instance: Any = None
+    """The network itself where it was handed over from Python; `path` is then what it is called."""
+    size: tuple[int, int] | None = None
+    """(width, height) of all of its inputs, where that is known before it is loaded; not a user's to give."""
 
     def __post_init__(self) -> None:
         """Raise InputError for a mean or deviation that no RGB image can have."""
@@ -38,7 +44,7 @@ class Given:
         """Raise InputError for what means nothing to a kind that takes these fields; `title` names its networks."""
         given = (field.name for field in fields(self) if getattr(self, field.name) is not None)
         for name in given:
-            if name != "path" and name not in taken:
+            if name in _FLAGS and name not in taken:
                 raise InputError(f"{_FLAGS[name]} says nothing about {self.path}, one of {title}; leave it out.")
 
 
@@ -49,6 +55,15 @@ _FLAGS: Mapping[str, str] = {
     "std": "--std",
     "colours": "--colours",
 }
+
+
+def python_function(path: Path) -> tuple[Path, str] | None:
+    """Return the file and the function that FILE.py:FUNCTION names; None for other words.
+
+    FILE.py alone names no function, which the text then is empty of.
+    """
+    match = re.fullmatch(r"(.+\.py)(?::([^/\\:]*))?", str(path))
+    return None if match is None else (Path(match[1]), match[2] or "")
 
 
 def chosen_classes(asked: Sequence[str], classes: Sequence[str], named: bool) -> tuple[int, ...]:

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.runtime.choices import DeviceName
+from anomaly_eval.runtime.option_fields import given_flags
 from anomaly_eval.segmenters.given import Given, chosen_classes
 from anomaly_eval.segmenters.running import AS_USUAL, Running
 from anomaly_eval.segmenters.zoo import checkpoint_file, network_instead_of
 
 if TYPE_CHECKING:
+    from anomaly_eval.segmenters.base import Segmenter
     from anomaly_eval.segmenters.input_size import InputSize
-    from anomaly_eval.segmenters.network import NetworkFacts
+    from anomaly_eval.segmenters.network import Network, NetworkFacts
     from anomaly_eval.segmenters.protocol import NetworkSegmenter
+    from anomaly_eval.segmenters.zoo import ShippedNetwork
 
 
 PROCESSOR_SIZE = "processor"
@@ -34,15 +37,23 @@ class NetworkRequest:
     @property
     def statistics(self) -> Path | None:
         """The statistics that ship with the network for this size of input; none where the user names a config."""
-        shipped = network_instead_of(self.given.path)
+        shipped = self._shipped
         usual = self.given.config is None and not self.running.known_classes and self.running.resize != PROCESSOR_SIZE
         return shipped.statistics(self.running.resize) if shipped is not None and usual else None
 
-    def load(self) -> NetworkSegmenter:
-        """Load the network; raises InputError as `load_segmenter` does."""
+    def load(self) -> Segmenter:
+        """Load the network; raises InputError as `load_segmenter` does.
+
+        A segmenter that was handed over from Python is returned as it is.
+        """
+        from anomaly_eval.segmenters.base import Segmenter
         from anomaly_eval.segmenters.input_size import InputSize
 
-        shipped, running = network_instead_of(self.given.path), self.running
+        if isinstance(self.given.instance, Segmenter):
+            for flag in given_flags(self.running).values():
+                raise InputError(f"a segmenter is run as it is, so {flag} says nothing to it; leave it out.")
+            return self.given.instance
+        shipped, running = self._shipped, self.running
         by_processor = running.resize == PROCESSOR_SIZE
         size = None if running.resize is None or by_processor else InputSize.parse(running.resize)
         if shipped is not None and size is None:
@@ -58,6 +69,10 @@ class NetworkRequest:
         if by_processor:
             segmenter.input_size = _processor_size(segmenter.network.facts)
         return segmenter
+
+    @property
+    def _shipped(self) -> ShippedNetwork | None:
+        return None if self.given.instance is not None else network_instead_of(self.given.path)
 
 
 def _processor_size(facts: NetworkFacts) -> InputSize:
@@ -86,20 +101,15 @@ def load_segmenter(
     take, for modules that fail, and where CUDA is asked for but not there.
     """
     # Late, as it takes a second.
-    from anomaly_eval.segmenters.device import choose_device
     from anomaly_eval.segmenters.imports import import_modules
-    from anomaly_eval.segmenters.kinds import kind_of
     from anomaly_eval.segmenters.protocol import NetworkSegmenter
 
     if isinstance(given, Path):
         given = Given(given, config)
-    kind = kind_of(given.path)
-    if kind.asked_last:
-        # Nobody knows it: perhaps the name of a shipped network is misspelt.
-        given = replace(given, path=checkpoint_file(given.path))
-    given.refuse_others(kind.takes, kind.title)
+    if input_size is not None:
+        given = replace(given, size=input_size.exact)
     import_modules(imports)
-    network = kind.load(given, choose_device(device))
+    network = _load(given, device)
     facts = network.facts
     if facts.n_classes < 2:
         raise InputError(
@@ -108,3 +118,21 @@ def load_segmenter(
         )
     known = chosen_classes(known_classes, facts.classes, facts.class_names is not None) if known_classes else None
     return NetworkSegmenter(network, input_size=input_size, window_batch=window_batch, known_classes=known)
+
+
+def _load(given: Given, device: DeviceName) -> Network:
+    from anomaly_eval.segmenters.device import choose_device
+    from anomaly_eval.segmenters.kinds import kind_of
+
+    if given.instance is not None:
+        from anomaly_eval.segmenters.python.build import TITLE, from_python, own_device
+
+        given.refuse_others(frozenset({"mean", "std", "colours"}), TITLE)
+        lies_on = own_device(given.instance) if device == "auto" else None
+        return from_python(given.instance, given, lies_on or choose_device(device))
+    kind = kind_of(given.path)
+    if kind.asked_last:
+        # Nobody knows it: perhaps the name of a shipped network is misspelt.
+        given = replace(given, path=checkpoint_file(given.path))
+    given.refuse_others(kind.takes, kind.title)
+    return kind.load(given, choose_device(device))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.runtime.choices import Colours, DeviceName
@@ -19,6 +19,9 @@ CHECKPOINT = Asked(f"{_WHAT}.", "--ckpt")
 CHECKPOINT_OR_MAPS = Asked(f"{_WHAT}; this, or --score-maps.", "--ckpt")
 CONFIG = Asked(
     "Config: a shipped name, a .py file, mmseg::NAME. Default: that inside the checkpoint, never executed.", "--config"
+)
+MODEL = Asked(
+    "A function that builds the network, FILE.py:FUNCTION: it runs, and may take the file of --ckpt.", "--model"
 )
 CHECKPOINTS = Asked("Checkpoints (.pth, .safetensors) or names of shipped networks, one or more.", "--ckpt")
 CONFIGS = Asked("A config for each checkpoint. Default: those inside the checkpoints.", "--config")
@@ -50,14 +53,29 @@ class Running:
     std: Annotated[Sequence[float], Asked("For networks that do not say it: what is divided by after that.")] = ()
     colours: Annotated[Colours | None, Asked("For networks that do not say it: order of the channels.")] = None
 
-    def network(self, checkpoint: Path, config: str | None, model: str | None = None) -> NetworkRequest:
-        """Return a network that is run so; `model` is FILE.py:FUNCTION, which takes its weights from `checkpoint`."""
-        from anomaly_eval.segmenters.given import Given
+    def network(self, checkpoint: Path | None, config: str | None, model: str | None = None) -> NetworkRequest:
+        """Return a network that is run so; `model` is FILE.py:FUNCTION, which takes its weights from `checkpoint`.
+
+        Raises InputError where there is neither, and for a model that is not written so.
+        """
+        from anomaly_eval.segmenters.given import Given, python_function
         from anomaly_eval.segmenters.load import NetworkRequest
 
         path, weights = (checkpoint, None) if model is None else (Path(model), checkpoint)
+        if path is None:
+            raise InputError("there is no network; give --ckpt, or --model FILE.py:FUNCTION.")
+        if model is not None and python_function(path) is None:
+            raise InputError(f"--model {model!r} is not understood; write FILE.py:FUNCTION, or give --ckpt for a file.")
         mean, std = (tuple(values) or None for values in (self.mean, self.std))
         return NetworkRequest(Given(path, config, weights, mean, std, self.colours), self)
+
+    def instance(self, network: Any, config: str | None = None) -> NetworkRequest:
+        """Return a network that was handed over from Python, run so."""
+        from anomaly_eval.segmenters.load import NetworkRequest
+        from anomaly_eval.segmenters.python.build import name_of
+
+        request = self.network(Path(name_of(network)), config)
+        return NetworkRequest(replace(request.given, instance=network), self)
 
     def networks(self, checkpoints: Sequence[Path], configs: Sequence[str]) -> list[NetworkRequest]:
         """Return networks that are run so; raises InputError where there are configs, but not one for each."""

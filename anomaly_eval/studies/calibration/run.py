@@ -72,7 +72,7 @@ def run_calibration(request: CalibrationRequest, console: Console) -> Calibratio
     Raises InputError for a split that temperatures would be fitted and measured on, and as `calibrate` does.
     """
     clock, networks = Clock(), request.networks
-    names = network_names(request.checkpoints, request.names)
+    names = network_names([network.given.path for network in networks], request.names)
     with clock.section("input"):
         samples = find_dataset(request.dataset, request.data_root)
         held_out = _held_out(request, samples)

@@ -53,14 +53,20 @@ class MixtureReport:
 def run_fit_mixtures(request: MixtureRequest, console: Console) -> MixtureReport:
     """Sample the features of a trained network, fit the mixtures, and write a checkpoint that `eval` can run."""
     from anomaly_eval.segmenters.capabilities import TakesMixtures
+    from anomaly_eval.segmenters.protocol import NetworkSegmenter
     from anomaly_eval.studies.mixtures.place import MixturePlace, checkpoint_with_mixtures
 
     if request.shrinkage and request.covariance == "diagonal":
         raise InputError("--shrinkage is about whole covariances; add --covariance full, or leave it out.")
+    if request.running.known_classes:
+        raise InputError(
+            "--known-classes leaves out outputs, but fitted mixtures take the place of all of them; leave it out here, "
+            "and give it to eval."
+        )
     check_out(request.out, request.overwrite)
     samples = find_dataset(request.dataset, request.data_root)
     segmenter = request.network.load()
-    if not isinstance(segmenter.network, TakesMixtures):
+    if not isinstance(segmenter, NetworkSegmenter) or not isinstance(segmenter.network, TakesMixtures):
         raise InputError(
             f"{request.checkpoint} has no last layer that mixtures could be put in the place of; choose a "
             f"checkpoint of mmsegmentation."

@@ -129,7 +129,8 @@ def test_several_networks_with_names_and_statistics(
 ) -> None:
     files = [tmp_path / f"{index}.safetensors" for index in range(2)]
     for path, file in zip((checkpoint, other), files, strict=True):
-        run_fit(FitRequest(path, str(tmp_path / "training.yaml"), file, data, scores=["sml"], running=ON_CPU), QUIET)
+        training = str(tmp_path / "training.yaml")
+        run_fit(FitRequest(training, file, data, checkpoint=path, scores=["sml"], running=ON_CPU), QUIET)
     # The order of the files does not matter: each knows its checkpoint.
     request = request_for(
         checkpoints=[checkpoint, other], names=["A", "B"], scores=["msp", "sml"], statistics=files[::-1]
