@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,13 +18,16 @@ from anomaly_eval.errors import InputError, closest
 from anomaly_eval.evaluation.measure_options import Measures
 from anomaly_eval.evaluation.request import EvaluationRequest
 from anomaly_eval.evaluation.run import run_evaluation
-from anomaly_eval.reports.combining import read_run
+from anomaly_eval.reports.combining import NamedRun, combine, read_run
 from anomaly_eval.reports.figures.dataset import dataset_figures
 from anomaly_eval.results.curves import Distribution, read_distributions
 from anomaly_eval.results.records import Record, Results
+from anomaly_eval.results.titles import of_run
+from anomaly_eval.runtime.file_names import file_names
 from anomaly_eval.runtime.lone_values import as_list_of
 from anomaly_eval.runtime.option_fields import asked_fields, build
 from anomaly_eval.scores import score_options
+from anomaly_eval.segmenters.python.build import is_told_apart, modes_kept, name_of
 from anomaly_eval.segmenters.running import Running
 
 
@@ -36,6 +39,8 @@ class Evaluation:
     """Everything, with where it came from: the content of `results.json`."""
     distributions: Sequence[Distribution]
     """A curve and a histogram of each method on each anomaly dataset."""
+    runs: Mapping[str, Evaluation] = field(default_factory=dict)
+    """Those of each network by its name, where several were evaluated; methods are then called NAME/METHOD."""
 
     @classmethod
     def load(cls, folder: Path | str) -> Evaluation:
@@ -49,12 +54,16 @@ class Evaluation:
 
     @property
     def closed_set(self) -> pd.DataFrame:
-        """The rows of `closed_set.csv`, by dataset."""
+        """The rows of `closed_set.csv`, by dataset; of several networks by network and dataset."""
+        if self.runs:
+            return _stacked({name: run.closed_set for name, run in self.runs.items()})
         return _frame(self.results.closed_set, ["dataset"])
 
     @property
     def classes(self) -> pd.DataFrame:
-        """The rows of `closed_set_classes.csv`, by dataset and name."""
+        """The rows of `closed_set_classes.csv`, by dataset and name; of several networks by network, too."""
+        if self.runs:
+            return _stacked({name: run.classes for name, run in self.runs.items()})
         return _frame(self.results.closed_set_classes, ["dataset", "name"])
 
     def figures(self, dataset: str) -> dict[str, Figure]:
@@ -70,31 +79,94 @@ class Evaluation:
 
 
 def evaluate(
-    checkpoint: Path | str | None,
+    network: Any,
     datasets: Sequence[Path | str] | Path | str,
     *,
     out: Path | str | None = None,
     progress: bool = True,
     **options: Any,
 ) -> Evaluation:
-    """Evaluate a checkpoint, or a shipped network by its name, on one or more datasets, as `gmmseg-anomaly eval` does.
+    """Evaluate a network, or several, on one or more datasets, as `gmmseg-anomaly eval` does.
 
-    checkpoint: None with `score_maps` only. out: the folder to keep the results in; None keeps none. progress: whether
-    bars and warnings go to standard error. options: what else the command takes, by the names of the fields of
-    `EvaluationRequest`, `Running` and `Measures`, such as `data_root`, `scores`, `fit_dataset`, `config`, `resize`,
-    `device` and `resamples`; options of scores, such as `sml_without`; and `running` or `measures` as a whole.
+    network: what `--ckpt` takes; an `nn.Module`; a function from an RGB image (height, width, 3), uint8, to its class
+    maps (classes, rows, columns), or to a dictionary of maps by the fields of `Prediction`; either of them as (network,
+    description); a `Segmenter`; a list of several, or a mapping from their names, which give one table; or None, with
+    `score_maps` or `model` only. A module is evaluated where it lies unless `device` is given, and left in the mode
+    that it was in. out: the folder to keep the results in; None keeps none. progress: whether bars and warnings go to
+    standard error. options: what else the command takes, by the names of the fields of `EvaluationRequest`, `Running`
+    and `Measures`, such as `data_root`, `scores`, `fit_dataset`, `config`, `resize`, `device` and `resamples`; options
+    of scores, such as `sml_without`; and `running` or `measures` as a whole.
+
+    Of functions nothing is kept to go on from, and statistics of a file are refused, as nothing tells one from another.
+    `out` of several networks holds a folder of each.
 
     Raises InputError, whose text is one sentence, for whatever the command would refuse, and for an option that there
     is not.
     """
+    several = _several(network)
+    if several is not None:
+        folders = {name: None if out is None else Path(out) / file for name, file in file_names(several).items()}
+        found = {
+            name: evaluate(one, datasets, out=folders[name], progress=progress, **options)
+            for name, one in several.items()
+        }
+        return _together(found)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "out" if out is None else Path(out)
         # Nobody could go on from a folder that is deleted in any case.
-        values = {"journal": out is not None, **options}
-        values |= {"checkpoint": checkpoint, "out": folder}
+        values = {"journal": out is not None, **options, "out": folder}
         values["datasets"] = [datasets] if isinstance(datasets, str | Path) else list(datasets)
-        results = run_evaluation(_request(values), Console(stderr=True, quiet=not progress))
+        console = Console(stderr=True, quiet=not progress)
+        if network is None or isinstance(network, str | os.PathLike):
+            results = run_evaluation(_request(values | {"checkpoint": network}), console)
+        else:
+            if options.get("model") is not None:
+                raise InputError("a network from Python and model are two networks; give one of them.")
+            if not is_told_apart(network):
+                _refuse_what_needs_weights(options)
+                values["journal"] = False
+            with modes_kept(network):
+                results = run_evaluation(replace(_request(values), instance=network), console)
         return Evaluation(results, read_distributions(folder))
+
+
+def _several(network: Any) -> dict[str, Any] | None:
+    """Return several networks by their names; None where it is one, or none."""
+    if isinstance(network, Mapping):
+        found = {str(name): one for name, one in network.items()}
+    elif isinstance(network, list):
+        names = [Path(one).stem if isinstance(one, str | os.PathLike) else name_of(one) for one in network]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise InputError(f"two of the networks are called {twice!r}; give a mapping from their names.")
+        found = dict(zip(names, network, strict=True))
+    else:
+        return None
+    if not found:
+        raise InputError("there is no network to evaluate; give one or more.")
+    if unfit := [name for name in found if not name or not name.isprintable()]:
+        raise InputError(f"a network cannot be called {unfit[0]!r}; give it another name.")
+    return found
+
+
+def _together(found: Mapping[str, Evaluation]) -> Evaluation:
+    """Put the evaluations of several networks into one, as `gmmseg-anomaly report` does."""
+    results = combine([NamedRun(name, Path(name), one.results) for name, one in found.items()])
+    if len(found) == 1:
+        return replace(next(iter(found.values())), runs=found)
+    distributions = [
+        replace(curve, method=of_run(name, curve.method)) for name, one in found.items() for curve in one.distributions
+    ]
+    return Evaluation(results, distributions, found)
+
+
+def _refuse_what_needs_weights(options: Mapping[str, Any]) -> None:
+    """Refuse options that are bound to a network, where nothing tells it from others."""
+    for name, instead in {"statistics": "give fit_dataset", "journal": "leave it out"}.items():
+        if options.get(name):
+            raise InputError(
+                f"{name} is bound to a network by its weights, and nothing tells this one from others; {instead}."
+            )
 
 
 def _request(values: Mapping[str, Any]) -> EvaluationRequest:
@@ -129,6 +201,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
     return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def _stacked(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return tables below each other, by the networks' names; without rows an empty one."""
+    filled = {name: table for name, table in tables.items() if not table.empty}
+    return pd.concat(filled, names=["network"]) if filled else pd.DataFrame()
 
 
 def _frame(rows: Sequence[Record], index: list[str]) -> pd.DataFrame:
