@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib.util
 import re
@@ -22,6 +23,7 @@ from anomaly_eval.segmenters.python.signature import call
 from gmmseg.checkpoints import sha256_of_file
 
 _LARGEST = 1 << 24
+_MOST_NAMES = 20
 _imported: set[str] = set()
 """Names of modules that lay beside files that were run; beside the next one others may be called so."""
 
@@ -46,6 +48,11 @@ def build_from_file(path: Path, function: str, weights: Path | None, device: tor
             of_weights = sha256_of_file(weights)
             files.update(of_weights.encode())
             notes.append(f"weights: {weights.name}, sha256 {of_weights}")
+    if not function:
+        raise InputError(
+            f"{path} needs the name of its function that builds the network ({_functions_of(content)}); write "
+            f"{path}:NAME."
+        )
     with _importable(path.resolve().parent), printing_aside():
         try:
             module = _run(path, content)
@@ -79,9 +86,6 @@ def _function(module: ModuleType, path: Path, function: str) -> Any:
         for name, value in vars(module).items()
         if callable(value) and getattr(value, "__module__", None) == module.__name__ and not name.startswith("_")
     ]
-    if not function:
-        which = f"it has {', '.join(own)}" if own else "it has none"
-        raise InputError(f"{path} needs the name of its function that builds the network ({which}); write {path}:NAME.")
     if not hasattr(module, function):
         has = nearest(function, own) if own else "it has none at all"
         raise InputError(f"{path} has no function {function!r}; {has}.")
@@ -89,6 +93,16 @@ def _function(module: ModuleType, path: Path, function: str) -> Any:
     if not callable(found):
         raise InputError(f"{function!r} in {path} is a {type(found).__name__}; name a function that builds a network.")
     return found
+
+
+def _functions_of(content: bytes) -> str:
+    """Say which functions and classes a file has, without running it."""
+    try:
+        parts = ast.parse(content).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return "it is no Python"
+    names = [part.name for part in parts if isinstance(part, ast.FunctionDef | ast.ClassDef)]
+    return f"it has {', '.join(names[:_MOST_NAMES])}" if names else "it has none"
 
 
 @contextmanager

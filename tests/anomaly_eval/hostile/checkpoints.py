@@ -138,6 +138,49 @@ def tensors_alone(change: Callable[[bytes], bytes]) -> Any:
     return prepare
 
 
+class Plain(torch.nn.Module):
+    """A classifier of pixels that can be scripted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Conv2d(3, 5, 1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return logits."""
+        return self.layer(images)
+
+
+class Writing(Plain):
+    """The same, but that it writes a file."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return logits."""
+        torch.save(images, "gmmseg_anomaly_hostile_file_has_run")
+        return self.layer(images)
+
+
+def scripted(network: torch.nn.Module, **changes: bytes) -> Any:
+    """Return how a row gives a TorchScript file, with entries whose names hold a word replaced."""
+
+    def prepare(bench: Bench) -> list[str]:
+        path = bench.folder / "net.pt"
+        torch.jit.script(network).save(str(path))
+        with zipfile.ZipFile(path) as archive:
+            entries = {entry.filename: archive.read(entry) for entry in archive.infolist()}
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in entries.items():
+                archive.writestr(name, next((new for word, new in changes.items() if word in name), content))
+        return bench.eval(ckpt=path)
+
+    return prepare
+
+
+def python_file(bench: Bench) -> list[str]:
+    """Give a Python file without naming a function in it."""
+    (bench.folder / "net.py").write_text(f"import os\nos.environ[{RAN!r}] = '1'\ndef build(): pass\n")
+    return bench.eval(ckpt=bench.folder / "net.py")
+
+
 DAMAGED = "`is not a PyTorch checkpoint or is damaged`"
 CODE = "`Python objects that would have to be executed`; nothing of it runs"
 NETWORK = "net.pth"
@@ -311,5 +354,26 @@ ROWS = [
         "`is more than plain values`",
         (with_config("model = [" + "0," * 1_500_000 + "]"), with_config("model = " + "(" * 5000 + ")" * 5000)),
         NETWORK,
+    ),
+    Row(
+        "a TorchScript file whose program reads or writes files",
+        2,
+        "`holds a program that may read or write files`; nothing of it runs",
+        (scripted(Writing()), scripted(Plain(), code=b'x = getattr(torch, "sa\\x76e")')),
+        "net.pt",
+    ),
+    Row(
+        "a TorchScript file that unpacks to far more than its size",
+        2,
+        "`would unpack to far more than its own size`",
+        (scripted(Plain(), data=bytes(10_000_000)), scripted(Plain(), code=bytes(1 << 27))),
+        "net.pt",
+    ),
+    Row(
+        "a Python file in place of a checkpoint",
+        2,
+        "`needs the name of its function that builds the network`; nothing of it runs until one is named",
+        python_file,
+        "net.py",
     ),
 ]

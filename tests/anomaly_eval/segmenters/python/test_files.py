@@ -70,7 +70,6 @@ def test_the_checkpoint_is_handed_on(tmp_path: Path, text: str) -> None:
             "biuld",
             r"net\.py has no function 'biuld'; the nearest known one is 'build'",
         ),
-        ("def build():\n    return Net()\n", "", r"net\.py needs the name of its function .*it has Net, build.*:NAME"),
         ("", "torch.nn", "has no function 'torch.nn'"),
         ("build = 3\n", "build", "'build' in .* is a int; name a function"),
         (
@@ -154,6 +153,15 @@ def test_files_that_are_not_there_are_refused(tmp_path: Path) -> None:
         InputError, match=r"there is no file .*nought\.pth, which net\.py:build is to take; check --ckpt"
     ):
         load(path, weights=tmp_path / "nought.pth")
+
+
+def test_a_file_without_a_function_is_not_run(tmp_path: Path) -> None:
+    text = "raise AssertionError\ndef build():\n    return Net()\n"
+    for path in (write(tmp_path, text), tmp_path / "net.py:"):
+        with pytest.raises(InputError, match=r"name of its function .*\(it has Net, build\); write .*net\.py:NAME"):
+            load(path, "")
+    with pytest.raises(InputError, match=r"\(it is no Python\)"):
+        load(write(tmp_path, "def build(:\n"), "")
 
 
 def test_modules_beside_the_file_are_those_of_its_own_folder(tmp_path: Path) -> None:
