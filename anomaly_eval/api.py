@@ -18,7 +18,8 @@ from anomaly_eval.errors import InputError, closest
 from anomaly_eval.evaluation.measure_options import Measures
 from anomaly_eval.evaluation.request import EvaluationRequest
 from anomaly_eval.evaluation.run import run_evaluation
-from anomaly_eval.reports.combining import NamedRun, combine, read_run
+from anomaly_eval.reports.combining import combine, read_run
+from anomaly_eval.reports.comparable import NamedRun
 from anomaly_eval.reports.figures.dataset import dataset_figures
 from anomaly_eval.results.curves import Distribution, read_distributions
 from anomaly_eval.results.records import Record, Results
