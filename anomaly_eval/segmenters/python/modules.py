@@ -50,7 +50,7 @@ class ModuleNetwork(Network):
         super().__init__(facts, device)
         self.module, self._reader = module, reader
         self._last = None if last is None else module.get_submodule(last)
-        self._last_name = last
+        self._last_name, self._dtype = last, _dtype_of(module)
 
     def remedy(self, error: Exception) -> str:
         """Say what a user can do about an error of `prepare` or `forward`."""
@@ -65,7 +65,7 @@ class ModuleNetwork(Network):
                 # Whatever its second argument is, the first is what it classifies.
                 hook = self._last.register_forward_pre_hook(lambda layer, arguments: heard.extend(arguments[:1]))
                 stack.enter_context(hook)
-            maps = self._reader.read(self.module(inputs), len(inputs))
+            maps = self._reader.read(self.module(inputs.to(self._dtype)), len(inputs))
         if heard:
             maps["features"] = self._features(heard[-1], len(inputs))
         return with_facts(maps, wanted, self.facts, self._reader.name)
@@ -89,7 +89,10 @@ def with_facts(maps: dict[str, Tensor], wanted: frozenset[str], facts: NetworkFa
     values = maps.pop("logits" if "logits" in maps else kind, None)
     if values is None or values.shape[1] != facts.n_classes:
         now = "nothing of the kind" if values is None else str(values.shape[1])
-        raise InputError(f"{name} gave {facts.n_classes} classes at first, and gives {now} now; make it give the same.")
+        raise InputError(
+            f"{name} gave {facts.n_classes} classes at first, and gives {now} now; classes are the second dimension of "
+            f"what it gives, and stay as many."
+        )
     if kind == "probabilities" and values.detach().amin() < 0:
         raise InputError(f"{name} gave probabilities at first, and gives negative values now; say output: logits.")
     missing = wanted & facts.provides - maps.keys() - {kind}
@@ -112,7 +115,7 @@ def module_network(
     size: (width, height) at which images will enter it, where that is known. Raises InputError where it cannot be run,
     and for an output that means nothing.
     """
-    module = module.eval().to(device)
+    module = _placed(module, device, source.name)
     reader = OutputReader(source.name)
     asked = description.features
     if asked is not None:
@@ -213,11 +216,29 @@ def _first_output(
     for one in sizes:
         inputs = description.normalisation.apply(first_image(one), device)
         try:
-            return module(inputs)
+            return module(inputs.to(_dtype_of(module)))
         except Exception as error:  # networks fail in their own ways
             if one == sizes[-1] or is_out_of_memory(error):
                 raise cannot_process(source.name, sizes, error) from error
     raise AssertionError("there is always a size")
+
+
+def _placed(module: nn.Module, device: torch.device, name: str) -> nn.Module:
+    """Put a module into evaluation mode, and where it is to run."""
+    try:
+        return module.eval().to(device)
+    except Exception as error:  # of weights without values, and of kinds that lie on one device alone
+        raise InputError(
+            f"{name} cannot be put on {device} ({first_line(error).rstrip('.')}); build it there, or choose another "
+            f"--device."
+        ) from error
+
+
+def _dtype_of(module: nn.Module) -> torch.dtype:
+    """Return the type of its weights, which its input has too."""
+    # Those of lazy layers are not there yet.
+    weights = (one for one in module.parameters() if one.is_floating_point())
+    return next((one.dtype for one in weights), torch.float32)
 
 
 def _check_module(module: nn.Module, asked: str, name: str) -> None:

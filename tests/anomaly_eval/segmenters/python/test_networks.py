@@ -113,6 +113,26 @@ def test_sizes_that_a_module_is_made_for() -> None:
         segmenter_of(fixed, size="64x40")
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_modules_of_another_type_get_pixels_of_it(dtype: torch.dtype) -> None:
+    net = Net().to(dtype)
+    found, expected = segmenter_of(net)(IMAGE), Net().eval()(PIXELS)[0].detach()
+    torch.testing.assert_close(found.logits.values, expected, atol=1e-5 if dtype == torch.float64 else 0.1, rtol=0)
+
+
+def test_modules_without_values_and_channels_last_are_refused() -> None:
+    with torch.device("meta"):
+        empty = Net()
+    with pytest.raises(
+        InputError, match=r"net cannot be put on cpu \(Cannot copy out of meta tensor.*; build it there"
+    ):
+        segmenter_of(empty)
+    with pytest.raises(
+        InputError, match="gave 16 classes at first, and gives 10 now; classes are the second dimension"
+    ):
+        segmenter_of(Net(lambda maps: maps.permute(0, 2, 3, 1)))(IMAGE)
+
+
 def test_mean_and_deviation_are_used() -> None:
     net = Net()
     found = segmenter_of(net, mean=(120.0, 110.0, 100.0), std=(60.0, 61.0, 62.0), colours="BGR")(IMAGE)
