@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,7 +48,7 @@ def network_of(built: Any, source: Source, given: Given, device: torch.device) -
 
 def from_python(instance: Any, given: Given, device: torch.device) -> Network:
     """Return what was handed over from Python as a network."""
-    return network_of(instance, Source(str(given.path), "from Python", ""), given, device)
+    return network_of(instance, Source(str(given.path), "from Python", _code_sha256(instance)), given, device)
 
 
 def name_of(instance: Any) -> str:
@@ -85,6 +86,28 @@ def modes_kept(instance: Any) -> Iterator[None]:
     finally:
         for part, training in before:
             part.training = training
+
+
+def _code_sha256(instance: Any) -> str:
+    """Return the hash over the source of all classes of a module that are not PyTorch's own; empty for a function.
+
+    Of classes that were typed in, nothing but the name is known.
+    """
+    network = _alone(instance)
+    if not isinstance(network, nn.Module):
+        return ""
+    kinds = {type(part) for part in network.modules()}
+    return hashlib.sha256("".join(sorted(map(_code, kinds))).encode()).hexdigest()
+
+
+def _code(kind: type) -> str:
+    name = f"{kind.__module__}.{kind.__qualname__}\n"
+    if name.startswith("torch."):
+        return name
+    try:
+        return name + inspect.getsource(kind)
+    except (OSError, TypeError):
+        return name
 
 
 def _alone(instance: Any) -> Any:

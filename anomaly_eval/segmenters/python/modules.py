@@ -35,7 +35,7 @@ class Source:
     config: str
     """What results say of where it was built."""
     files_sha256: str
-    """Over the files that made it; empty where there are none, as in Python."""
+    """Over the code that made it, as far as it can be seen; empty for a function from Python."""
     notes: tuple[str, ...] = ()
     sha256: str = ""
     """Of the file that holds the weights, where there is one that holds nothing else."""

@@ -153,6 +153,15 @@ def test_weights_tell_modules_from_each_other_and_settings_too() -> None:
     assert segmenter_of(net).describe().checkpoint_sha256 != first.checkpoint_sha256
 
 
+def test_code_tells_modules_with_equal_weights_from_each_other() -> None:
+    class Other(Net):
+        def forward(self, images: Tensor) -> Any:
+            return super().forward(images) + 1
+
+    first, other = segmenter_of(Net()).describe(), segmenter_of(Other()).describe()
+    assert first.checkpoint_sha256 == other.checkpoint_sha256 and first.config_sha256 != other.config_sha256
+
+
 def test_a_function_takes_the_image_and_may_give_more_than_logits() -> None:
     net = Net().eval()
 
