@@ -38,13 +38,13 @@ class FunctionNetwork(Network):
         super().__init__(facts, device)
         self.function, self._reader = function, reader
 
-    def remedy(self, error: Exception) -> str:
-        """Say what a user can do about an error of `prepare` or `forward`."""
-        return "use --resize"
-
     def prepare(self, image: NDArray[np.uint8]) -> Tensor:
         """Return the pixels as they are, (1, 3, h, w)."""
         return _AS_PIXELS.apply(image, torch.device("cpu"))
+
+    def remedy(self, error: Exception) -> str:
+        """Say what a user can do about an error of the function."""
+        return f"correct the function, or {super().remedy(error)}"
 
     def forward(self, inputs: Tensor, wanted: frozenset[str]) -> Mapping[str, Tensor]:
         """Return the wanted maps of pixels (n, 3, h, w), one image after the other."""

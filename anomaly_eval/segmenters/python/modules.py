@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from anomaly_eval.errors import InputError, nearest
 from anomaly_eval.runtime.machine import is_out_of_memory
+from anomaly_eval.segmenters.linear_classifier import LinearClassifier, linear_classifier
 from anomaly_eval.segmenters.network import Network, NetworkFacts, first_line
 from anomaly_eval.segmenters.python.described import Description
 from anomaly_eval.segmenters.python.last_layer import convolutions_heard, last_layer
@@ -24,6 +25,8 @@ from gmmseg.safetensors_files import tensors_sha256
 FIRST_SIZES = ((64, 64), (512, 512), (1024, 512))
 """(width, height) of the inputs that are tried before the first image where nobody said a size."""
 _MOST_NAMES = 20
+_CLASSIFIER = "classifier"
+"""The field of `Prediction` that is no map."""
 
 
 @dataclass(frozen=True)
@@ -45,16 +48,23 @@ class ModuleNetwork(Network):
     """A module in evaluation mode that takes (n, 3, h, w) float32."""
 
     def __init__(
-        self, module: nn.Module, facts: NetworkFacts, device: torch.device, reader: OutputReader, last: str | None
+        self,
+        module: nn.Module,
+        facts: NetworkFacts,
+        device: torch.device,
+        reader: OutputReader,
+        last: str | None,
+        classifier: LinearClassifier | None,
     ) -> None:
         super().__init__(facts, device)
         self.module, self._reader = module, reader
         self._last = None if last is None else module.get_submodule(last)
+        self.linear_classifier = classifier
         self._last_name, self._dtype = last, _dtype_of(module)
 
     def remedy(self, error: Exception) -> str:
-        """Say what a user can do about an error of `prepare` or `forward`."""
-        return f"{super().remedy(error)}, or --window-batch 1"
+        """Say what a user can do about an error of the module."""
+        return f"correct the module, or {super().remedy(error)}"
 
     def forward(self, inputs: Tensor, wanted: frozenset[str]) -> Mapping[str, Tensor]:
         """Return the wanted maps of a batch (n, 3, h, w)."""
@@ -95,7 +105,7 @@ def with_facts(maps: dict[str, Tensor], wanted: frozenset[str], facts: NetworkFa
         )
     if kind == "probabilities" and values.detach().amin() < 0:
         raise InputError(f"{name} gave probabilities at first, and gives negative values now; say output: logits.")
-    missing = wanted & facts.provides - maps.keys() - {kind}
+    missing = wanted & facts.provides - maps.keys() - {kind, _CLASSIFIER}
     if missing:
         raise InputError(f"{name} gave {min(missing)} at first, and gives none now; make it give the same.")
     return {kind: values} | {
@@ -123,15 +133,21 @@ def module_network(
     with printing_aside(), torch.no_grad(), convolutions_heard(module) as heard:
         maps = reader.read(_first_output(module, source, description, device, size), 1)
     facts = facts_of(maps, source, description)
-    last = asked
-    if last is None and "features" not in maps:
-        last = last_layer(heard, maps[next(iter(maps))])
+    given = "features" in maps
+    proven = None if given else last_layer(heard, maps[next(iter(maps))])
+    last = asked if asked is not None else proven
+    classifier = None
     if last is not None:
         found = "" if asked is not None else ", the convolution that gives the output"
         note = f"features: input of {last or 'the module'}{found}"
         facts = replace(facts, provides=facts.provides | {"features"}, notes=(*facts.notes, note))
+        # A softmax is not linear, whatever its output is said to be.
+        if last == proven and not are_probabilities(maps[next(iter(maps))]):
+            classifier = linear_classifier(module.get_submodule(last))
+    if classifier is not None:
+        facts = replace(facts, provides=facts.provides | {_CLASSIFIER})
     facts = replace(facts, sha256=source.sha256 or weights_sha256(module) or source.files_sha256)
-    return ModuleNetwork(module, facts, device, reader, last)
+    return ModuleNetwork(module, facts, device, reader, last, classifier)
 
 
 def facts_of(

@@ -14,6 +14,7 @@ from anomaly_eval.errors import InputError
 from anomaly_eval.segmenters.base import ALL_OUTPUTS, CLASS_OUTPUTS
 
 _SUM_TOLERANCE = 1e-3
+_MAPS = ALL_OUTPUTS - {"classifier"}
 _OUT = "out"
 """What torchvision calls logits."""
 
@@ -53,7 +54,7 @@ class OutputReader:
         if isinstance(returned, Tensor | np.ndarray):
             return {"logits": returned}
         if isinstance(returned, Mapping):
-            fields = {name: returned[name] for name in returned if name in ALL_OUTPUTS and returned[name] is not None}
+            fields = {name: returned[name] for name in returned if name in _MAPS and returned[name] is not None}
             return {"logits": returned[_OUT]} | fields if _OUT in returned else fields
         logits = getattr(returned, "logits", None)
         return {} if logits is None else {"logits": logits}

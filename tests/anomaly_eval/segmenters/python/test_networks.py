@@ -48,8 +48,9 @@ def test_a_module_is_run_in_evaluation_mode_and_its_features_are_found() -> None
     net = Net()
     assert net.training
     segmenter = segmenter_of(net)
-    assert segmenter.provides == {"logits", "features"}
+    assert segmenter.provides == {"logits", "features", "classifier"}
     prediction = segmenter(IMAGE)
+    torch.testing.assert_close(prediction.classifier.weight, net.head.weight.detach().flatten(1))
     with torch.no_grad():
         features = net.eval().norm(net.body(PIXELS)).relu()
         logits = interpolate(net.head(features), IMAGE.shape[:2], mode="bilinear")[0]
