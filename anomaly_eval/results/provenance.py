@@ -45,6 +45,8 @@ def versions() -> dict[str, str]:
         "mmengine",
         "mmcv",
         "mmcv-lite",
+        "onnxruntime",
+        "onnxruntime-gpu",
         "pillow",
     ):
         try:

@@ -110,6 +110,11 @@ def load_segmenter(
         given = replace(given, size=input_size.exact)
     import_modules(imports)
     network = _load(given, device)
+    if device == "cuda" and network.device.type != "cuda":
+        raise InputError(
+            f"--device cuda: {given.path} runs on the CPU alone here, as what runs it sees no CUDA device; install its "
+            f"build for GPUs, such as onnxruntime-gpu, or use --device cpu."
+        )
     facts = network.facts
     if facts.n_classes < 2:
         raise InputError(

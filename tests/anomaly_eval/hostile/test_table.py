@@ -18,6 +18,7 @@ from tests.anomaly_eval.hostile import (
     journals,
     labels,
     numbers,
+    onnx_networks,
     outputs,
     places,
     results,
@@ -30,6 +31,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "hostile-files.md"
 MODULES = (
     checkpoints,
     huggingface,
+    onnx_networks,
     cards,
     images,
     labels,
