@@ -20,6 +20,7 @@ from gmmseg.stand_ins import StandIn, is_of_python, stand_ins
 from gmmseg.wrappings import find_weights, without_wrappers
 
 _LONGEST_NAME = 1000
+_LARGE = 1 << 30
 _TRUSTED = "where you trust it, load it in Python (torch.load with weights_only=False) and "
 
 
@@ -103,8 +104,10 @@ def _unpickle(path: Path) -> Any:
     """Read what `torch.save` wrote, without running any of it."""
     try:
         _refuse_compressed(path)
+        # Of a large file only what a network needs comes into memory, such as no queues of mixtures of 10 GB.
+        large = path.stat().st_size > _LARGE and zipfile.is_zipfile(path)
         with torch.serialization.safe_globals(harmless_globals()), torch.serialization.safe_globals(stand_ins(path)):
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=large)
     except InputError:
         raise
     except Exception as error:  # the unpickler raises whatever a broken file leads it to, OSError too

@@ -35,6 +35,7 @@ from anomaly_eval.segmenters.fitting_weights import load_weights
 from anomaly_eval.segmenters.linear_classifier import linear_classifier
 from anomaly_eval.segmenters.mask_heads import is_mask_classifier, queries_of
 from anomaly_eval.segmenters.network import Network, NetworkFacts, Queries, first_line
+from anomaly_eval.segmenters.official import official_network
 from anomaly_eval.segmenters.own_windows import windows_of
 from anomaly_eval.segmenters.parameter_limit import TooLargeError, no_larger_than
 from anomaly_eval.segmenters.segformer_names import is_of_nvlabs, network_of_nvlabs, weights_of_nvlabs
@@ -171,7 +172,7 @@ def load_network(checkpoint_path: Path, config: str | None, device: torch.device
     """
     checkpoint = load_checkpoint(checkpoint_path)
     init_default_scope("mmseg")
-    found = find_config(checkpoint, config)
+    checkpoint, found = official_network(checkpoint, config) or (checkpoint, find_config(checkpoint, config))
     if is_of_nvlabs(checkpoint.weights):
         found = replace(found, model=network_of_nvlabs(found.model, checkpoint.weights))
         checkpoint = replace(checkpoint, weights=weights_of_nvlabs(checkpoint.weights))
