@@ -24,6 +24,7 @@ from anomaly_eval.segmenters.huggingface.config import (
 from anomaly_eval.segmenters.huggingface.folder import CONFIG, NetworkFolder
 from anomaly_eval.segmenters.huggingface.networks import InputRule, MaskNetwork, SemanticNetwork, TransformersNetwork
 from anomaly_eval.segmenters.huggingface.processor import Preprocessing, read_preprocessing
+from anomaly_eval.segmenters.linear_classifier import linear_classifier
 from anomaly_eval.segmenters.network import NetworkFacts, first_line
 from anomaly_eval.segmenters.parameter_limit import TooLargeError, no_larger_than
 
@@ -57,6 +58,9 @@ def build(
     model = _filled(folder, kind, config, weights)
     of_masks = config.model_type in MASK_CLASSIFIERS
     classifier = None if of_masks else _classifier(model, config.num_labels)
+    known_layer = {"features"} if classifier else set()
+    # ViM looks at the layer itself.
+    known_layer |= {"classifier"} if linear_classifier(classifier) else set()
     rule, windows = _input_rule(config, preprocessing, of_masks)
     read = [without(config.to_dict(), NO_MATTER), asdict(preprocessing)]
     text = json.dumps(read, sort_keys=True, default=str)
@@ -67,7 +71,7 @@ def build(
         class_names=names,
         config=CONFIG,
         config_sha256=hashlib.sha256(text.encode()).hexdigest(),
-        provides=frozenset({"evidence"} if of_masks else {"logits"} | ({"features"} if classifier else set())),
+        provides=frozenset({"evidence"} if of_masks else {"logits"} | known_layer),
         normalisation=preprocessing.normalisation,
         windows=windows,
         processor_size=preprocessing.size,

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from anomaly_eval.errors import InputError
+from anomaly_eval.segmenters.linear_classifier import linear_classifier
 from anomaly_eval.segmenters.network import Network, NetworkFacts, Queries
 
 
@@ -75,6 +76,7 @@ class SemanticNetwork(TransformersNetwork):
         """Take the last convolution, if it is known, and whether the logits are its output, resized to the input."""
         super().__init__(model, facts, rule, device)
         self.classifier, self.resizes = classifier, resizes
+        self.linear_classifier = linear_classifier(classifier)
 
     def forward(self, inputs: Tensor, wanted: frozenset[str]) -> Mapping[str, Tensor]:
         """Return the wanted maps of a batch (n, 3, h, w): those of the last convolution where they are only resized."""

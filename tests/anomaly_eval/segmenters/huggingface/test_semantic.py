@@ -91,7 +91,7 @@ def test_colours_are_flipped_where_the_processor_flips_them(tmp_path: Path) -> N
 def test_features_are_the_input_of_the_last_convolution(tmp_path: Path, name: str) -> None:
     network = build(SEMANTIC[name]())
     segmenter = load_segmenter(save(tmp_path / "net", network), device="cpu")
-    assert segmenter.provides == {"logits", "features"}
+    assert segmenter.provides == {"logits", "features", "classifier"}
     inputs = segmenter.network.prepare(SQUARE)
     with torch.inference_mode():
         found = segmenter.network.forward(inputs, frozenset({"logits", "features"}))
