@@ -12,7 +12,6 @@ from typing import Annotated, Any
 import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import Field, TypeAdapter, ValidationError
-from rich.console import Console
 
 from anomaly_eval.errors import InputError, closest
 from anomaly_eval.evaluation.measure_options import Measures
@@ -24,6 +23,7 @@ from anomaly_eval.reports.figures.dataset import dataset_figures
 from anomaly_eval.results.curves import Distribution, read_distributions
 from anomaly_eval.results.records import Record, Results
 from anomaly_eval.results.titles import of_run
+from anomaly_eval.runtime.console import open_console
 from anomaly_eval.runtime.file_names import file_names
 from anomaly_eval.runtime.lone_values import as_list_of
 from anomaly_eval.runtime.option_fields import asked_fields, build
@@ -117,7 +117,7 @@ def evaluate(
         # Nobody could go on from a folder that is deleted in any case.
         values = {"journal": out is not None, **options, "out": folder}
         values["datasets"] = [datasets] if isinstance(datasets, str | Path) else list(datasets)
-        console = Console(stderr=True, quiet=not progress)
+        console = open_console(stderr=True, quiet=not progress)
         if network is None or isinstance(network, str | os.PathLike):
             results = run_evaluation(_request(values | {"checkpoint": network}), console)
         else:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import typer
-from rich.console import Console
 
 from anomaly_eval.cli.options import say
+from anomaly_eval.runtime.console import open_console
 from anomaly_eval.studies.ablation.request import AblationRequest
 
 
@@ -19,5 +19,5 @@ def ablate(context: typer.Context, request: AblationRequest) -> None:
 
     start = None if request.init_from is None else checkpoint_file(request.init_from, "--init-from")
     request = replace(request, init_from=start, command=context.obj)
-    print_comparison(Console(), run_ablation(request, Console(stderr=True)))
+    print_comparison(open_console(), run_ablation(request, open_console(stderr=True)))
     say(f"Study: {request.out}")

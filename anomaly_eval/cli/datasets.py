@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from anomaly_eval.cli.app import App
 from anomaly_eval.cli.options import DataRoot, say
 from anomaly_eval.errors import InputError
+from anomaly_eval.runtime.console import open_console
 from anomaly_eval.synthetic_streets.request import StreetsRequest
 
 datasets_app = App("List the datasets and what is found of them; check one in detail; draw one.")
@@ -21,7 +21,7 @@ def list_datasets(context: typer.Context, data_root: DataRoot = None) -> None:
     if context.invoked_subcommand is None:
         from anomaly_eval.cli.dataset_listing import print_datasets
 
-        print_datasets(Console(), data_root)
+        print_datasets(open_console(), data_root)
 
 
 @datasets_app.command(name="check")
@@ -31,7 +31,7 @@ def check_dataset(
     """Verify counts, pairs, sizes, label values and the share of anomaly pixels; name each file that is wrong."""
     from anomaly_eval.cli.dataset_listing import print_check
 
-    if not print_check(Console(), Console(stderr=True), name, data_root):
+    if not print_check(open_console(), open_console(stderr=True), name, data_root):
         raise typer.Exit(2)
 
 
@@ -45,6 +45,6 @@ def make_dataset(
 
     if name != NAME:
         raise InputError(f"{name!r} cannot be drawn; the only data set that can is {NAME}.")
-    write_streets(request, Console(stderr=True))
+    write_streets(request, open_console(stderr=True))
     known = f"{request.train} + {request.val} of {CLASSES_NAME} (train + val)"
     say(f"{request.test} images of {NAME}, {known}: {request.out}")

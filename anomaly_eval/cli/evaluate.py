@@ -7,11 +7,11 @@ from functools import cached_property
 from typing import Any
 
 import typer
-from rich.console import Console
 
 from anomaly_eval.cli.app import Command, parameters
 from anomaly_eval.cli.options import say
 from anomaly_eval.evaluation.request import EvaluationRequest
+from anomaly_eval.runtime.console import open_console
 
 SCORE_OPTIONS = "anomaly_eval.score_options"
 
@@ -53,11 +53,11 @@ def evaluate(context: typer.Context, request: EvaluationRequest) -> None:
     request = replace(request, score_options=context.meta[SCORE_OPTIONS], command=context.obj)
     # Before processes look for each other.
     check_options(request)
-    console = Console(stderr=True)
+    console = open_console(stderr=True)
     results = as_one_of(
         request.launcher, lambda team: run_evaluation(request, console, team), lambda team: contribute(request, team)
     )
     if results is None:
         return
-    print_results(Console(), results, request.with_published)
+    print_results(open_console(), results, request.with_published)
     say(f"Results: {request.out}")

@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from anomaly_eval.cli.ablate import ablate
@@ -24,6 +23,7 @@ from anomaly_eval.cli.reports import calibrate, grid, report
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.fit_request import FitRequest
 from anomaly_eval.evaluation.processes.launching import refuse_several_processes
+from anomaly_eval.runtime.console import open_console
 from anomaly_eval.runtime.failure import tell_starter
 from anomaly_eval.runtime.machine import is_out_of_memory, keep_freed_memory, prefer_fast_sort
 from anomaly_eval.runtime.shipped import config_source
@@ -45,7 +45,7 @@ def fit(request: FitRequest) -> None:
     from anomaly_eval.evaluation.fit import contribute_to_fit, run_fit
     from anomaly_eval.evaluation.processes.team import as_one_of
 
-    console = Console(stderr=True)
+    console = open_console(stderr=True)
     records = as_one_of(
         request.launcher, lambda team: run_fit(request, console, team), lambda team: contribute_to_fit(request, team)
     )
@@ -61,7 +61,7 @@ def fit_mixtures(request: MixtureRequest) -> None:
     """Fit Gaussian mixtures to the features of a trained network, and write it with them as its classifier."""
     from anomaly_eval.studies.mixtures.run import run_fit_mixtures
 
-    report = run_fit_mixtures(request, Console(stderr=True))
+    report = run_fit_mixtures(request, open_console(stderr=True))
     whole = report.expected_images in (None, report.images)
     images = str(report.images) if whole else f"only {report.images} of {report.expected_images}"
     say(
@@ -88,7 +88,7 @@ def train(request: TrainingRequest) -> None:
         run_training(request, say)
     except Interrupted as stop:
         tell_starter(str(stop))
-        Console(stderr=True).print(str(stop), highlight=False, soft_wrap=True, markup=False)
+        open_console(stderr=True).print(str(stop), highlight=False, soft_wrap=True, markup=False)
         raise typer.Exit(stop.code) from stop
 
 
@@ -99,8 +99,8 @@ def demo(context: typer.Context, request: DemoRequest) -> None:
     from anomaly_eval.studies.demo.page import terminal_table
     from anomaly_eval.studies.demo.run import run_demo
 
-    findings = run_demo(replace(request, command=context.obj), Console(stderr=True))
-    Console().print(terminal_table(findings))
+    findings = run_demo(replace(request, command=context.obj), open_console(stderr=True))
+    open_console().print(terminal_table(findings))
     for sentence in in_words(findings):
         say(sentence)
     say(f"Time: {findings.times}")
@@ -124,7 +124,7 @@ def root(
     if version:
         from importlib.metadata import version as installed
 
-        Console().print(installed("gmmseg-anomaly"), highlight=False)
+        open_console().print(installed("gmmseg-anomaly"), highlight=False)
         raise typer.Exit
     if context.invoked_subcommand is not None:
         refuse_several_processes(context.invoked_subcommand)
@@ -178,5 +178,5 @@ def _is_text(word: str) -> bool:
 def _refused(reason: str) -> int:
     """Tell the reason, and return the exit code."""
     tell_starter(reason)
-    Console(stderr=True).print(f"[bold red]error:[/] {escape(reason)}", highlight=False, soft_wrap=True)
+    open_console(stderr=True).print(f"[bold red]error:[/] {escape(reason)}", highlight=False, soft_wrap=True)
     return 2

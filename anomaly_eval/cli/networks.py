@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from anomaly_eval.cli.app import App
 from anomaly_eval.cli.options import Config, Imports, say
 from anomaly_eval.errors import InputError
+from anomaly_eval.runtime.console import open_console
 
 networks_app = App("List the networks that ship with the project; show one; make a file of your own one.")
 
@@ -21,7 +21,7 @@ def list_networks(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
         from anomaly_eval.cli.network_listing import print_networks
 
-        print_networks(Console())
+        print_networks(open_console())
 
 
 @networks_app.command(name="show")
@@ -29,7 +29,7 @@ def show_network(name: Annotated[str, typer.Argument(help="Name of a shipped net
     """Show one network: data, recipe, licence, hash, and what it reached."""
     from anomaly_eval.cli.network_listing import print_network
 
-    print_network(Console(), name)
+    print_network(open_console(), name)
 
 
 @networks_app.command(name="export")

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from anomaly_eval.runtime.console import open_console
 from anomaly_eval.runtime.option_fields import DATA_ROOT, LAUNCHER, LauncherName
 from anomaly_eval.segmenters.running import CONFIG, IMPORTS
 
@@ -19,4 +19,4 @@ DataRoot = Annotated[Path | None, typer.Option(help=DATA_ROOT.help)]
 
 def say(text: str) -> None:
     """Print one line as it is: names of files and classes are no markup."""
-    Console().print(text, highlight=False, soft_wrap=True, markup=False)
+    open_console().print(text, highlight=False, soft_wrap=True, markup=False)

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import TypeVar
 
 import typer
-from rich.console import Console
 
 from anomaly_eval.cli.options import say
 from anomaly_eval.errors import InputError
 from anomaly_eval.reports.request import ReportRequest
+from anomaly_eval.runtime.console import open_console
 from anomaly_eval.studies.calibration.request import CalibrationRequest
 from anomaly_eval.studies.grid.request import GridRequest
 
@@ -24,8 +24,8 @@ def calibrate(context: typer.Context, request: CalibrationRequest) -> None:
     from anomaly_eval.studies.calibration.run import run_calibration
     from anomaly_eval.studies.calibration.tables import compare_calibration
 
-    findings = run_calibration(replace(request, command=context.obj), Console(stderr=True))
-    print_comparison(Console(), compare_calibration(findings))
+    findings = run_calibration(replace(request, command=context.obj), open_console(stderr=True))
+    print_comparison(open_console(), compare_calibration(findings))
     say(f"Results: {request.out}")
 
 
@@ -36,7 +36,7 @@ def report(context: typer.Context, request: ReportRequest) -> None:
     from anomaly_eval.reports.terminal import print_comparison
 
     for table in run_report(replace(request, formats=_without_commas(request.formats), command=context.obj)):
-        print_comparison(Console(), table)
+        print_comparison(open_console(), table)
     say(f"Report: {request.out}")
 
 
@@ -52,7 +52,7 @@ def grid(context: typer.Context, request: GridRequest) -> None:
         measure=None if request.measure is None else chosen_word(request.measure, known, "--measure"),
         command=context.obj,
     )
-    for path in run_grid(request, Console(stderr=True)):
+    for path in run_grid(request, open_console(stderr=True)):
         say(f"Written: {path}")
 
 

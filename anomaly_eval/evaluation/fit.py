@@ -27,6 +27,7 @@ from anomaly_eval.evaluation.journal.run_journal import RunJournal
 from anomaly_eval.evaluation.processes.team import Team, wait_for_others
 from anomaly_eval.results.records import FitRecord
 from anomaly_eval.runtime.clock import Clock
+from anomaly_eval.runtime.console import open_console
 from anomaly_eval.runtime.output_folder import remove_partial_files
 from anomaly_eval.scores import SCORES, FittedScore, Score, choose_scores
 from anomaly_eval.scores.base import ObservedMoments, sources
@@ -60,7 +61,7 @@ def run_fit(request: FitRequest, console: Console, team: Team | None = None) -> 
 
 def contribute_to_fit(request: FitRequest, team: Team) -> None:
     """Do a share of a fit that the first process of a team collects; raises InputError as it does."""
-    samples, console = find_dataset(request.dataset, request.data_root), Console(quiet=True)
+    samples, console = find_dataset(request.dataset, request.data_root), open_console(quiet=True)
     with RunJournal(JournalFolder(request.out, fit_set=samples), console, wanted=request.journal, team=team) as journal:
         _fitted(request, samples, console, journal)
 

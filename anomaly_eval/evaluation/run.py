@@ -38,6 +38,7 @@ from anomaly_eval.results.records import (
     Results,
 )
 from anomaly_eval.runtime.clock import Clock
+from anomaly_eval.runtime.console import open_console
 from anomaly_eval.runtime.output_folder import check_output, prepare_output
 from anomaly_eval.score_maps.disk import MapsOnDisk
 from anomaly_eval.score_maps.saving import writer
@@ -80,7 +81,7 @@ def run_evaluation(request: EvaluationRequest, console: Console, team: Team | No
 
 def contribute(request: EvaluationRequest, team: Team) -> None:
     """Do a share of an evaluation that the first process of a team collects; raises InputError as it does."""
-    clock, console = Clock(), Console(quiet=True)
+    clock, console = Clock(), open_console(quiet=True)
     inputs = find_inputs(request)
     folder = JournalFolder(request.out, inputs.datasets, inputs.fit_set)
     with RunJournal(folder, console, wanted=request.journal, team=team) as journal:

@@ -106,6 +106,17 @@ def test_keys_tell_the_arrays_of_one_folder_apart(tmp_path, data, maps, from_map
     assert from_maps(f"{both}:msp:energy", out="colon")[0] == 0
 
 
+def test_keys_with_colons_are_no_emoji(tmp_path, data, maps, from_maps):
+    folder = tmp_path / "both"
+    folder.mkdir()
+    for index in range(4):
+        values = np.load(maps / f"{index}.npy")
+        np.savez(folder / f"{index}.npz", **{"a:b": values, "car:c": -values})
+    assert_refused(from_maps(str(folder), out="bad"), "--score-maps FOLDER:a:b (or car:c)")
+    code, output, _ = from_maps(f"{folder}:a:b", f"{folder}:car:c")
+    assert code == 0 and "both: a:b" in output and "both: car:c" in output
+
+
 def test_overwriting_spares_the_maps_of_a_key(tmp_path, maps, from_maps):
     maps.rename(tmp_path / "out")
     assert_refused(from_maps(f"{tmp_path / 'out'}:msp", "--overwrite"), "would delete the score maps")
