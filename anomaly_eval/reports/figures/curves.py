@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
@@ -21,6 +23,10 @@ _SEEN = 0.01
 """Share of the anomalies below which a curve is still the noise of a few pixels."""
 _TAIL = 1e-3
 _MOST_INSIDE = 4
+_WIDEST_INSIDE = 0.75
+"""Share of the figure's width that a legend within the chart may take."""
+_LINES = (40, 30, 20, 15)
+"""Characters in a line of a name that is too wide, tried one after the other."""
 
 
 @paper_style()
@@ -103,9 +109,19 @@ def _chart(curves: Mapping[str, Curve], width: float, height: float) -> tuple[Fi
 def _add_legend(figure: Figure, axes: Axes, place: Literal["upper left", "upper right", "lower right"]) -> None:
     """Name a few curves in the chart's emptiest corner, and many below it."""
     if len(axes.get_legend_handles_labels()[1]) <= _MOST_INSIDE:
-        axes.legend(loc=place)
+        _wrap(axes.legend(loc=place), _WIDEST_INSIDE * figure.bbox.width)
         return
     figure.legend(loc="outside lower center", ncols=_legend_columns(figure.get_figwidth()))
+
+
+def _wrap(legend: Legend, widest: float) -> None:
+    """Break the names of a legend into lines where it would be wider than this, in pixels."""
+    names = [text.get_text() for text in legend.get_texts()]
+    for characters in _LINES:
+        if legend.get_window_extent().width <= widest:
+            return
+        for text, name in zip(legend.get_texts(), names, strict=True):
+            text.set_text("\n".join(textwrap.wrap(name, characters)))
 
 
 def _legend_columns(width: float) -> int:

@@ -157,6 +157,16 @@ def test_long_names_leave_room_for_the_curves() -> None:
         assert len(set(texts)) == 2
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ["W" * 81, "a name of several words in capitals".upper() * 2, "漢" * 60])
+def test_a_few_wide_names_leave_room_for_the_curves(name: str) -> None:
+    figures = dataset_figures(distributions([name, f"{name}!"]))
+    for key, figure in figures.items():
+        file_of(figure, "png")
+        box = figure.axes[0].get_position()
+        assert box.width > 0.4 and box.height > 0.3, key
+
+
 def test_long_names_are_cut_in_tables_and_written_out_below(named: Results) -> None:
     console = Console(file=io.StringIO(), width=120, record=True)
     print_results(console, named, False)
