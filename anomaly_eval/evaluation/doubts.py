@@ -20,6 +20,11 @@ def doubts_about(method: str, counts: ThresholdCounts, auroc: float, negated: bo
     if values == 1 and tied == counts.n_inliers:
         return [f"all scores of {method} are equal, so they rank nothing; check where they come from"]
     found = []
+    if values == 1 and counts.n_anomalies > 1:
+        found.append(
+            f"all anomaly pixels have the same score under {method}, as in a mask, so its AP and FPR95 are those of a "
+            f"mask; give scores from before a threshold"
+        )
     if values == 2 and tied == counts.n_inliers:
         found.append(
             f"the scores of {method} take two values only, so its AP and FPR95 are those of a mask; give scores from "

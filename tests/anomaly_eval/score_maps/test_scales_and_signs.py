@@ -197,6 +197,12 @@ def test_masks_in_place_of_scores_are_told(tmp_path, method, from_maps, levels):
     assert code == 0 and "the scores of mask take two values only" in warnings_of(tmp_path, output)
 
 
+def test_masks_that_are_the_labels_are_told(tmp_path, method, from_maps):
+    code, output, _ = from_maps(method("perfect", lambda anomalies: np.where(anomalies, 255.0, 0.0)))
+    assert code == 0 and float(rows(tmp_path / "out")[0]["auroc"]) == 100
+    assert "all anomaly pixels have the same score under perfect, as in a mask" in warnings_of(tmp_path, output)
+
+
 def test_poor_scores_are_no_reason_to_warn(tmp_path, method, from_maps):
     code, _, _ = from_maps(
         method("chance", lambda a: np.random.default_rng(7).random(a.shape) - 0.05 * a),
