@@ -254,10 +254,13 @@ def _class_names(
     names = checkpoint.classes
     # Numbers say nothing of the order; files of earlier versions note those that stood in for names.
     if names is not None and not are_numbers(names):
+        if len(names) == model.out_channels == 1:
+            # The name of a sigmoid's one output is that of its second class.
+            names = (f"not {names[0]}", *names)
         if len(names) != model.num_classes:
             raise InputError(
-                f"the checkpoint {checkpoint.path} names {len(names)} classes, but the network has "
-                f"{model.num_classes}; save it with the names of all, or of none."
+                f"the checkpoint {checkpoint.path} names {len(names)} class{'es' * (len(names) != 1)}, but the network "
+                f"has {model.num_classes}; save it with the names of all, or of none."
             )
         return names, "the checkpoint"
     # A config often keeps the data of its base, which are not those of the network then.

@@ -95,6 +95,7 @@ def test_a_network_of_one_class_is_refused(tmp_path: Path, channels: int | None)
         load_segmenter(path, device="cpu")
     # The remedy, to the letter.
     (tmp_path / "own.py").write_text(f"model = {binary(0.3)!r}")
+    assert load_segmenter(path, str(tmp_path / "own.py"), device="cpu").classes == ("not road", "road")
     torch.save(torch.load(path, weights_only=True)["state_dict"], path)
     assert len(load_segmenter(path, str(tmp_path / "own.py"), device="cpu").classes) == 2
 
