@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+_LONGEST = 300
+"""Characters that a reason takes in a sentence: some libraries say all that they were given."""
+
 
 class InputError(Exception):
     """Something the user gave cannot be used.
@@ -21,4 +24,6 @@ def closest(word: str, known: Iterable[str]) -> str | None:
 
 def reason_of(error: BaseException) -> str:
     """Return what an error of another library is and says, for the middle of a sentence."""
-    return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
+    said = " ".join(f"{error}".split()).rstrip(".")
+    shown = said if len(said) <= _LONGEST else f"{said[:_LONGEST]}…"
+    return f"{type(error).__name__}: {shown}" if shown else type(error).__name__

@@ -21,6 +21,8 @@ def what_to_do(error: Exception) -> str:
         if "." in name and find_spec(package) is None:
             return f"(it asks for {name}, and {package} is not installed); pip install {package}"
         return f"(there is no {kind} {name}); correct its name, or name the module that registers it in custom_imports"
+    if isinstance(error, SyntaxError) and "Failed to format the config" in reason:
+        return "(it holds what cannot be written down, such as a function); give plain values in its place"
     if isinstance(error, ImportError):
         return f"({reason}); install that package"
     if "BaseModule.__init__() got an unexpected keyword" in reason and find_spec("mmdet") is None:

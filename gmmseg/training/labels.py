@@ -147,11 +147,24 @@ def check_headers(pairs: Iterable[tuple[Path, Path | None]]) -> int:
 def check_values(dataset: Any, rule: LabelRule, what: str) -> None:
     """Read all labels of a dataset of mmsegmentation; raise InputError for the first one with other values.
 
-    Does nothing where other steps than those known here make its labels.
+    Also where all pixels of all of them are ignored. Does nothing where other steps than those known here make its
+    labels.
     """
     steps = label_steps(dataset)
-    if steps is not None:
-        in_threads(lambda index: rule.check(*read_label(dataset, steps, index)), len(dataset), what)
+    if steps is None:
+        return
+
+    def counts(index: int) -> bool:
+        labels, path = read_label(dataset, steps, index)
+        rule.check(labels, path)
+        return not np.isin(labels, rule.ignored).all()
+
+    if not any(in_threads(counts, len(dataset), what)):
+        ignored = " or ".join(map(str, rule.ignored))
+        raise InputError(
+            f"all {what} hold nothing but {ignored}, which is ignored, so that no pixel counts; correct the label "
+            f"files, or reduce_zero_label and label_map of their dataset."
+        )
 
 
 def label_steps(dataset: Any) -> list[Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import FunctionType, ModuleType
 from typing import Any
 
 import gmmseg  # noqa: F401  isort: skip  (lets mmsegmentation import where mmcv has no compiled ops)
@@ -22,6 +23,9 @@ def plain_config(config: Config) -> Config:
     """
     # Of the new style, this writes a class as its module and name, and leaves out what the file imported.
     settings = _with_names(config.to_dict())
+    # What a file defines on its way to settings is none, and could not be written beside the weights.
+    for key in [key for key, value in settings.items() if isinstance(value, ModuleType | FunctionType | type)]:
+        del settings[key]
     model, preprocessor = settings.get("model"), settings.get("data_preprocessor")
     if isinstance(model, dict) and preprocessor is not None:
         model.setdefault("data_preprocessor", preprocessor)

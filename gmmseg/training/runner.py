@@ -13,6 +13,7 @@ from torch import nn
 
 from gmmseg.checkpoints import load_checkpoint
 from gmmseg.errors import InputError, reason_of
+from gmmseg.training.advice import what_to_do
 from gmmseg.training.checkpoints import finish, partial_name, read_training_checkpoint
 from gmmseg.training.initialisation import load_what_fits, pretrained_sources
 from gmmseg.training.resuming import unwrapped
@@ -81,6 +82,13 @@ class TrainingRunner(Runner):  # type: ignore[misc]
                 self.logger.info(line)
         self._has_loaded = True
         return content
+
+    def build_param_scheduler(self, scheduler: Any) -> Any:
+        """Build the schedules; raises InputError for settings that they do not take."""
+        try:
+            return super().build_param_scheduler(scheduler)
+        except Exception as error:  # schedules check what they are given by whatever comes to hand
+            raise InputError(f"the param_scheduler of the config cannot be built {what_to_do(error)}.") from error
 
     def _init_model_weights(self) -> None:
         sources = pretrained_sources(self.cfg.model)

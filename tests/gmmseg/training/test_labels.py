@@ -93,6 +93,18 @@ def test_labels_that_do_not_fit_are_refused_before_anything_starts(row: Any, par
 
 
 @pytest.mark.parametrize("part", ["train", "val"])
+def test_labels_without_a_pixel_that_counts_are_refused(part: str, tmp_path: Path) -> None:
+    config = write_training(tmp_path)
+    for path in label_of(tmp_path, part).parent.iterdir():
+        save(np.full((64, 64), 255, np.uint8))(path)
+    with pytest.raises(InputError, match=f"all labels of {part} hold nothing but 255, which is ignored"):
+        train(config)
+    # One that counts is enough.
+    save(RIGHT)(label_of(tmp_path, part))
+    train(config)
+
+
+@pytest.mark.parametrize("part", ["train", "val"])
 @pytest.mark.parametrize("workers", [0, 1])
 def test_labels_of_large_sets_are_refused_when_they_are_read(
     part: str, workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

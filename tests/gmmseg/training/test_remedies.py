@@ -10,7 +10,8 @@ import torch
 from mmseg.models.losses import CrossEntropyLoss
 from torch.nn.functional import cross_entropy
 
-from gmmseg.errors import InputError
+from gmmseg.errors import InputError, reason_of
+from gmmseg.training.advice import what_to_do
 from gmmseg.training.weighted_loss import WeightedCrossEntropyLoss
 from tests.gmmseg.training.trainings import losses, train, write_training
 
@@ -129,10 +130,30 @@ def test_the_weighted_loss_is_that_of_pytorch() -> None:
             "visualizer = dict(type='SegLocalVisualizer', vis_backends=[dict(type='WandbVisBackend')])\n",
             "install wandb",
         ),
+        (
+            "param_scheduler = [dict(type='CosineRestartLR', periods=[5, 5], restart_weights=[1], by_epoch=False)]\n",
+            "the param_scheduler of the config cannot be built (AssertionError); correct these settings",
+        ),
+        (
+            "param_scheduler = [dict(type='ReduceOnPlateauLR', monitor='loss', by_epoch=False)]\n",
+            "ReduceOnPlateauLR only support by_epoch=True); correct these settings",
+        ),
     ],
 )
 def test_what_is_missing_is_named_in_one_sentence(extra: str, told: str, tmp_path: Path) -> None:
     assert told in refused(write_training(tmp_path, extra=extra))
+
+
+def test_configs_that_cannot_be_written_down_are_not_quoted_whole() -> None:
+    error = SyntaxError(f"Failed to format the config file, please check the syntax of: {'a=<function f>' * 1000}")
+    assert what_to_do(error).endswith("such as a function); give plain values in its place")
+    assert len(reason_of(error)) < 400
+
+
+def test_what_a_config_defines_on_its_way_is_no_setting(tmp_path: Path) -> None:
+    extra = "import math\nhalf = lambda value: value / 2\n\n\nclass Own:\n    pass\n"
+    train(write_training(tmp_path, extra=extra))
+    assert len(losses(tmp_path / "out")) == 4
 
 
 def test_epochs_become_iterations(tmp_path: Path) -> None:
