@@ -20,6 +20,7 @@ from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.runtime.lone_values import TakesLoneValues
 from anomaly_eval.score_maps.files import ReadMap, read_score_map
 from anomaly_eval.score_maps.folders import MapFolder, open_folder
+from anomaly_eval.score_maps.index import MapsIndex
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,7 @@ class MapsOnDisk:
             f"{record.name}: its images or labels are not those that the score maps in {folder.folder} were saved with"
             for folder in self._folders
             for record in records
-            if folder.index is not None
-            and folder.index.files_sha256.get(record.name, record.files_sha256) != record.files_sha256
+            if folder.index is not None and _are_others(folder.index, record)
         ]
         return changed + [
             f"{record.name}: every score map in {folder.folder} goes from the least to the largest value of its PNG, "
@@ -155,6 +155,14 @@ class MapsOnDisk:
         stretched = suffix == ".png" and _spans(found)
         self._seen[dataset, method, sample.id] = _Seen(found.stored, suffix, found.sha256, stretched)
         return found
+
+
+def _are_others(index: MapsIndex, record: DatasetRecord) -> bool:
+    """Whether images or labels are not those that maps were saved with; by their files where pixels are not known."""
+    before = index.pixels_sha256.get(record.name)
+    if before is not None and record.pixels_sha256 is not None:
+        return before != record.pixels_sha256
+    return index.files_sha256.get(record.name, record.files_sha256) != record.files_sha256
 
 
 def _spans(found: ReadMap) -> bool:

@@ -44,6 +44,8 @@ class MapsIndex(Record):
     fits: dict[str, FitRecord] = Field(default_factory=dict)
     files_sha256: dict[str, str] = Field(default_factory=dict)
     """Of each dataset: the hash over its images and labels, as in `results.json`."""
+    pixels_sha256: dict[str, str] = Field(default_factory=dict)
+    """The same over what they show, however files store it; empty in indexes of earlier versions."""
     maps: dict[str, dict[str, dict[str, SavedMap]]]
     """By dataset, method and id of the image."""
 

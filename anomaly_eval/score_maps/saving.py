@@ -69,6 +69,9 @@ class ScoreWriter:
             model=model,
             fits=dict(fits),
             files_sha256={record.name: record.files_sha256 for record in records if record.name in self._maps},
+            pixels_sha256={
+                one.name: one.pixels_sha256 for one in records if one.name in self._maps and one.pixels_sha256
+            },
             maps=self._maps,
         )
         write_atomically(self._folder / INDEX_FILE, (index.model_dump_json(indent=1) + "\n").encode())

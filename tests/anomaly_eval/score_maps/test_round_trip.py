@@ -165,6 +165,23 @@ def test_fewer_and_other_images_are_noticed(tmp_path, data, evaluate, from_maps)
     assert any("not those that the score maps" in warning for warning in read(tmp_path).warnings)
 
 
+@pytest.mark.parametrize("earlier", [False, True])
+def test_images_that_were_stored_anew_are_the_same(tmp_path, data, evaluate, from_maps, earlier):
+    saved = tmp_path / "saved"
+    assert evaluate("--scores", "msp", "--save-scores", out=str(saved))[0] == 0
+    index = saved / "scores" / "index.json"
+    if earlier:
+        index.write_text(json.dumps({**json.loads(index.read_text()), "pixels_sha256": {}}))
+    for path in (data / "road_anomaly").glob("*/*.png"):
+        Image.open(path).save(path, compress_level=1)
+    assert from_maps(str(saved))[0] == 0
+    assert any("not those that the score maps" in warning for warning in read(tmp_path).warnings) == earlier
+    first = next((data / "road_anomaly" / "images").iterdir())
+    Image.fromarray(255 - np.asarray(Image.open(first))).save(first)
+    assert from_maps(str(saved), "--overwrite")[0] == 0
+    assert any("not those that the score maps" in warning for warning in read(tmp_path).warnings)
+
+
 def test_other_datasets_than_those_saved_are_refused(tmp_path, data, evaluate, from_maps):
     saved = tmp_path / "saved"
     assert evaluate("--scores", "msp", "--save-scores", out=str(saved))[0] == 0
