@@ -156,8 +156,7 @@ def fit_scores(
 
     passes.first(_from(samples, done), f"fitting on {samples.spec}", Work(compute, take))
     with clock.section("fit"):
-        known_files = None if journal is None else journal.files_sha256
-        records = _records(segmenter, samples, scores, moments, classes, known_files)
+        records = _records(segmenter, samples, scores, moments, classes, journal)
     if journal is not None:
         journal.finish(model, scores, records)
     return records
@@ -222,15 +221,17 @@ def _records(
     scores: Sequence[FittedScore],
     moments: Mapping[str, ObservedMoments],
     classes: Sequence[str],
-    files_sha256: str | None,
+    journal: FitJournal | None,
 ) -> dict[str, FitRecord]:
-    """Finish the scores and say what they learnt from, from files of a hash that may be known."""
-    files = files_sha256 or samples.files_sha256()
+    """Finish the scores and say what they learnt from."""
+    files = (journal.files_sha256 if journal is not None else None) or samples.files_sha256()
     records = {}
     for score in scores:
         try:
             notes = score.finish(moments[score.name], segmenter.classes)
         except ValueError as error:
+            if journal is not None:
+                journal.give_up()
             raise InputError(
                 f"{score.name} cannot be fitted on {samples.spec}: {error}; fit on other images, or another network."
             ) from error

@@ -106,6 +106,11 @@ class FitJournal:
         if self.team is not None:
             self.team.say(_FITTED, "yes")
 
+    def give_up(self) -> None:
+        """Delete what images added, as nothing can be learnt from it: other images must not be held against it."""
+        self._drop_until(len(self._samples.samples))
+        self._folder.drop_sums()
+
     def learnt(self, model: ModelRecord, scores: Sequence[FittedScore], fitted_now: bool) -> dict[str, FitRecord]:
         """Load, as another process than the first, what that one knows or fits now."""
         if fitted_now and self.team is not None:

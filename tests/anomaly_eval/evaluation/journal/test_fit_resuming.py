@@ -156,6 +156,21 @@ def test_a_file_that_came_meanwhile_is_not_replaced(tmp_path, fit, monkeypatch):
     assert not list(tmp_path.glob(".*"))
 
 
+def test_a_fit_that_is_refused_for_good_is_no_interrupted_one(tmp_path, data, fit, monkeypatch):
+    """Its remedy, other images, works by the same --out."""
+
+    def refuse(self, moments, classes):
+        raise ValueError("the features do not vary")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Mahalanobis, "finish", refuse)
+        assert_refused(fit("stats"), "the features do not vary", "fit on other images")
+    assert not list(tmp_path.glob(".*"))
+    shutil.copy(data / "training" / "images" / "0.png", data / "training" / "images" / "1.png")
+    code, _, errors = fit("stats")
+    assert code == 0, errors
+
+
 @pytest.mark.parametrize("kind", ["changed", "cut", "foreign"])
 def test_damaged_sums_begin_anew_with_a_word(tmp_path, fit, observed, kind):
     assert fit("whole", "--no-journal")[0] == 0
