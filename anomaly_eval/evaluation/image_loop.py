@@ -76,8 +76,8 @@ class Passes:
 
 def predictions(
     segmenter: Segmenter, samples: SampleSet, console: Console, clock: Clock, title: str
-) -> Iterator[tuple[NDArray[np.uint8], Prediction]]:
-    """Yield (label, prediction) of each image, with a progress bar of this title.
+) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8], Prediction]]:
+    """Yield (image, label, prediction) of each image, with a progress bar of this title.
 
     Raises InputError for an unusable image or label and for NaN in a prediction; the message names the file.
     """
@@ -85,5 +85,5 @@ def predictions(
         for sample, image, label in read_ahead(samples, clock):
             with clock.section("forward"), torch.inference_mode():
                 prediction = predict(segmenter, image, sample.image)
-            yield label, prediction
+            yield image, label, prediction
             advance()

@@ -28,7 +28,7 @@ def fit_temperature_on(
     segmenter, generator = segmenter.with_outputs(()), np.random.default_rng(seed)
     share = max(1, pixels // len(samples.samples))
     kept_logits, kept_labels = [], []
-    for label, prediction in predictions(segmenter, samples, console, clock, f"temperature on {samples.spec}"):
+    for _, label, prediction in predictions(segmenter, samples, console, clock, f"temperature on {samples.spec}"):
         known = np.flatnonzero(label != VOID)
         chosen = generator.permutation(known)[:share]
         chosen.sort()

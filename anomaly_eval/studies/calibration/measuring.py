@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from rich.console import Console
 
+from anomaly_eval.datasets.pixel_hashes import PixelHashes
 from anomaly_eval.datasets.samples import SampleSet
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.closed_set import check_same_classes, predicted_classes
@@ -28,6 +29,8 @@ class Calibrated:
     void_pixels: int
     sizes: set[tuple[int, int]]
     """Distinct (width, height) of the images in pixels."""
+    hashes: PixelHashes
+    """Of the images and labels that were measured."""
 
 
 def check_has_probabilities(segmenter: Segmenter, name: str) -> None:
@@ -55,8 +58,10 @@ def calibrate(
     classes = check_same_classes(samples, segmenter)
     segmenter = segmenter.with_outputs(())
     states = [CalibrationState(len(classes), bins) for _ in temperatures]
-    closed_set, void_pixels, sizes = ClosedSetState(len(classes)), 0, set()
-    for label, prediction in predictions(segmenter, samples, console, clock, f"calibration on {samples.spec}"):
+    closed_set, void_pixels, sizes, hashes = ClosedSetState(len(classes)), 0, set(), PixelHashes()
+    for image, label, prediction in predictions(segmenter, samples, console, clock, f"calibration on {samples.spec}"):
+        with clock.section("input"):
+            hashes.add(image, label)
         with clock.section("metrics"):
             void_pixels += int(np.count_nonzero(label == VOID))
             sizes.add((label.shape[1], label.shape[0]))
@@ -65,6 +70,6 @@ def calibrate(
                 for state, temperature in zip(states, temperatures, strict=True):
                     state.update(logits / temperature, label[rows])
     try:
-        return Calibrated([state.compute() for state in states], closed_set.compute(), void_pixels, sizes)
+        return Calibrated([state.compute() for state in states], closed_set.compute(), void_pixels, sizes, hashes)
     except ValueError as error:
         raise samples.wrong_labels(error) from error

@@ -96,7 +96,7 @@ def run_calibration(request: CalibrationRequest, console: Console) -> Calibratio
                     warnings.append(f"the temperature of {name} on {source}, {temperatures[-1]:g}, is {end}")
             found = calibrate(segmenter, samples, console, clock, request.bins, temperatures)
             with clock.section("input"):
-                record = record or dataset_record(samples, found.sizes, found.void_pixels)
+                record = record or dataset_record(samples, found.sizes, found.void_pixels, hashes=found.hashes)
             for temperature, metrics in zip(temperatures, found.calibration, strict=True):
                 fitted_on = source if temperature is not temperatures[0] else ""
                 row = calibration_row(name, record, temperature, fitted_on, metrics, found.closed_set)

@@ -48,6 +48,16 @@ def lines(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def test_pixels_are_hashed_as_in_eval(tmp_path: Path, data: Path, checkpoint: Path, calibrate) -> None:
+    assert calibrate()[0] == 0
+    words = ["--dataset", str(tmp_path / "training.yaml"), "--data-root", str(data), "--device", "cpu"]
+    assert main(["eval", "--ckpt", str(checkpoint), *words, "--out", str(tmp_path / "eval")]) == 0
+    record = json.loads((tmp_path / "out" / "calibration.json").read_text())["dataset"]
+    (same,) = json.loads((tmp_path / "eval" / "results.json").read_text())["datasets"]
+    for key in ("pixels_sha256", "labels_sha256", "files_sha256"):
+        assert record[key] == same[key] and len(record[key]) == 64
+
+
 def test_errors_are_those_of_torchmetrics_and_a_loop(tmp_path: Path, data: Path, checkpoint: Path, calibrate) -> None:
     code, output, errors = calibrate()
     assert code == 0, errors
