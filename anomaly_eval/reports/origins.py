@@ -69,6 +69,7 @@ def _network_details(model: ModelRecord) -> list[tuple[str, str]]:
     return [
         ("Checkpoint", f"{model.checkpoint}, {_hash(model)}"),
         ("Config", f"{model.config}, sha256 {model.config_sha256}"),
+        *(("Own code", f"{name}, sha256 {sha256}") for name, sha256 in model.imports.items()),
         ("Resolution", model.resolution),
         ("Inference", model.inference),
         ("Device", model.device),

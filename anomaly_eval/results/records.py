@@ -300,6 +300,8 @@ class ModelRecord(Record):
     config: str
     """Where the config came from: the checkpoint's own meta, a file, or a name."""
     config_sha256: str
+    imports: dict[str, str] = Field(default_factory=dict)
+    """SHA-256 of each module of `--import`, by the name that was given; not of what these import themselves."""
     classes: list[str]
     dropped_classes: list[str] = []
     """Outputs of the network that `--known-classes` leaves out."""

@@ -108,7 +108,7 @@ def load_segmenter(
         given = Given(given, config)
     if input_size is not None:
         given = replace(given, size=input_size.exact)
-    import_modules(imports)
+    imported = import_modules(imports)
     network = _load(given, device)
     if device == "cuda" and network.device.type != "cuda":
         raise InputError(
@@ -122,7 +122,9 @@ def load_segmenter(
             f"scored; give a network of two classes or more."
         )
     known = chosen_classes(known_classes, facts.classes, facts.class_names is not None) if known_classes else None
-    return NetworkSegmenter(network, input_size=input_size, window_batch=window_batch, known_classes=known)
+    return NetworkSegmenter(
+        network, input_size=input_size, window_batch=window_batch, known_classes=known, imports=imported
+    )
 
 
 def _load(given: Given, device: DeviceName) -> Network:

@@ -44,13 +44,15 @@ class NetworkSegmenter:
         input_size: InputSize | None = None,
         window_batch: int = 4,
         known_classes: Sequence[int] | None = None,
+        imports: Mapping[str, str] | None = None,
     ) -> None:
         """Take a network; `input_size` None is its own one.
 
         window_batch: windows that run at once. known_classes: the outputs that are classes, in their order; the others
-        are dropped before anything is made of them.
+        are dropped before anything is made of them. imports: modules that were imported for it, with their hashes.
         """
         self.network, self.window_batch, self._known = network, window_batch, known_classes
+        self._imports = dict(imports or {})
         self.input_size = input_size or network.facts.input_size
         self.provides = network.facts.provides
         self._windows = network.facts.windows
@@ -153,6 +155,7 @@ class NetworkSegmenter:
             checkpoint_sha256=facts.sha256,
             config=facts.config,
             config_sha256=facts.config_sha256,
+            imports=dict(self._imports),
             classes=list(self.classes),
             class_names_from="nowhere" if facts.class_names is None else facts.class_names_from,
             dropped_classes=[name for index, name in enumerate(facts.classes) if index not in known],

@@ -30,9 +30,11 @@ class DatasetFingerprint(Record):
 class Fingerprint(Record):
     """All that an image's record depends on, apart from the bytes of its own files."""
 
-    format: int = 4
+    format: int = 5
     checkpoint_sha256: str
     config_sha256: str
+    imports: list[str]
+    """Of each module of --import, its name and the hash of its file."""
     resize: str
     inference: str
     classes: list[str]
@@ -61,6 +63,7 @@ _LONGEST = 300
 _MEANINGS = {
     "checkpoint_sha256": "the checkpoint",
     "config_sha256": "the config",
+    "imports": "--import",
     "resize": "--resize",
     "inference": "the network's inference mode",
     "classes": "the list of known classes",
@@ -155,6 +158,7 @@ def fingerprint_of(
     return Fingerprint(
         checkpoint_sha256=model.checkpoint_sha256,
         config_sha256=model.config_sha256,
+        imports=[f"{name} ({sha256[:12]})" for name, sha256 in model.imports.items()],
         resize=model.resize,
         inference=model.inference,
         classes=model.classes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,7 +64,9 @@ def test_a_module_that_the_user_names_is_imported(module: Path, monkeypatch: pyt
     monkeypatch.chdir(module.parent)
     name = module.stem if by_name else str(module)
     for _ in range(2):
-        assert load_segmenter(path, device="cpu", imports=[name]).provides == {"logits", "features", "classifier"}
+        segmenter = load_segmenter(path, device="cpu", imports=[name])
+        assert segmenter.provides == {"logits", "features", "classifier"}
+        assert segmenter.describe().imports == {name: hashlib.sha256(module.read_bytes()).hexdigest()}
 
 
 def test_a_config_file_finds_the_module_by_its_name(module: Path) -> None:

@@ -11,6 +11,7 @@ TRAINING = DatasetFingerprint(spec="training", layout="flat", card_sha256="2" * 
 BEFORE = Fingerprint(
     checkpoint_sha256="3" * 64,
     config_sha256="4" * 64,
+    imports=[],
     resize="native",
     inference="whole",
     classes=["road", "car"],
@@ -26,9 +27,10 @@ BEFORE = Fingerprint(
     versions={"torch": "2.9.0", "numpy": "2.3.0"},
 )
 CHANGES = {
-    "format": (5, "the format of records was 4 and is 5"),
+    "format": (6, "the format of records was 5 and is 6"),
     "checkpoint_sha256": ("a" * 64, "the checkpoint was 333333333333 and is aaaaaaaaaaaa"),
     "config_sha256": ("a" * 64, "the config was 444444444444 and is aaaaaaaaaaaa"),
+    "imports": (["own.py (0a)"], "--import was none and is own.py (0a)"),
     "resize": ("0.5x", "--resize was native and is 0.5x"),
     "inference": ("slide, crop 5", "the network's inference mode was whole and is slide, crop 5"),
     "classes": (["road"], "the list of known classes was road car and is road"),
