@@ -98,6 +98,7 @@ class Row:
     check: Callable[[Bench], None] = lambda bench: None
     """Looks at what an accepted file led to, or at what a refused one left."""
     only_as_ordinary_user: bool = False
+    only_without_gpu: bool = False
 
     @property
     def variations(self) -> tuple[Prepare, ...]:

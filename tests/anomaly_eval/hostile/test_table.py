@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
 from anomaly_eval.cli.main import main
 from tests.anomaly_eval.commands import assert_refused
@@ -24,6 +25,7 @@ from tests.anomaly_eval.hostile import (
     results,
     score_maps,
     statistics,
+    trainings,
 )
 from tests.anomaly_eval.hostile.bench import Bench, Prepare, Row, copy_of, draw
 
@@ -42,6 +44,7 @@ MODULES = (
     numbers,
     outputs,
     journals,
+    trainings,
 )
 ROWS: list[Row] = [row for module in MODULES for row in module.ROWS]
 
@@ -76,6 +79,8 @@ def test_row(
 ) -> None:
     if row.only_as_ordinary_user and not permissions_bind(tmp_path / "closed"):
         pytest.skip("permissions do not bind this user")
+    if row.only_without_gpu and torch.cuda.is_available():
+        pytest.skip("there is a GPU")
     monkeypatch.delenv(checkpoints.RAN, raising=False)
     bench = copy_of(good, tmp_path, monkeypatch)
     words = prepare(bench)
