@@ -229,9 +229,11 @@ def _records(
     for score in scores:
         try:
             notes = score.finish(moments[score.name], segmenter.classes)
-        except ValueError as error:
+        except (ValueError, InputError) as error:
             if journal is not None:
                 journal.give_up()
+            if isinstance(error, InputError):
+                raise
             raise InputError(
                 f"{score.name} cannot be fitted on {samples.spec}: {error}; fit on other images, or another network."
             ) from error

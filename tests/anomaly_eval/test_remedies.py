@@ -75,7 +75,7 @@ def test_what_was_evaluated_from_python_names_no_command(tmp_path, places, maps,
 def test_thresholds_ask_for_components_in_words_that_are_understood(data, maps, places, command) -> None:
     words = ["eval", "--score-maps", maps, "--dataset", "road_anomaly", *places, "--component-threshold", "0.5"]
     answer = command(*words)
-    assert_refused(answer, "add --components card, or leave it out")
+    assert_refused(answer, "add --components card (anomaly or obstacle where the card names no track)")
     answer = command(*words, "--components", "card")
     assert_refused(answer, "choose --components anomaly (large ones) or obstacle")
     works(command(*words, "--components", "obstacle"))

@@ -156,6 +156,13 @@ def test_a_file_that_came_meanwhile_is_not_replaced(tmp_path, fit, monkeypatch):
     assert not list(tmp_path.glob(".*"))
 
 
+def test_options_that_a_fit_refuses_can_be_corrected(tmp_path, evaluate):
+    words = ["--scores", "vim", "--fit-dataset", str(tmp_path / "training.yaml"), "--vim-dimensions"]
+    assert_refused(evaluate(*words, "900"), "give a smaller one")
+    code, _, errors = evaluate(*words, "2")
+    assert code == 0, errors
+
+
 def test_a_fit_that_is_refused_for_good_is_no_interrupted_one(tmp_path, data, fit, monkeypatch):
     """Its remedy, other images, works by the same --out."""
 
