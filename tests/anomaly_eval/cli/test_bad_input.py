@@ -173,3 +173,9 @@ def test_places_where_statistics_cannot_be_put_are_told_before_fitting(tmp_path,
 def test_options_that_make_no_sense(tmp_path, evaluate, arguments, words):
     assert_refused(evaluate(*arguments), *words)
     assert nothing_left(tmp_path)
+
+
+def test_words_between_colons_stay_words(evaluate, tmp_path):
+    code, _, errors = evaluate(dataset=str(tmp_path / "a:train:car.yaml"))
+    assert code == 2
+    assert ":train:" in errors
