@@ -169,6 +169,8 @@ class Variant(_Part):
     """How many images the complete set has; None if that is not known."""
     anomaly_percent: float | None = Field(default=None, gt=0, le=100)
     """Share of anomaly pixels among all pixels of the complete set, void included, in percent."""
+    only_ids: tuple[str, ...] = ()
+    """Shell patterns of the ids that belong to this variant; all that are not excluded if empty."""
     exclude_ids: tuple[str, ...] = ()
     """Shell patterns of ids that are on disk but do not belong to this variant."""
     title_note: Line | None = None

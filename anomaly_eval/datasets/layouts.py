@@ -16,7 +16,9 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 GRAMMAR = "{folder}, {variant}, {id}, {id:PATTERN}, {number}, * and a final .*"
 
 _TOKEN = re.compile(r"\{[^{}]*\}|[{}*]|[^{}*]+")
+_ID = re.compile(r"\{id(?::([^{}]*))?\}")
 _MOST_WILDCARDS = 3
+_MOST_OPEN_LEVELS = 8
 _SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
 _PICTURE_SUFFIX = r"\.(?i:png|apng|jpe?g|jpe|jfif|mpo|webp|tiff?|bmp|dib|ppm|pgm|pbm|pnm|gif)"
 """What a final `.*` stands for: not notes and back-ups beside pictures, such as 0.json, 0.png~ and 0.bak."""
@@ -26,14 +28,14 @@ _COLOURED = ("_color", "_colour")
 
 @dataclass(frozen=True)
 class Segment:
-    """One level of a template: a literal name, or a regular expression and the shell pattern of its id."""
+    """One level of a template: a literal name, or a regular expression and the shell pattern of its part of the id."""
 
     literal: str | None
     expression: re.Pattern[str] | None = None
     id_pattern: str = "*"
 
     def match(self, name: str) -> tuple[bool, str | None]:
-        """Return whether a file or folder name fits, and the id it holds, if this level has one."""
+        """Return whether a file or folder name fits, and what it holds of the id, if this level has a part of it."""
         found = self.expression.fullmatch(name) if self.expression is not None else None
         if found is None:
             return False, None
@@ -75,15 +77,20 @@ def natural_key(text: str) -> tuple[list[str | int], str]:
 def parse_template(template: str, folder: str = "folder", variant: str = "variant") -> list[Segment]:
     """Split a template into levels, with folder and variant filled in.
 
-    Raises ValueError for a template that leaves the data root, has an empty level, an unknown placeholder or more
-    wildcards in a level than can be matched in reasonable time, or does not hold exactly one {id}.
+    A pattern of the id that holds a / spans as many levels. Raises ValueError for a template that leaves the data root,
+    has an empty level, an unknown placeholder, more wildcards in a level or more levels with wildcards than can be
+    matched in reasonable time, or does not hold exactly one {id}.
     """
     filled = template.replace("{folder}", folder).replace("{variant}", variant)
     check_relative(filled)
-    if len(re.findall(r"\{id(?::[^{}]*)?\}", filled)) != 1:
+    if len(_ID.findall(filled)) != 1:
         raise ValueError(f"the template {template!r} must hold {{id}} exactly once")
-    levels = filled.split("/")
-    return [_parse_segment(level, template, last=index == len(levels) - 1) for index, level in enumerate(levels)]
+    levels = _ID.sub(_a_part_each_level, filled).split("/")
+    segments = [_parse_segment(level, template, last=index == len(levels) - 1) for index, level in enumerate(levels)]
+    # Links that lead back multiply what is reached with every level.
+    if sum(segment.literal is None for segment in segments) > _MOST_OPEN_LEVELS:
+        raise ValueError(f"the template {template!r} has wildcards on more than {_MOST_OPEN_LEVELS} levels of its path")
+    return segments
 
 
 def check_relative(path: str) -> None:
@@ -102,7 +109,7 @@ def fill_template(template: str, folder: str, variant: str, id: str | None = Non
     Without an id, its shell pattern stands for it.
     """
     filled = template.replace("{folder}", folder).replace("{variant}", variant).replace("{number}", "*")
-    return re.sub(r"\{id(?::([^{}]*))?\}", lambda found: id if id is not None else found[1] or "*", filled)
+    return _ID.sub(lambda found: id if id is not None else found[1] or "*", filled)
 
 
 def find_files(root: Path, template: str, folder: str, variant: str) -> dict[str, list[Path]]:
@@ -131,13 +138,18 @@ def pair_files(
     folder: str,
     variant: str,
     exclude: Sequence[str] = (),
+    only: Sequence[str] = (),
 ) -> Pairing:
-    """Pair the files of alternative image and mask templates by id, without the ids that fit a pattern of `exclude`.
+    """Pair the files of alternative image and mask templates by id.
 
+    Without the ids that fit a pattern of `exclude`, and without those that fit none of `only` where it has any.
     Coloured copies of masks, such as 0_color.png beside 0.png, are passed over.
     """
-    found_images = _find_any(root, images, folder, variant, exclude)
-    found_masks = _find_any(root, masks, folder, variant, exclude)
+    left_out, wanted = _Patterns(exclude), _Patterns(only or ["*"])
+    found_images, found_masks = (
+        {id: files for id, files in _find_any(root, templates, folder, variant) if id in wanted and id not in left_out}
+        for templates in (images, masks)
+    )
     _drop_partners(found_images, found_masks)
     _drop_partners(found_masks, found_images)
     coloured = [id for id in found_masks if id not in found_images and _is_coloured(id, found_images, found_masks)]
@@ -150,6 +162,28 @@ def pair_files(
         masks={id: files[0] for id, files in found_masks.items()},
         duplicates=tuple(_duplicates([*relevant, *found_masks.values()])),
     )
+
+
+class _Patterns:
+    """Shell patterns, of which those without wildcards, which may be many, are looked up and not tried in turn."""
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        patterns = list(patterns)
+        self._open = [pattern for pattern in patterns if set(pattern) & set("*?[")]
+        self._names = frozenset(patterns)
+
+    def __contains__(self, id: str) -> bool:
+        return id in self._names or any(fnmatchcase(id, pattern) for pattern in self._open)
+
+
+def _a_part_each_level(id: re.Match[str]) -> str:
+    """Write `{id:t*/v*}` as `{id:t*}/{id:v*}`."""
+    if id[1] is None:
+        return id[0]
+    parts = id[1].split("/")
+    if not set(parts).isdisjoint(("", ".", "..")):
+        raise ValueError(f"{id[0]} must hold patterns of names, with / between them, such as {{id:*/*}}, not . or ..")
+    return "/".join(f"{{id:{part}}}" for part in parts)
 
 
 def _parse_segment(level: str, template: str, last: bool) -> Segment:
@@ -189,7 +223,7 @@ def _suffix_in_any_case(text: str) -> str:
 
 
 def _enter(path: Path, id: str | None, level: Segment, files: bool) -> Iterator[tuple[Path, str | None]]:
-    """Yield what lies one level below a folder and fits, with the id known so far."""
+    """Yield what lies one level below a folder and fits, with what is known of the id so far."""
     if level.literal is not None:
         below = path / level.literal
         # A literal folder that is missing shows when it is listed.
@@ -202,7 +236,7 @@ def _enter(path: Path, id: str | None, level: Segment, files: bool) -> Iterator[
     for entry in _list_folder(path):
         fits, captured = level.match(entry.name)
         if fits and _is_kind(entry, files):
-            yield path / entry.name, captured or id
+            yield path / entry.name, "/".join(part for part in (id, captured) if part) or None
         elif fits and files and captured and not _is_kind(entry, files=False):
             raise InputError(
                 f"{path / entry.name} is a pipe, a device, or a link that leads nowhere; replace it by the file that "
@@ -229,15 +263,13 @@ def _list_folder(path: Path) -> list[os.DirEntry[str]]:
     return sorted(visible, key=lambda entry: entry.name)
 
 
-def _find_any(
-    root: Path, templates: Sequence[str], folder: str, variant: str, exclude: Sequence[str]
-) -> dict[str, list[Path]]:
+def _find_any(root: Path, templates: Sequence[str], folder: str, variant: str) -> list[tuple[str, list[Path]]]:
+    """Return the files that fit any of the templates, by id in natural order."""
     found: dict[str, list[Path]] = {}
     for template in templates:
         for id, files in find_files(root, template, folder, variant).items():
-            if not any(fnmatchcase(id, pattern) for pattern in exclude):
-                found.setdefault(id, []).extend(files)
-    return {id: found[id] for id in sorted(found, key=natural_key)}
+            found.setdefault(id, []).extend(files)
+    return sorted(found.items(), key=lambda one: natural_key(one[0]))
 
 
 def _drop_partners(files: dict[str, list[Path]], others: Mapping[str, Sequence[Path]]) -> None:

@@ -185,6 +185,13 @@ def scan_samples(card: DatasetCard, variant: str, data_root: Path) -> SampleSet:
     near = misplaced.advice(data_root, card.search_folders, partial(_first_image, card, variant))
     if near is not None:
         raise InputError(f"{nothing}; {_printable(near)}.")
+    left_out = locate_samples(_with_all_ids(card, variant), variant, data_root)
+    if left_out is not None and left_out.samples:
+        raise InputError(
+            f"{nothing}; {_printable(left_out.samples[0].image)} is there, but no id such as its "
+            f"{left_out.samples[0].id} is among the only_ids of {card.spec(variant)}: correct these "
+            f"{in_a_copy(card.path)}, or add the images that are meant."
+        )
     others = [locate_samples(card, other, data_root) for other in card.variants if other != variant]
     there = [data_root / folder for folder in card.search_folders if _holds_files(data_root / folder)]
     if there and not any(others):
@@ -198,6 +205,11 @@ def scan_samples(card: DatasetCard, variant: str, data_root: Path) -> SampleSet:
         + f"set the folder that holds the datasets with --data-root or {DATA_VARIABLE}"
         + f"{_origin(card)}."
     )
+
+
+def _with_all_ids(card: DatasetCard, variant: str) -> DatasetCard:
+    unlimited = card.variants[variant].model_copy(update={"only_ids": ()})
+    return card.model_copy(update={"variants": card.variants | {variant: unlimited}})
 
 
 def _holds_files(folder: Path) -> bool:
@@ -249,11 +261,11 @@ class _Place:
 
 
 def _places(card: DatasetCard, variant: str, data_root: Path, folders: Sequence[str]) -> Iterator[_Place]:
-    exclude = card.variants[variant].exclude_ids
+    only, exclude = card.variants[variant].only_ids, card.variants[variant].exclude_ids
     for layout in card.layouts_of(variant):
         for folder in folders:
             try:
-                pairing = pair_files(data_root, layout.images, layout.masks, folder, variant, exclude)
+                pairing = pair_files(data_root, layout.images, layout.masks, folder, variant, exclude, only)
             except OSError as error:
                 place = _printable(error.filename or data_root / folder)
                 raise InputError(f"{place} cannot be opened ({error.strerror}); check its permissions.") from error
@@ -271,9 +283,9 @@ def _sample_set(card: DatasetCard, variant: str, data_root: Path, place: _Place)
         return " or ".join(f"{one} with the suffix of a picture" if one.endswith(".*") else one for one in places)
 
     claimed = pairing.pairs if layout.unlabelled_images == "ignore" else pairing.images
-    files = [*(pairing.images[id] for id in claimed), *pairing.masks.values()]
+    files = [*((id, pairing.images[id]) for id in claimed), *pairing.masks.items()]
     # Neither tables nor terminals can hold such a name.
-    problems = [f"the name of {path} {reason}; rename it." for path in files if (reason := _unfit_name(path))]
+    problems = [f"the name of {path} {reason}; rename it." for id, path in files if (reason := _unfit_name(id, path))]
     problems += [
         f"the mask {pairing.masks[id]} has no image; expected {expected(layout.images, id)}: add the image, or remove "
         f"the mask."
@@ -287,7 +299,7 @@ def _sample_set(card: DatasetCard, variant: str, data_root: Path, place: _Place)
         ]
     problems += [f"{one} and {other} claim the same id; remove one of them." for one, other in pairing.duplicates]
     found = (Sample(id, pairing.images[id], pairing.masks[id], table, card.path) for id in pairing.pairs)
-    samples = tuple(sample for sample in found if not _unfit_name(sample.image) and not _unfit_name(sample.label))
+    samples = tuple(one for one in found if not _unfit_name(one.id, one.image) and not _unfit_name(one.id, one.label))
     return SampleSet(card, variant, layout.name, samples, tuple(map(_printable, problems)))
 
 
@@ -306,12 +318,12 @@ def _advice(other: SampleSet, variant: str, data_root: Path) -> str:
     return f"there is {other.spec}, evaluate that, or, if its files are {variant}, move {moves}"
 
 
-def _unfit_name(path: Path) -> str:
-    """Say why no table can hold the name of a file; empty for most files."""
+def _unfit_name(id: str, path: Path) -> str:
+    """Say why no table can hold the name of a file, or its id, which may hold those of folders; empty for most."""
     # Bytes that are not UTF-8 come as surrogates, which UTF-8 cannot encode.
     if any("\ud800" <= character <= "\udfff" for character in str(path)):
         return "is not UTF-8"
-    return "holds a control character" if CONTROL.search(path.name) else ""
+    return "holds a control character" if CONTROL.search(id + path.name) else ""
 
 
 def _printable(text: object) -> str:

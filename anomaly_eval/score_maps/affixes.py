@@ -1,4 +1,7 @@
-"""File names that hold the names of images between a beginning and an end that all share, as `score_ID_msp`."""
+"""File names that hold the names of images between a beginning and an end that all share, as `score_ID_msp`.
+
+Of a name with folders, as `t5/300`, only the last level has them: `t5/score_300_msp`.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ def nearest_affix(names: Iterable[str], files: Iterable[str]) -> Affix | None:
 
 def matched(owners: Mapping[str, str], affix: Affix) -> dict[str, str]:
     """Return the id of each file name, `owners` being the ids of the names of images."""
-    return {f"{affix[0]}{name}{affix[1]}": id for name, id in owners.items()}
+    return {_within(name, affix): id for name, id in owners.items()}
 
 
 def written(affix: Affix) -> str:
@@ -42,7 +45,8 @@ def written(affix: Affix) -> str:
 
 def _around(name: str, files: Iterable[str]) -> set[Affix]:
     found = set()
-    for file in files:
+    folder, name = _split(name)
+    for file in (last for parent, last in map(_split, files) if parent == folder):
         place = file.find(name) if name else -1
         while place >= 0:
             before, after = file[:place], file[place + len(name) :]
@@ -58,4 +62,15 @@ def _part(one: str, other: str) -> bool:
 
 
 def _count(names: Iterable[str], affix: Affix, files: set[str]) -> int:
-    return sum(f"{affix[0]}{name}{affix[1]}" in files for name in names)
+    return sum(_within(name, affix) in files for name in names)
+
+
+def _within(name: str, affix: Affix) -> str:
+    folder, last = _split(name)
+    return f"{folder}{affix[0]}{last}{affix[1]}"
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Split `t5/300` into `t5/` and `300`."""
+    folder, slash, last = name.rpartition("/")
+    return folder + slash, last

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 
 from anomaly_eval.datasets.samples import Sample, SampleSet
 from anomaly_eval.errors import InputError
@@ -48,24 +48,43 @@ def list_maps(folder: Path) -> list[Path]:
 def match(samples: SampleSet, folder: Path, files: Iterable[Path]) -> Matching:
     """Give each image its file: the one that is called like its id, or like its image or label as these are released.
 
-    Where no file is called so, each is the one that holds such a name between a beginning and an end that all share,
-    as `score_ID_msp`. Raises InputError where images have no file, naming them and the files that fit none, one has
-    two, or two beginnings and ends fit all images.
+    An id that spans folders, as `t5/300`, is a file in such a folder or one called `t5_300`. Where no file is called
+    so, each is the one that holds such a name between a beginning and an end that all share, as `score_ID_msp`. Raises
+    InputError where images have no file, naming them and the files that fit none, one has two, or two beginnings and
+    ends fit all images.
     """
-    files = list(files)
-    found = _assign(samples, folder, files, _names(samples.samples))
+    folders = {_folder(sample.id) for sample in samples.samples} - {""}
+    called = {path: _names_of(path.relative_to(folder), folders) for path in files}
+    found = _assign(samples, folder, called, _names(samples.samples))
     if not found.files:
-        found = _assign(samples, folder, files, _names_within(samples, folder, [_stem(path.name) for path in files]))
+        found = _assign(samples, folder, called, _names_within(samples, folder, called))
     check_complete(samples, folder, found.files, found.surplus)
     return found
 
 
-def _assign(samples: SampleSet, folder: Path, files: Iterable[Path], owners: Mapping[str, str]) -> Matching:
-    """Give files to the images that own their names; raises InputError where one gets two."""
+def _names_of(path: PurePath, folders: Set[str]) -> list[str]:
+    """Return what a file is called, the longest first: `t5/300` and `300`.
+
+    With as many levels as ids have, `folders` being those in ids. Where it lies in one of them, it is of no other.
+    """
+    parts = path.with_name(_stem(path.name)).parts
+    deepest = 1 + max((folder.count("/") + 1 for folder in folders), default=0)
+    names = ["/".join(parts[-count:]) for count in range(min(deepest, len(parts)), 0, -1)]
+    return next(([name] for name in names if _folder(name) in folders), names)
+
+
+def _folder(name: str) -> str:
+    return name.rpartition("/")[0]
+
+
+def _assign(
+    samples: SampleSet, folder: Path, called: Mapping[Path, Sequence[str]], owners: Mapping[str, str]
+) -> Matching:
+    """Give files to the images that own one of their names; raises InputError where one gets two."""
     found: dict[str, Path] = {}
     surplus: list[str] = []
-    for path in files:
-        id = owners.get(_stem(path.name))
+    for path, names in called.items():
+        id = next((owners[name] for name in names if name in owners), None)
         if id is None:
             surplus.append(path.relative_to(folder).as_posix())
         elif id in found:
@@ -121,11 +140,17 @@ def _kinds(samples: Sequence[Sample]) -> Iterator[dict[str, str]]:
     safe = file_names(sample.id for sample in samples)
     yield {sample.id: sample.id for sample in samples}
     yield {sample.id: safe[sample.id] for sample in samples}
-    yield {sample.id: sample.image.stem for sample in samples}
-    yield {sample.id: sample.label.stem for sample in samples}
+    released = (
+        {sample.id: sample.image.stem for sample in samples},
+        {sample.id: sample.label.stem for sample in samples},
+    )
+    if any("/" in sample.id for sample in samples):
+        for stems in released:
+            yield {id: str(PurePosixPath(id).with_name(stem)) for id, stem in stems.items()}
+    yield from released
 
 
-def _names_within(samples: SampleSet, folder: Path, names: Sequence[str]) -> dict[str, str]:
+def _names_within(samples: SampleSet, folder: Path, called: Mapping[Path, Sequence[str]]) -> dict[str, str]:
     """Return the id that each name stands for, where all hold names of images between the same beginning and end.
 
     Where these do not fit all images, those that fit the most, so that the others can be named. Raises InputError
@@ -133,9 +158,16 @@ def _names_within(samples: SampleSet, folder: Path, names: Sequence[str]) -> dic
     """
     kinds = [{name: id for id, name in kind.items()} for kind in _kinds(samples.samples)]
     kinds = [owners for owners in kinds if len(owners) == len(samples.samples)]
+    names: defaultdict[str, set[Path]] = defaultdict(set)
+    for path, own in called.items():
+        for name in own:
+            names[name].add(path)
     fitting = {affix: owners for owners in reversed(kinds) for affix in affixes.shared_affixes(owners, names)}
     # What differs only in which part of a file's name is the image's is the same choice of files.
-    choices = {frozenset(affixes.matched(owners, affix)): (affix, owners) for affix, owners in fitting.items()}
+    choices = {
+        frozenset(path for name in affixes.matched(owners, affix) for path in names[name]): (affix, owners)
+        for affix, owners in fitting.items()
+    }
     if len(choices) > 1:
         ways = [affixes.written(affix) for affix, _ in choices.values()]
         raise InputError(

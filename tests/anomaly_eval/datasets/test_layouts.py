@@ -53,6 +53,34 @@ def test_id_in_a_folder_name(tmp_path: Path) -> None:
     assert found(tmp_path, "{folder}/{id}.labels/labels.png") == {"a": ["set/a.labels/labels.png"]}
 
 
+def test_an_id_may_span_folders(tmp_path: Path) -> None:
+    touch(tmp_path, "set/t5/1.png", "set/t6/1.png", "set/t6/a/2.png", "set/3.png", "set/x5/4.png", "set/.t5/5.png")
+    assert found(tmp_path, "{folder}/{id:t*/*}.*") == {"t5/1": ["set/t5/1.png"], "t6/1": ["set/t6/1.png"]}
+    assert list(found(tmp_path, "{folder}/{id:*/*/*}.png")) == ["t6/a/2"]
+
+
+def test_what_stands_around_such_an_id_is_no_part_of_it(tmp_path: Path) -> None:
+    touch(tmp_path, "set/town_5/v1_rgb.png", "set/town_5/v1_mask.png", "set/5/v1_rgb.png")
+    assert found(tmp_path, "{folder}/town_{id:*/v*}_rgb.*") == {"5/v1": ["set/town_5/v1_rgb.png"]}
+    touch(tmp_path, "deep/a/b.labels/labels.png")
+    assert found(tmp_path, "deep/{id:*/*}.labels/labels.png") == {"a/b": ["deep/a/b.labels/labels.png"]}
+
+
+def test_ids_that_span_folders_sort_naturally_and_pair(tmp_path: Path) -> None:
+    names = ("t10/1", "t5/10", "t5/9", "t6/1")
+    touch(tmp_path, *(f"i/{name}.jpg" for name in names), *(f"m/{name}.png" for name in names), "m/t7/1.png")
+    pairing = pair_files(tmp_path, ["i/{id:*/*}.*"], ["m/{id:*/*}.*"], "set", "val", exclude=["t6/*"])
+    assert pairing.pairs == ["t5/9", "t5/10", "t10/1"]
+    assert (pairing.images_alone, pairing.masks_alone) == ([], ["t7/1"])
+
+
+def test_only_and_exclude_choose_ids(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"{kind}/{id}.png" for kind in "im" for id in ("a1", "a2", "b1", "[x]")))
+    chosen = pair_files(tmp_path, ["i/{id}.*"], ["m/{id}.*"], "set", "val", exclude=["*2"], only=["a*", "b1"])
+    assert chosen.pairs == ["a1", "b1"]
+    assert pair_files(tmp_path, ["i/{id}.*"], ["m/{id}.*"], "set", "val", only=["[x]"]).pairs == ["[x]"]
+
+
 def test_star_stays_inside_one_level(tmp_path: Path) -> None:
     touch(tmp_path, "set/x/a.png", "set/x/y/b.png", "set/c.png")
     assert list(found(tmp_path, "{folder}/*/{id}.png")) == ["a"]
@@ -134,6 +162,16 @@ def test_unreadable_folder_is_named(tmp_path: Path) -> None:
         ("{folders}/{id}.png", "{folders}"),
         ("{folder}/{id}}.png", "'}'"),
         ("{number:3}_{id}.png", "{number:3}"),
+        ("{folder}/{id:../*}.png", "not . or .."),
+        ("{folder}/{id:*/..}/x.png", "not . or .."),
+        ("{folder}/{id:/etc/*}.png", "patterns of names"),
+        ("{folder}/{id:*//*}.png", "relative"),
+        ("{folder}/{id:*/}.png", "patterns of names"),
+        ("{folder}/{id:}.png", "patterns of names"),
+        ("{folder}/{id:**/*}.png", "write one level of the path for each folder"),
+        ("{folder}/{id:*/*}/{id}.png", "exactly once"),
+        ("{folder}/" + "*/" * 8 + "{id}.png", "more than 8 levels"),
+        ("{folder}/{id:" + "*/" * 8 + "*}.png", "more than 8 levels"),
     ],
 )
 def test_wrong_templates_are_refused(template: str, words: str) -> None:
@@ -144,6 +182,8 @@ def test_wrong_templates_are_refused(template: str, words: str) -> None:
 
 def test_fill_template() -> None:
     assert fill_template("{folder}/{variant}/{number}_{id:v*}.*", "set", "val", "v1") == "set/val/*_v1.*"
+    assert fill_template("{folder}/{id:*/*}_x.*", "set", "val", "t5/1") == "set/t5/1_x.*"
+    assert fill_template("{folder}/{id:t*/*}_x.*", "set", "val") == "set/t*/*_x.*"
 
 
 def test_ids_sort_naturally() -> None:

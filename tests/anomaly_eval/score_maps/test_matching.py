@@ -145,3 +145,43 @@ def test_pictures_beside_maps_are_none(tmp_path):
     assert matched(THREE, tmp_path) == {name: f"{name}.PNG" for name in names}
     touch(tmp_path, *(f"{name}.npy" for name in names))
     assert matched(THREE, tmp_path) == {name: f"{name}.npy" for name in names}
+
+
+TOWNS = samples_of(
+    *((f"t{town}/{number}", f"{number}.png", f"{number}.png") for town in (5, 6) for number in range(1, 12))
+)
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["{0}/{1}", "{0}_{1}", "exp/msp/{0}/{1}", "{0}/{1}_msp", "{0}/score_{1}", "x/{0}/score-{1}_e", "score_{0}_{1}_msp"],
+)
+def test_maps_of_ids_that_span_folders_lie_in_folders_or_flat(tmp_path, form):
+    expected = {sample.id: f"{form.format(*sample.id.split('/'))}.npy" for sample in TOWNS.samples}
+    touch(tmp_path, *expected.values(), "readme.npy")
+    assert matched(TOWNS, tmp_path) == expected
+
+
+def test_maps_may_repeat_the_tree_and_the_names_of_the_release(tmp_path):
+    samples = samples_of(
+        *((f"t{town}/0", "0_leftImg8bit.png", f"{town}_0_labels.png") for town in (5, 6)),
+    )
+    expected = {"t5/0": "out/t5/0_leftImg8bit.npy", "t6/0": "out/t6/0_leftImg8bit.npy"}
+    assert matched(samples, touch(tmp_path, *expected.values())) == expected
+
+
+def test_a_map_in_the_folder_of_others_is_not_taken_for_one_of_the_same_name(tmp_path):
+    samples = samples_of(("t5/1", "1.png", "1.png"), ("t6/2", "2.png", "2.png"))
+    assert matched(samples, touch(tmp_path / "flat", "1.npy", "2.npy")) == {"t5/1": "1.npy", "t6/2": "2.npy"}
+    touch(tmp_path / "swapped", "t6/1.npy", "t5/2.npy")
+    with pytest.raises(InputError, match=r"2 files are there without an image: t5/2\.npy, t6/1\.npy"):
+        matched(samples, tmp_path / "swapped")
+
+
+def test_two_methods_beside_each_other_in_folders_are_named(tmp_path):
+    names = [f"{sample.id}_{method}.npy" for sample in TOWNS.samples for method in ("msp", "energy")]
+    with pytest.raises(InputError, match=r"called \*_energy, \*_msp; give the folder of"):
+        matched(TOWNS, touch(tmp_path, *names))
+    twice = [f"{method}/{sample.id}.npy" for sample in TOWNS.samples for method in ("msp", "energy")]
+    with pytest.raises(InputError, match="are both called like the image t5/1 of"):
+        matched(TOWNS, touch(tmp_path / "twice", *twice))
