@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -42,16 +43,24 @@ CLOSED_SET = {"task": "closed_set", "classes": ["road", "sky"], "labels": {"inli
 def test_shipped_names() -> None:
     assert [card.name for card in shipped_cards()] == [
         "ade20k",
+        "bdd_anomaly",
         "camvid",
         "cityscapes",
         "cityscapes_256",
         "cocostuff10k",
         "fishyscapes_lostandfound",
         "fishyscapes_static",
+        "issu_anomaly",
+        "issu_obstacle",
+        "lostandfound",
         "lostandfound_noknown",
+        "muad",
+        "muad_classes",
         "road_anomaly",
         "smiyc_road_anomaly21",
         "smiyc_road_obstacle21",
+        "streethazards",
+        "streethazards_classes",
         "synthetic_streets",
         "synthetic_streets_classes",
     ]
@@ -69,7 +78,8 @@ def test_shipped_cards_tell_all(card: DatasetCard) -> None:
         flat = next(layout for layout in card.layouts if layout.name == "flat")
         assert flat.images == ("{folder}/images/{id}.*",)
         assert flat.masks == ("{folder}/labels_masks/{id}.*",)
-        assert card.label_table(flat)[255] == VOID
+        # In BDD-Anomaly, 255 is "other", which is tested.
+        assert card.label_table(flat)[255] == (INLIER if card.name == "bdd_anomaly" else VOID)
 
 
 def test_names_and_aliases_are_unique() -> None:
@@ -108,6 +118,7 @@ def test_official_numbers() -> None:
     assert numbers == {
         "ade20k": 2000,
         "ade20k:training": 20210,
+        "bdd_anomaly": 810,
         "camvid": 233,
         "camvid:train": 367,
         "camvid:val": 101,
@@ -122,10 +133,28 @@ def test_official_numbers() -> None:
         "fishyscapes_static:v1": 30,
         "fishyscapes_static:v2": 30,
         "fishyscapes_static:v3": 30,
+        "issu_anomaly": 2118,
+        "issu_anomaly:static": 980,
+        "issu_anomaly:temporal": 1138,
+        "issu_obstacle": 2118,
+        "issu_obstacle:static": 980,
+        "issu_obstacle:temporal": 1138,
+        "lostandfound": 1203,
+        "lostandfound:train": 1036,
         "lostandfound_noknown": 1043,
+        "muad": 1668,
+        "muad:test_ood_low_adv": 1552,
+        "muad:test_ood_high_adv": 1421,
+        "muad_classes": 492,
+        "muad_classes:train": 3420,
         "road_anomaly": 60,
         "smiyc_road_anomaly21": 10,
         "smiyc_road_obstacle21": 30,
+        "streethazards": 1500,
+        "streethazards:t5": None,
+        "streethazards:t6": None,
+        "streethazards_classes": 1031,
+        "streethazards_classes:training": 5125,
         "synthetic_streets": 100,
         "synthetic_streets_classes": 60,
         "synthetic_streets_classes:train": 400,
@@ -206,6 +235,21 @@ def test_lostandfound_noknown_leaves_out_the_official_frames() -> None:
     children = [frame for frame in frames if frame.startswith("15_Rechbergstr_Deckenpfronn")]
     assert left_out == [frames[position] for position in WITHOUT_LABELS] + children
     assert len(frames) - len(left_out) == variant.images == 1043
+
+
+def test_bdd_anomaly_lists_each_frame_once() -> None:
+    ids = load_card("bdd_anomaly")[0].variants["test"].only_ids
+    assert len(set(ids)) == len(ids) == 810
+    assert all(re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{8}", id) for id in ids)
+
+
+def test_lost_and_found_says_the_same_in_both_kinds_of_files() -> None:
+    """Non-hazards have the train id of the background, as the table of the release says."""
+    card, _ = load_card("lostandfound")
+    released, train_ids, _ = (card.label_table(layout) for layout in card.layouts)
+    non_hazards = (31, 33, 34, 36, 37, 38, 39)
+    train_id = {label: 0 if label in (0, *non_hazards) else min(label, 2) for label in range(44)}
+    assert [released[label] for label in range(44)] == [train_ids[train_id[label]] for label in range(44)]
 
 
 def test_own_card_by_path(tmp_path: Path) -> None:
@@ -329,6 +373,17 @@ LAYOUT = {"name": "flat", "images": "{folder}/i/{id}.*", "masks": "{folder}/m/{i
         ({"labels": {"inlier": 0, "anomaly": [1]}}, "labels.inlier: give a list"),
         ({"labels": {"inlier": [0, 1], "anomaly": [1]}}, "labels: the mask value 1 has two meanings"),
         ({"labels": {"inlier": [0]}}, "need inlier and anomaly values"),
+        ({"labels": {"inlier": ["0-18"], "anomaly": ["18-21", 33]}}, "labels: the mask value 18 has two meanings"),
+        (
+            {"labels": {"inlier": ["0..18"], "anomaly": [19]}},
+            "'0..18' is neither a mask value nor a range such as 0-18",
+        ),
+        ({"labels": {"inlier": [0], "anomaly": ["26000-26999"]}}, "mask values lie between 0 and 255"),
+        ({"variants": {"val": {"only_ids": "t5/*"}, "test": {}}}, "variants.val.only_ids: give a list"),
+        (
+            {"layouts": [{"name": "x", "images": "own/{id:../*}.png", "masks": "own/{id}.png"}]},
+            "{id:../*} must hold patterns of names, with / between them, such as {id:*/*}, not . or ..",
+        ),
         ({"classes": ["road"]}, "closed_set"),
         ({**CLOSED_SET, "classes": None}, "needs classes"),
         ({**CLOSED_SET, "labels": {"inlier": ["0-2"]}}, "class ids from 0 to 1"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import pytest
 import yaml
 from PIL import Image
 
-from anomaly_eval.datasets.cards import load_card
+from anomaly_eval.datasets.cards import UNKNOWN, DatasetCard, Layout, load_card, shipped_cards
 from anomaly_eval.datasets.check import CheckReport, check_dataset, list_datasets
+from anomaly_eval.datasets.layouts import fill_template
 from anomaly_eval.datasets.samples import scan_samples
 from tests.shared_data import shared_data
 
@@ -45,6 +47,33 @@ def card(tmp_path: Path) -> Path:
 
 def check(card: Path) -> CheckReport:
     return check_dataset(scan_samples(*load_card(str(card)), card.parent))
+
+
+ALL_LAYOUTS = [
+    pytest.param(card, variant, layout, id=f"{card.name}-{variant}-{layout.name}")
+    for card in shipped_cards()
+    for variant in card.variants
+    for layout in card.layouts_of(variant)
+]
+
+
+@pytest.mark.parametrize(("card", "variant", "layout"), ALL_LAYOUTS)
+def test_every_layout_of_every_card_passes_as_it_is_drawn(
+    tmp_path: Path, card: DatasetCard, variant: str, layout: Layout
+) -> None:
+    pattern = re.search(r"\{id:([^{}]*)\}", layout.images[0])
+    id = next(iter(card.variants[variant].only_ids), pattern[1] if pattern else "1").replace("*", "1")
+    image, mask = (
+        tmp_path / fill_template(templates[0], card.search_folders[-1], variant, id).replace("*", "1")
+        for templates in (layout.images, layout.masks)
+    )
+    image, mask = (path.with_suffix(".png") if path.suffix == ".1" else path for path in (image, mask))
+    width, height = card.size or (256, 4)
+    known = [value for value, label in enumerate(card.label_table(layout)) if label != UNKNOWN]
+    draw(image, np.zeros((height, width, 3)))
+    draw(mask, np.resize(known, (height, width)))
+    report = check_dataset(scan_samples(card, variant, tmp_path))
+    assert (report.problems, report.layout, report.found) == ((), layout.name, 1)
 
 
 def test_a_good_dataset_passes(card: Path) -> None:

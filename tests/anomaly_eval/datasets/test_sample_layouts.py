@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -199,6 +200,118 @@ def test_camvid(tmp_path: Path, images: str, masks: str, layout: str) -> None:
     samples = find("camvid:val", tmp_path)
     assert samples.layout == layout
     assert label_of(samples) == [[0, 10, VOID, 3]]
+
+
+def draw_released(root: Path, folder: str = "streethazards") -> None:
+    """Draw two towns of StreetHazards in which the same numbers occur."""
+    for id in ("t5/10", "t5/9", "t6/9"):
+        test = root / folder / "test"
+        draw_pair(test / f"images/test/{id}.png", test / f"annotations/test/{id}.png", [[1, 4, 14, 13]])
+
+
+@pytest.mark.parametrize("folder", ["streethazards", "StreetHazards", "streethazards_test"])
+def test_streethazards_pools_its_towns(tmp_path: Path, folder: str) -> None:
+    draw_released(tmp_path, folder)
+    samples = find("streethazards", tmp_path)
+    assert (samples.layout, ids(samples)) == ("released", ["t5/9", "t5/10", "t6/9"])
+    assert label_of(samples) == [[INLIER, INLIER, ANOMALY, INLIER]]
+    assert ids(find("streethazards:t5", tmp_path)) == ["t5/9", "t5/10"]
+    assert ids(find("streethazards:t6", tmp_path)) == ["t6/9"]
+
+
+def test_a_town_that_is_not_there_is_told_from_an_empty_folder(tmp_path: Path) -> None:
+    draw_released(tmp_path)
+    shutil.rmtree(tmp_path / "streethazards/test/images/test/t5")
+    shutil.rmtree(tmp_path / "streethazards/test/annotations/test/t5")
+    with pytest.raises(InputError, match=r"t6/9\.png is there, but no id such as its t6/9 is among the only_ids of"):
+        find("streethazards:t5", tmp_path)
+
+
+def test_an_image_of_a_town_without_mask_is_named_with_its_town(tmp_path: Path) -> None:
+    draw_released(tmp_path)
+    (tmp_path / "streethazards/test/annotations/test/t5/9.png").unlink()
+    with pytest.raises(InputError, match=r"t5/9\.png has no mask; expected .*annotations/test/t5/9\.\*"):
+        find("streethazards", tmp_path)
+
+
+def test_a_folder_in_an_id_may_hold_no_control_character(tmp_path: Path) -> None:
+    test = tmp_path / "streethazards/test"
+    draw_pair(test / "images/test/t\n5/9.png", test / "annotations/test/t\n5/9.png")
+    with pytest.raises(InputError, match=r"t\\n5/9\.png holds a control character; rename it"):
+        find("streethazards", tmp_path)
+
+
+def test_streethazards_known_classes(tmp_path: Path) -> None:
+    train = tmp_path / "streethazards/train"
+    for split in ("training", "validation"):
+        image, mask = (train / f"{kind}/{split}/t1/7.png" for kind in ("images", "annotations"))
+        draw_pair(image, mask, [[1, 2, 12, 13]])
+        samples = find(f"streethazards_classes:{split}", tmp_path)
+        assert (ids(samples), label_of(samples)) == (["t1/7"], [[0, 1, 11, 12]])
+
+
+@pytest.mark.parametrize(
+    ("images", "masks", "values"),
+    [
+        ("bdd100k/seg/images/{}.jpg", "bdd100k/seg/labels/{}_train_id.png", [[0, 255, 16, 18]]),
+        ("BDD-Anomaly/seg/images/{}.jpg", "BDD-Anomaly/seg/train_labels/{}_train_id.png", [[2, 1, 18, 20]]),
+        ("bdd100k/images/10k/{}.jpg", "bdd100k/labels/sem_seg/masks/{}.png", [[15, 255, 17, 16]]),
+    ],
+)
+def test_bdd_anomaly_takes_frames_with_anomalies_of_train_and_val(
+    tmp_path: Path, images: str, masks: str, values: list[list[int]]
+) -> None:
+    for id in ("train/0027eed2-60fb0001", "val/7d22891c-224788c0", "train/0004a4c0-d4dff0ad"):
+        draw_pair(tmp_path / images.format(id), tmp_path / masks.format(id), values)
+    draw(tmp_path / images.format("test/00000000-00000000"))
+    samples = find("bdd_anomaly", tmp_path)
+    known = load_card("bdd_anomaly")[0].variants["test"].only_ids
+    assert ids(samples) == [id for id in ("0027eed2-60fb0001", "7d22891c-224788c0") if id in known]
+    assert label_of(samples) == [[INLIER, INLIER, ANOMALY, ANOMALY]]
+
+
+@pytest.mark.parametrize("variant", ["test_ood", "test_ood_low_adv", "test_ood_high_adv"])
+def test_muad_released(tmp_path: Path, variant: str) -> None:
+    folder = tmp_path / "MUAD" / variant
+    values = [[0, 11, 12, 13], [15, 16, 18, 19], [20, 21, 255, 14]]
+    draw(folder / "leftImg8bit/000001_leftImg8bit.png", np.full((3, 4, 3), 7))
+    draw(folder / "leftLabel/000001_leftLabel.png", values)
+    samples = find(f"muad:{variant}", tmp_path)
+    assert (samples.layout, ids(samples)) == ("released", ["000001"])
+    assert label_of(samples) == [
+        [INLIER, INLIER, ANOMALY, INLIER],
+        [INLIER, ANOMALY, ANOMALY, ANOMALY],
+        [ANOMALY, VOID, VOID, INLIER],
+    ]
+
+
+def test_muad_known_classes(tmp_path: Path) -> None:
+    folder = tmp_path / "muad/train"
+    draw_pair(
+        folder / "leftImg8bit/000001_leftImg8bit.png", folder / "leftLabel/000001_leftLabel.png", [[0, 13, 15, 18]]
+    )
+    assert label_of(find("muad_classes:train", tmp_path)) == [[0, 12, 14, VOID]]
+
+
+@pytest.mark.parametrize(("suffix", "values"), [("labelIds", [[0, 1, 43, 31]]), ("labelTrainIds", [[255, 1, 2, 0]])])
+def test_lost_and_found_released(tmp_path: Path, suffix: str, values: list[list[int]]) -> None:
+    for split, scene in (("test", "04_Weg_8"), ("train", "01_Str_45")):
+        id = f"{scene}_000000_000030"
+        image = tmp_path / "lostandfound/leftImg8bit" / split / scene / f"{id}_leftImg8bit.png"
+        draw_pair(image, tmp_path / "lostandfound/gtCoarse" / split / scene / f"{id}_gtCoarse_{suffix}.png", values)
+        samples = find(f"lostandfound:{split}", tmp_path)
+        assert (ids(samples), label_of(samples)) == ([id], [[VOID, INLIER, ANOMALY, VOID]])
+
+
+def test_issu_as_its_code_converts_it(tmp_path: Path) -> None:
+    for id in ("static_0_009599", "temporal_99_520"):
+        folder = tmp_path / "dataset_ISSUTrack"
+        draw_pair(folder / f"images/{id}.png", folder / f"labels_masks/{id}.png", [[0, 18, 254, 255]])
+    assert ids(find("issu_anomaly", tmp_path)) == ["static_0_009599", "temporal_99_520"]
+    assert ids(find("issu_anomaly:static", tmp_path)) == ["static_0_009599"]
+    assert ids(find("issu_obstacle:temporal", tmp_path)) == ["temporal_99_520"]
+    assert label_of(find("issu_anomaly", tmp_path)) == [[INLIER, INLIER, ANOMALY, VOID]]
+    assert label_of(find("issu_obstacle", tmp_path)) == [[INLIER, VOID, ANOMALY, VOID]]
 
 
 def test_the_folder_with_most_pairs_counts(tmp_path: Path) -> None:
