@@ -10,7 +10,7 @@ from rich.table import Table
 
 from anomaly_eval.datasets.cards import load_card, shipped_cards
 from anomaly_eval.datasets.check import CheckReport, DatasetListing, check_dataset, list_datasets
-from anomaly_eval.datasets.samples import resolve_data_root, scan_samples
+from anomaly_eval.datasets.samples import SampleSet, resolve_data_root, scan_samples
 from anomaly_eval.errors import InputError
 from anomaly_eval.runtime.progress import progress_bar
 
@@ -42,7 +42,11 @@ def print_datasets(console: Console, given_root: Path | None) -> None:
 def print_check(console: Console, progress_console: Console, reference: str, data_root: Path | None) -> bool:
     """Check one dataset, print the report, and return whether nothing is wrong with the files that are there."""
     card, variant = load_card(reference)
-    samples = scan_samples(card, variant, resolve_data_root(data_root))
+    return check_samples(console, progress_console, scan_samples(card, variant, resolve_data_root(data_root)))
+
+
+def check_samples(console: Console, progress_console: Console, samples: SampleSet) -> bool:
+    """Check the samples that were found, print the report, and return whether nothing is wrong with them."""
     with progress_bar(progress_console, f"checking {samples.spec}", len(samples.samples)) as advance:
         report = check_dataset(samples, lambda done, total: advance())
     for line in _report_lines(report):

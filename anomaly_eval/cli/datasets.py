@@ -12,7 +12,7 @@ from anomaly_eval.errors import InputError
 from anomaly_eval.runtime.console import open_console
 from anomaly_eval.synthetic_streets.request import StreetsRequest
 
-datasets_app = App("List the datasets and what is found of them; check one in detail; draw one.")
+datasets_app = App("List the datasets and what is found of them; say how to get one; check one in detail; draw one.")
 
 
 @datasets_app.callback(invoke_without_command=True)
@@ -32,6 +32,17 @@ def check_dataset(
     from anomaly_eval.cli.dataset_listing import print_check
 
     if not print_check(open_console(), open_console(stderr=True), name, data_root):
+        raise typer.Exit(2)
+
+
+@datasets_app.command(name="get")
+def get_dataset(
+    name: Annotated[str, typer.Argument(help="Name, NAME:VARIANT, or card file.")], data_root: DataRoot = None
+) -> None:
+    """Say step by step how to get a dataset and where to put it, and check what is there; downloads nothing."""
+    from anomaly_eval.cli.dataset_steps import print_steps
+
+    if not print_steps(Console(), Console(stderr=True), name, data_root):
         raise typer.Exit(2)
 
 
