@@ -101,6 +101,24 @@ ROWS = [
         CARD,
     ),
     Row(
+        "a card with .. or an absolute path in the pattern of an id",
+        2,
+        "`must hold patterns of names`",
+        (
+            layout(images="{folder}/{id:../*}.png"),
+            layout(masks="{folder}/{id:*/..}/mask.png"),
+            layout(masks="{folder}/{id:/etc/*}.png"),
+        ),
+        CARD,
+    ),
+    Row(
+        "a card with wildcards on more than eight levels",
+        2,
+        "`more than 8 levels`",
+        (layout(images="{folder}/" + "*/" * 8 + "{id}.png"), layout(images="{folder}/{id:" + "*/" * 40 + "*}.png")),
+        CARD,
+    ),
+    Row(
         "a card with a Python object (YAML tag)",
         2,
         "`is not valid YAML`",
