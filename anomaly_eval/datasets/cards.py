@@ -22,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from anomaly_eval.datasets.layouts import check_relative, parse_template
+from anomaly_eval.datasets.layouts import check_relative, id_levels, parse_template
 from anomaly_eval.datasets.test_settings import TestProtocol
 from anomaly_eval.errors import InputError, closest
 from anomaly_eval.metrics.labels import ANOMALY, INLIER, VOID
@@ -160,6 +160,16 @@ class Layout(_Part):
             _check_no_nul(template)
             parse_template(template)
         return templates
+
+    @model_validator(mode="after")
+    def _check_levels(self) -> Layout:
+        images, masks = ({id_levels(template) for template in templates} for templates in (self.images, self.masks))
+        if images.isdisjoint(masks):
+            raise ValueError(
+                f"ids of images span {min(images)} and those of masks {min(masks)} levels of the path, so that none "
+                f"are the same; write both alike, such as {{id:*/*}}"
+            )
+        return self
 
 
 class Variant(_Part):

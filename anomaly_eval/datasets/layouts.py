@@ -93,6 +93,11 @@ def parse_template(template: str, folder: str = "folder", variant: str = "varian
     return segments
 
 
+def id_levels(template: str) -> int:
+    """Return how many levels the id of a template spans, which `parse_template` has parsed."""
+    return 1 + sum(id[0].count("/") for id in _ID.finditer(template.replace("{variant}", "variant")))
+
+
 def check_relative(path: str) -> None:
     """Raise ValueError unless a path consists of plain names, so that it stays below the data root."""
     if CONTROL.search(path):

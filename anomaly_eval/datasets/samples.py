@@ -297,7 +297,11 @@ def _sample_set(card: DatasetCard, variant: str, data_root: Path, place: _Place)
             f"remove the image."
             for id in pairing.images_alone
         ]
-    problems += [f"{one} and {other} claim the same id; remove one of them." for one, other in pairing.duplicates]
+    apart = f", or, if they are two images, let ids span their folders, as in {{id:*/*}}, {in_a_copy(card.path)}"
+    problems += [
+        f"{one} and {other} claim the same id; remove one of them{apart if one.name == other.name else ''}."
+        for one, other in pairing.duplicates
+    ]
     found = (Sample(id, pairing.images[id], pairing.masks[id], table, card.path) for id in pairing.pairs)
     samples = tuple(one for one in found if not _unfit_name(one.id, one.image) and not _unfit_name(one.id, one.label))
     return SampleSet(card, variant, layout.name, samples, tuple(map(_printable, problems)))

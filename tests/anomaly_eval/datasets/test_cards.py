@@ -404,6 +404,10 @@ LAYOUT = {"name": "flat", "images": "{folder}/i/{id}.*", "masks": "{folder}/m/{i
         ({"layouts": [LAYOUT | {"images": []}]}, "layouts.0.images"),
         ({"layouts": [LAYOUT | {"masks": "{folder}/m"}]}, "layouts.0.masks: the template '{folder}/m' must hold {id}"),
         ({"layouts": [LAYOUT | {"masks": "m\0/{id}"}]}, "layouts.0.masks: 'm\\x00/{id}' holds a NUL character"),
+        (
+            {"layouts": [LAYOUT | {"images": "{folder}/i/{id:*/*}.*", "masks": "{folder}/m/*/{id}.*"}]},
+            "layouts.0: ids of images span 2 and those of masks 1 levels of the path, so that none are the same; write",
+        ),
         ({"layouts": [LAYOUT | {"variants": ["v9"]}]}, "the variant 'v9'"),
         ({"layouts": [LAYOUT | {"variants": ["val"]}]}, "no layout is for the variant 'test'"),
         ({"layouts": [LAYOUT | {"unlabelled_images": "skip"}]}, "layouts.0.unlabelled_images"),
@@ -418,6 +422,12 @@ def test_wrong_cards(tmp_path: Path, changes: dict[str, Any], words: str) -> Non
     assert words in message
     assert message.endswith("; correct it.")
     assert "\n" not in message
+
+
+def test_a_layout_may_pool_ids_of_several_depths(tmp_path: Path) -> None:
+    images, masks = ([f"{{folder}}/{kind}/{id}.*" for id in ("{id:*/*}", "{id:*/*/*}")] for kind in "im")
+    card, _ = load_card(str(write_card(tmp_path / "mine.yaml", layouts=[LAYOUT | {"images": images, "masks": masks}])))
+    assert card.layouts[0].images == tuple(images)
 
 
 def test_cards_are_immutable() -> None:

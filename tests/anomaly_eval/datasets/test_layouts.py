@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomaly_eval.datasets.layouts import fill_template, find_files, natural_key, pair_files, parse_template
+from anomaly_eval.datasets.layouts import (
+    fill_template,
+    find_files,
+    id_levels,
+    natural_key,
+    pair_files,
+    parse_template,
+)
 from anomaly_eval.errors import InputError
 
 
@@ -184,6 +191,14 @@ def test_fill_template() -> None:
     assert fill_template("{folder}/{variant}/{number}_{id:v*}.*", "set", "val", "v1") == "set/val/*_v1.*"
     assert fill_template("{folder}/{id:*/*}_x.*", "set", "val", "t5/1") == "set/t5/1_x.*"
     assert fill_template("{folder}/{id:t*/*}_x.*", "set", "val") == "set/t*/*_x.*"
+
+
+@pytest.mark.parametrize(
+    ("template", "levels"), [("{folder}/*/{id}.*", 1), ("{folder}/{id:{variant}_*}.*", 1), ("*/{id:a*/*/b}/x.png", 3)]
+)
+def test_levels_of_ids(template: str, levels: int) -> None:
+    parse_template(template)
+    assert id_levels(template) == levels
 
 
 def test_ids_sort_naturally() -> None:

@@ -15,6 +15,7 @@ from anomaly_eval.datasets.samples import (
 )
 from anomaly_eval.errors import InputError
 from anomaly_eval.metrics.labels import ANOMALY, INLIER, VOID
+from anomaly_eval.runtime.shipped import shipped_folder
 from tests.anomaly_eval.datasets.drawn_files import draw, draw_pair, find, ids, label_of
 
 ANOMALY_SETS = ["fishyscapes", "smiyc_road_anomaly21", "smiyc_road_obstacle21", "lostandfound_noknown"]
@@ -239,6 +240,15 @@ def test_a_folder_in_an_id_may_hold_no_control_character(tmp_path: Path) -> None
     draw_pair(test / "images/test/t\n5/9.png", test / "annotations/test/t\n5/9.png")
     with pytest.raises(InputError, match=r"t\\n5/9\.png holds a control character; rename it"):
         find("streethazards", tmp_path)
+
+
+def test_two_images_of_one_number_in_two_towns_are_told_how_ids_span_folders(tmp_path: Path) -> None:
+    draw_released(tmp_path)
+    released = shipped_folder("datasets") / "streethazards.yaml"
+    card = tmp_path / "flattened.yaml"
+    card.write_text(released.read_text().replace("{id:*/*}", "*/{id}"))
+    with pytest.raises(InputError, match=r"claim the same id; remove one of them, or, .* as in \{id:\*/\*\}, in"):
+        find(str(card), tmp_path)
 
 
 def test_streethazards_known_classes(tmp_path: Path) -> None:
