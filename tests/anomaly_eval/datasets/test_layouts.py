@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from fnmatch import fnmatchcase
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
@@ -64,6 +66,20 @@ def test_an_id_may_span_folders(tmp_path: Path) -> None:
     touch(tmp_path, "set/t5/1.png", "set/t6/1.png", "set/t6/a/2.png", "set/3.png", "set/x5/4.png", "set/.t5/5.png")
     assert found(tmp_path, "{folder}/{id:t*/*}.*") == {"t5/1": ["set/t5/1.png"], "t6/1": ["set/t6/1.png"]}
     assert list(found(tmp_path, "{folder}/{id:*/*/*}.png")) == ["t6/a/2"]
+
+
+@given(st.sets(st.lists(st.sampled_from(["a", "b1", "b10", "t5"]), min_size=1, max_size=3).map(tuple), max_size=12))
+def test_ids_are_the_paths_that_fit_level_by_level(tree: set[tuple[str, ...]]) -> None:
+    with TemporaryDirectory() as folder:
+        touch(Path(folder), *("/".join(levels) + ".png" for levels in tree))
+        for pattern in ("*", "b*", "*/*", "b*/t?", "a/*/b1*"):
+            wanted = pattern.split("/")
+            expected = {
+                "/".join(levels)
+                for levels in tree
+                if len(levels) == len(wanted) and all(map(fnmatchcase, levels, wanted))
+            }
+            assert set(find_files(Path(folder), f"{{id:{pattern}}}.png", "set", "val")) == expected
 
 
 def test_what_stands_around_such_an_id_is_no_part_of_it(tmp_path: Path) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from anomaly_eval.datasets.cards import load_card
 from anomaly_eval.datasets.samples import Sample, SampleSet
 from anomaly_eval.errors import InputError
+from anomaly_eval.runtime.file_names import file_names
 from anomaly_eval.score_maps.matching import list_maps, match
 
 
@@ -185,3 +188,26 @@ def test_two_methods_beside_each_other_in_folders_are_named(tmp_path):
     twice = [f"{method}/{sample.id}.npy" for sample in TOWNS.samples for method in ("msp", "energy")]
     with pytest.raises(InputError, match="are both called like the image t5/1 of"):
         matched(TOWNS, touch(tmp_path / "twice", *twice))
+
+
+NAMES = st.text("ab1_-. ", min_size=1, max_size=4).filter(lambda name: name.strip(" .") == name)
+TREES = st.lists(st.lists(NAMES, min_size=2, max_size=2), min_size=1, max_size=6, unique_by=tuple)
+
+
+@given(TREES, st.sampled_from(["", "deep/er/"]))
+def test_every_map_called_like_an_id_is_found_whatever_the_names(tree, above):
+    ids = ["/".join(levels) for levels in tree]
+    samples = samples_of(*((id, f"{id}.png", f"{id}.png") for id in ids))
+    expected = {id: Path("maps") / f"{above}{id}.npy" for id in ids}
+    found = match(samples, Path("maps"), sorted(expected.values()))
+    assert (found.files, found.surplus) == (expected, [])
+
+
+@given(TREES)
+def test_maps_are_found_under_the_names_that_they_are_saved_by(tree):
+    ids = ["/".join(levels) for levels in tree]
+    # Images are called by numbers, so that only what was made of the ids can fit.
+    samples = samples_of(*((id, f"{number}x", f"{number}y") for number, id in enumerate(ids)))
+    expected = {id: Path("maps") / f"{name}.tif" for id, name in file_names(ids).items()}
+    found = match(samples, Path("maps"), sorted(expected.values()))
+    assert (found.files, found.surplus) == (expected, [])
