@@ -313,6 +313,12 @@ def test_lost_and_found_released(tmp_path: Path, suffix: str, values: list[list[
         assert (ids(samples), label_of(samples)) == ([id], [[VOID, INLIER, ANOMALY, VOID]])
 
 
+def test_masks_of_fishyscapes_are_not_those_of_lost_and_found(tmp_path: Path) -> None:
+    folder = tmp_path / "fishyscapes_lostandfound"
+    draw_pair(folder / "images/0.png", folder / "labels_masks/0.png")
+    assert locate_samples(*load_card("lostandfound"), tmp_path) is None
+
+
 def test_issu_as_its_code_converts_it(tmp_path: Path) -> None:
     for id in ("static_0_009599", "temporal_99_520"):
         folder = tmp_path / "dataset_ISSUTrack"
