@@ -42,7 +42,7 @@ def get_dataset(
     """Say step by step how to get a dataset and where to put it, and check what is there; downloads nothing."""
     from anomaly_eval.cli.dataset_steps import print_steps
 
-    if not print_steps(Console(emoji=False), Console(stderr=True, emoji=False), name, data_root):
+    if not print_steps(open_console(), open_console(stderr=True), name, data_root):
         raise typer.Exit(2)
 
 

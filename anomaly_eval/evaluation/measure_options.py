@@ -59,8 +59,8 @@ class Measures:
         """Raise InputError for thresholds without components, and for those that are no numbers."""
         if self.component_threshold and self.components is None:
             raise InputError(
-                "--component-threshold is about component metrics; add --components card (anomaly or obstacle where the "
-                "card names no track), or leave it out."
+                "--component-threshold is about component metrics; add --components card (anomaly or obstacle where "
+                "the card names no track), or leave it out."
             )
         for word in self.component_threshold:
             if math.isnan(_named_number(word)[1]):
