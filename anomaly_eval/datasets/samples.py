@@ -18,6 +18,7 @@ from anomaly_eval.datasets.images import read_image, read_mask
 from anomaly_eval.datasets.label_remedies import in_a_copy, listed_values, unranked
 from anomaly_eval.datasets.layouts import CONTROL, Pairing, fill_template, pair_files
 from anomaly_eval.errors import InputError
+from anomaly_eval.metrics.labels import ANOMALY, INLIER
 from gmmseg import image_files
 
 DATA_VARIABLE = "GMMSEG_ANOMALY_DATA"
@@ -107,6 +108,24 @@ class SampleSet:
                 f"{self.spec}: {error}: {unranked(self.card, layout, [one.label for one in self.samples])}."
             )
         return InputError(f"{self.spec}: {error}; check its labels in {self.samples[0].label.parent}.")
+
+    def check_rankable(self) -> None:
+        """Raise InputError where no mask of an anomaly dataset holds an anomaly, or none an inlier.
+
+        Reads masks until both are found, mostly one or two; what cannot be read is told when it has its turn.
+        """
+        found: set[str] = set()
+        kinds = {"anomaly": ANOMALY, "inlier": INLIER}
+        for sample in self.samples:
+            try:
+                label = sample.read_label()
+            except InputError:
+                return
+            found |= {name for name, value in kinds.items() if (label == value).any()}
+            if len(found) == len(kinds):
+                return
+        lacking = next(name for name in kinds if name not in found)
+        raise self.wrong_labels(ValueError(f"there is no {lacking} pixel at all, so nothing can be ranked"))
 
     @property
     def complete(self) -> bool:

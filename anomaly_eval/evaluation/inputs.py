@@ -112,6 +112,9 @@ def _find_all(references: Sequence[str], data_root: Path | None) -> list[SampleS
     found: dict[str, SampleSet] = {}
     for reference in references:
         samples = find_dataset(reference, data_root)
+        if samples.card.task == "anomaly":
+            # Before the network has looked at all images.
+            samples.check_rankable()
         if found.setdefault(samples.spec, samples).card.sha256 != samples.card.sha256:
             raise InputError(f"two different dataset cards are called {samples.spec}; rename one of them in its card.")
     return list(found.values())

@@ -11,7 +11,7 @@ import yaml
 
 from anomaly_eval.datasets.cards import DatasetCard, load_card
 from anomaly_eval.datasets.check import check_dataset
-from anomaly_eval.datasets.samples import SampleSet, find_samples
+from anomaly_eval.datasets.samples import Sample, SampleSet, find_samples
 from anomaly_eval.errors import InputError
 from anomaly_eval.metrics.labels import ANOMALY, INLIER
 from tests.anomaly_eval.datasets.drawn_files import draw, draw_pair, find
@@ -106,3 +106,23 @@ def test_no_card_can_name_a_value_beyond_255(tmp_path: Path) -> None:
     draw(samples.samples[0].label, [[0, 26001, 2, 0]], np.uint16)
     with pytest.raises(InputError, match=r"the value 26001, .*; give the mask that holds .* values from 0 to 255"):
         samples.samples[0].read_label()
+
+
+@pytest.mark.parametrize(("values", "kind"), [([0, 0], "anomaly"), ([1, 1], "inlier"), ([255, 255], "anomaly")])
+def test_masks_are_looked_at_until_both_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, values: list[int], kind: str
+) -> None:
+    folder, seen = tmp_path / "smiyc_road_anomaly21", []
+    for index in range(4):
+        draw_pair(folder / f"images/{index}.png", folder / f"labels_masks/{index}.png", [values])
+    samples = find("smiyc_road_anomaly21", tmp_path)
+    with pytest.raises(InputError, match=f"there is no {kind} pixel at all, so nothing can be ranked: its masks hold"):
+        samples.check_rankable()
+    draw_pair(folder / "images/1.png", folder / "labels_masks/1.png", [[0, 1]])
+    read = Sample.read_label
+    monkeypatch.setattr(Sample, "read_label", lambda sample: seen.append(sample.id) or read(sample))
+    samples.check_rankable()
+    assert seen == ["0", "1"]
+    # What cannot be read is told when its image has its turn.
+    (folder / "labels_masks/0.png").write_bytes(b"")
+    samples.check_rankable()
