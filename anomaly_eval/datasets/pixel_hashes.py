@@ -25,6 +25,11 @@ class PixelHashes:
         self._labels.append(of_label)
 
     @property
+    def of_images(self) -> list[str]:
+        """Of each image with its label, in the order in which they were added."""
+        return [hashlib.sha256(pair).hexdigest() for pair in self._pairs]
+
+    @property
     def pixels_sha256(self) -> str:
         """Of all images, each with its label."""
         return _total(self._pairs)

@@ -18,7 +18,7 @@ from anomaly_eval.evaluation.image_loop import Passes
 from anomaly_eval.evaluation.image_work import Compute, Work
 from anomaly_eval.evaluation.journal.record import Arrays
 from anomaly_eval.evaluation.measure_options import DEFAULT_MEASURES, Measures
-from anomaly_eval.evaluation.measures import MEMORY_BUDGET, MethodState, bootstrap_rows, per_image_rows
+from anomaly_eval.evaluation.measures import MEMORY_BUDGET, MethodState, bootstrap_rows, method_counts, per_image_rows
 from anomaly_eval.metrics import registry
 from anomaly_eval.metrics.arrays import NothingToMeasureError, rounded_to_float32
 from anomaly_eval.metrics.components import ComponentState
@@ -27,6 +27,7 @@ from anomaly_eval.metrics.labels import ANOMALY, VOID
 from anomaly_eval.metrics.ranking import RankingMetrics, ranking_metrics
 from anomaly_eval.metrics.rates import best_f1
 from anomaly_eval.results.curves import Distribution
+from anomaly_eval.results.image_counts import DatasetCounts
 from anomaly_eval.results.records import ComponentRow, DatasetRecord, DifferenceRow, IntervalRow, PerImageRow, Row
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.score_maps.source import ScoreSource
@@ -63,12 +64,19 @@ class _Tally:
     void_pixels: int = 0
     sizes: set[tuple[int, int]] = field(default_factory=set)
     hashes: PixelHashes = field(default_factory=PixelHashes)
+    ids: list[str] = field(default_factory=list)
 
-    def add(self, image: NDArray[np.uint8], label: NDArray[np.uint8]) -> None:
+    def add(self, sample: Sample, image: NDArray[np.uint8], label: NDArray[np.uint8]) -> None:
+        self.ids.append(sample.id)
         self.hashes.add(image, label)
         self.without_anomaly += int(not (label == ANOMALY).any())
         self.void_pixels += int(np.count_nonzero(label == VOID))
         self.sizes.add((label.shape[1], label.shape[0]))
+
+    @property
+    def hashes_by_id(self) -> list[str]:
+        """The hash of each image with its label, in the order of the ids, in which the bootstrap draws."""
+        return [found for _, found in sorted(zip(self.ids, self.hashes.of_images, strict=True))]
 
 
 @dataclass(frozen=True)
@@ -82,6 +90,8 @@ class AnomalyFindings:
     differences: list[DifferenceRow]
     per_image: list[PerImageRow]
     components: list[ComponentRow]
+    counts: DatasetCounts | None
+    """Of each image, from which differences between runs follow."""
     warnings: list[str]
     """What was asked for and cannot be computed on this dataset, each with the reason."""
 
@@ -115,7 +125,7 @@ def evaluate_dataset(
 
     def take(sample: Sample, image: NDArray[np.uint8], label: NDArray[np.uint8], maps: Arrays) -> None:
         with clock.section("metrics"):
-            tally.add(image, label)
+            tally.add(sample, image, label)
             for name, values in maps.items():
                 _update(states[name].update, values, label, name, sample)
                 if name in components:
@@ -140,9 +150,8 @@ def evaluate_dataset(
         components |= {name: ComponentState(track, threshold) for name, threshold in thresholds.items()}
         passes.again(samples, f"{samples.spec}, components", Work(compute, take_components, finish))
     with clock.section("metrics"), console.status("bootstrap") if measures.resamples else nullcontext():
-        resampled = _if_possible(
-            "intervals", lambda: bootstrap_rows(samples, states, metrics, measures, warnings), warnings
-        )
+        counts = method_counts(states, metrics)
+        resampled = _if_possible("intervals", lambda: bootstrap_rows(samples, counts, measures, warnings), warnings)
     with clock.section("input"):
         record = dataset_record(samples, tally.sizes, tally.void_pixels, tally.without_anomaly, tally.hashes)
     per_image = _if_possible("means over images", lambda: per_image_rows(samples, states), warnings)
@@ -161,6 +170,7 @@ def evaluate_dataset(
         differences=resampled[1] if resampled else [],
         per_image=per_image or [],
         components=component_rows or [],
+        counts=DatasetCounts(samples.spec, tally.hashes_by_id, measures.fpr_convention, counts) if counts else None,
         warnings=[f"{samples.spec}: {warning}" for warning in warnings],
     )
 

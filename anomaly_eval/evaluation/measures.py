@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import combinations
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,18 +12,17 @@ from anomaly_eval.evaluation.measure_options import Measures
 from anomaly_eval.metrics import registry
 from anomaly_eval.metrics.arrays import NothingToMeasureError
 from anomaly_eval.metrics.bins import ScoreBins
-from anomaly_eval.metrics.bootstrap import ImageHistograms, draw_weights, percentile_interval, resampled_metrics
+from anomaly_eval.metrics.bootstrap import ImageHistograms, draw_weights
 from anomaly_eval.metrics.labels import VOID
 from anomaly_eval.metrics.per_image import PerImageState
 from anomaly_eval.metrics.ranking import RankingMetrics, RankingState
 from anomaly_eval.results.records import DifferenceRow, IntervalRow, PerImageRow
+from anomaly_eval.results.resamples import MethodCounts, difference_rows, interval_rows, moved_by_bins, resample
 
 MEMORY_BUDGET = 1 << 28
 """Bytes of inlier scores that all methods together keep in memory before they turn to the disk."""
 _BOOTSTRAP_BITS = 14
 _IMAGES_FITTED = 4
-_VISIBLE, _WRONG = 1e-3, 1e-2
-"""By how much bins may move a metric before it is said, and before intervals mean nothing."""
 
 
 class MethodState:
@@ -91,8 +88,7 @@ def per_image_rows(samples: SampleSet, states: Mapping[str, MethodState]) -> lis
 
 def bootstrap_rows(
     samples: SampleSet,
-    states: Mapping[str, MethodState],
-    exact: Mapping[str, RankingMetrics],
+    counts: Mapping[str, MethodCounts],
     measures: Measures,
     warnings: list[str],
 ) -> tuple[list[IntervalRow], list[DifferenceRow]]:
@@ -102,53 +98,33 @@ def bootstrap_rows(
     Where that is a visible amount, a warning is added; where it is a large one, the method has no intervals. Raises
     NothingToMeasureError where there are fewer than two images, or no resample with both anomalies and inliers.
     """
-    histograms = {method: state.histograms for method, state in states.items() if state.histograms is not None}
-    if not histograms:
+    if not counts:
         return [], []
     metrics = registry.ranking(measures.fpr_convention)
-    n_images = len(next(iter(histograms.values())).ids)
+    n_images = next(iter(counts.values())).ranked.n_images
     if n_images < 2:
         raise NothingToMeasureError("one image alone says nothing about others")
     weights = draw_weights(n_images, measures.resamples, measures.seed or 0)
-    values, rates = {}, {}
-    for method, state in histograms.items():
-        binned = resampled_metrics(state, np.ones((1, n_images), np.int64), metrics)
-        rates[method] = exact[method].rates
-        moved = {name: rate - float(binned[name][0]) for name, rate in rates[method].items()}
-        worst = max(moved, key=lambda name: abs(moved[name]))
-        if abs(moved[worst]) > _VISIBLE:
+    found = {}
+    for method, own in counts.items():
+        shifts, moved = moved_by_bins(own, metrics)
+        if moved.is_visible:
             reason = (
                 f"bins fitted to its first {_IMAGES_FITTED} images hold too many different scores of the others, which "
-                f"moves {worst} by {100 * abs(moved[worst]):.2f} points"
+                f"{moved}"
             )
-            if abs(moved[worst]) > _WRONG:
+            if moved.is_wrong:
                 warnings.append(f"no intervals of {method}, as {reason}")
                 continue
             warnings.append(f"the intervals of {method} are coarse, as {reason}")
-        drawn = resampled_metrics(state, weights, metrics)
-        values[method] = {name: np.clip(drawn[name] + shift, 0, 1) for name, shift in moved.items()}
-    return (
-        [
-            IntervalRow(dataset=samples.spec, method=method, metric=metric.key, **_percent(values[method][metric.key]))
-            for method in values
-            for metric in metrics
-        ],
-        [
-            DifferenceRow(
-                dataset=samples.spec,
-                method=one,
-                other=other,
-                metric=metric.key,
-                difference=100 * (rates[one][metric.key] - rates[other][metric.key]),
-                **_percent(values[one][metric.key] - values[other][metric.key]),
-            )
-            for one, other in combinations(values, 2)
-            for metric in metrics
-        ],
-    )
+        found[method] = resample(own, shifts, weights, metrics)
+    return interval_rows(samples.spec, found, metrics), difference_rows(samples.spec, found, metrics)
 
 
-def _percent(values: NDArray[np.float64]) -> dict[str, Any]:
-    """Return the fields of an interval of the values of resamples."""
-    found = percentile_interval(values)
-    return {"low": 100 * found.low, "high": 100 * found.high, "n_resamples": found.n_resamples}
+def method_counts(states: Mapping[str, MethodState], exact: Mapping[str, RankingMetrics]) -> dict[str, MethodCounts]:
+    """Return the counts of each image and the exact rates of all by method, where the former were kept."""
+    return {
+        method: MethodCounts(state.histograms.ranked(), exact[method].rates)
+        for method, state in states.items()
+        if state.histograms is not None
+    }

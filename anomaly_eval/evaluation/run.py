@@ -25,6 +25,7 @@ from anomaly_eval.evaluation.request import EvaluationRequest
 from anomaly_eval.metrics import registry
 from anomaly_eval.reports.tables import write_tables
 from anomaly_eval.results.curves import distributions_csv
+from anomaly_eval.results.image_counts import write_counts
 from anomaly_eval.results.provenance import threads_on, timing_of, versions
 from anomaly_eval.results.records import (
     UNKNOWN_CLASS_MAPS,
@@ -37,6 +38,7 @@ from anomaly_eval.results.records import (
     Provenance,
     Results,
 )
+from anomaly_eval.results.resamples import bootstrap_text
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.runtime.console import open_console
 from anomaly_eval.runtime.output_folder import check_output, prepare_output
@@ -150,6 +152,8 @@ def _evaluate(
             if saved is not None and isinstance(model, ModelRecord):
                 saved.finish(model, evaluated.fits, records)
         warnings += maps.doubts(records) if maps is not None else []
+        with clock.section("output"):
+            counts_sha256 = write_counts(folder, [one.counts for one in anomaly_findings if one.counts is not None])
         results = Results(
             rows=[row for found in anomaly_findings for row in found.rows],
             intervals=[row for found in anomaly_findings for row in found.intervals],
@@ -173,6 +177,7 @@ def _evaluate(
             ),
             timing=timing_of(clock),
             warnings=warnings,
+            counts_sha256=counts_sha256,
         )
         (folder / "results.json").write_text(results.model_dump_json(indent=2) + "\n", encoding="utf-8")
         write_tables(results, folder, request.with_published)
@@ -205,4 +210,4 @@ def _bootstrap_text(measures: Measures) -> str | None:
     """Say how the intervals came about, None where there are none."""
     if not measures.resamples:
         return None
-    return f"middle 95 % of {measures.resamples} resamples of the images of each dataset, seed {measures.seed or 0}"
+    return bootstrap_text(measures.resamples, measures.seed or 0)

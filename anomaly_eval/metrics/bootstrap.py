@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,36 @@ class PercentileInterval:
     high: float
     level: float
     n_resamples: int
+
+
+@dataclass(frozen=True)
+class RankedCounts:
+    """How many anomalies and inliers of each image lie in ascending bins: all that metrics of resamples need.
+
+    counts: (images, 2, bins) unsigned integers, anomalies before inliers. Where the bins lie on the scale of the scores
+    is not known: thresholds are the places of the bins.
+    """
+
+    counts: NDArray[np.unsignedinteger[Any]]
+
+    @property
+    def n_images(self) -> int:
+        """All images."""
+        return len(self.counts)
+
+    def resampled(self, weights: NDArray[np.int64]) -> Iterator[ThresholdCounts | None]:
+        """Yield the counts of each resample, None where it holds no anomaly or no inlier.
+
+        weights: (resamples, images) int64, how often each image is drawn.
+        """
+        places = np.arange(self.counts.shape[2], dtype=np.float64)
+        # Products of counts below 2^53 are exact in float64, for which alone there is a fast product.
+        flat = self.counts.astype(np.float64).reshape(self.n_images, -1)
+        for start in range(0, len(weights), _DRAWN_AT_ONCE):
+            drawn = (weights[start : start + _DRAWN_AT_ONCE].astype(np.float64) @ flat).astype(np.int64)
+            for anomalies, inliers in drawn.reshape(len(drawn), 2, -1):
+                usable = anomalies.any() and inliers.any()
+                yield BinCounts(places, anomalies, inliers).tied if usable else None
 
 
 class ImageHistograms:
@@ -67,20 +98,18 @@ class ImageHistograms:
         """The images in the order in which they are drawn from, which is that of their ids."""
         return sorted(self._images)
 
-    def resampled(self, weights: NDArray[np.int64]) -> Iterator[ThresholdCounts | None]:
-        """Yield the counts of each resample, None where it holds no anomaly or no inlier.
+    def ranked(self) -> RankedCounts:
+        """Return the counts of all images, in the order of `ids`, over as few bins as change no metric.
 
-        weights: (resamples, images) int64, how often each image is drawn, in the order of `ids`.
+        Empty bins are left out, and neighbours in which no image has an anomaly become one, as no threshold is there.
         """
         histograms = np.stack([np.stack(self._images[name]) for name in self.ids])
-        lowest, used = self.bins.lowest, histograms.any(axis=(0, 1))
-        # Products of counts below 2^53 are exact in float64, for which alone there is a fast product.
-        compact = histograms[:, :, used].astype(np.float64).reshape(len(histograms), -1)
-        for start in range(0, len(weights), _DRAWN_AT_ONCE):
-            drawn = (weights[start : start + _DRAWN_AT_ONCE].astype(np.float64) @ compact).astype(np.int64)
-            for anomalies, inliers in drawn.reshape(len(drawn), 2, -1):
-                usable = anomalies.any() and inliers.any()
-                yield BinCounts(lowest[used], anomalies, inliers).tied if usable else None
+        histograms = histograms[:, :, histograms.any(axis=(0, 1))]
+        with_anomalies = histograms[:, 0].sum(axis=0) > 0
+        follows_anomalies = np.append(True, with_anomalies)[:-1]
+        first = np.flatnonzero(with_anomalies | follows_anomalies)
+        joined = np.add.reduceat(histograms, first, axis=2) if len(first) else histograms
+        return RankedCounts(joined.astype(np.min_scalar_type(int(joined.max(initial=0)))))
 
 
 def draw_weights(n_images: int, resamples: int, seed: int) -> NDArray[np.int64]:
@@ -90,19 +119,19 @@ def draw_weights(n_images: int, resamples: int, seed: int) -> NDArray[np.int64]:
 
 
 def resampled_metrics(
-    histograms: ImageHistograms, weights: NDArray[np.int64], metrics: Sequence[RankingMetric]
+    counts: RankedCounts, weights: NDArray[np.int64], metrics: Sequence[RankingMetric]
 ) -> dict[str, NDArray[np.float64]]:
     """Return each metric of each resample by its key, (resamples,) float64.
 
     NaN stands where a resample has no anomaly or no inlier.
 
-    Methods whose histograms hold the same images are compared in pairs by giving all the same weights.
+    Methods whose counts are of the same images are compared in pairs by giving all the same weights.
     """
     found = {metric.key: np.full(len(weights), np.nan) for metric in metrics}
-    for row, counts in enumerate(histograms.resampled(weights)):
-        if counts is not None:
+    for row, drawn in enumerate(counts.resampled(weights)):
+        if drawn is not None:
             for metric in metrics:
-                found[metric.key][row] = metric.of(counts)
+                found[metric.key][row] = metric.of(drawn)
     return found
 
 

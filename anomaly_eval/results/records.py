@@ -389,3 +389,5 @@ class Results(Record):
     provenance: Provenance
     timing: Timing
     warnings: list[str]
+    counts_sha256: str | None = None
+    """Hash of `counts.npz`; None where there is none."""

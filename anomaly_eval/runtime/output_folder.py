@@ -27,6 +27,7 @@ _TABLES = {
     "results.md",
     "intervals.csv",
     "differences.csv",
+    "counts.npz",
     "per_image.csv",
     "per_image.tex",
     "curves.csv",

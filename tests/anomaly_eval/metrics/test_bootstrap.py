@@ -42,7 +42,7 @@ def histograms_of(images, bins=BINS):
 
 
 def resampled_metrics(state, weights, metrics=RANKING):
-    return resampled(state, weights, metrics)
+    return resampled(state.ranked(), weights, metrics)
 
 
 def intervals_of(values, level=0.95):
@@ -101,6 +101,15 @@ def test_images_are_drawn_in_the_order_of_their_ids():
     assert state.ids == ["a", "b"]
     found = resampled_metrics(state, np.array([[2, 0], [0, 2]]), [AUROC])
     assert found["auroc"].tolist() == [1.0, 0.0]
+
+
+def test_bins_without_anomalies_become_one_and_no_pixel_is_lost():
+    images = {
+        "a": (np.float32([0, 1, 3, 3, 5, 6, 9]), np.uint8([INLIER, INLIER, ANOMALY, INLIER, INLIER, INLIER, ANOMALY])),
+        "b": (np.float32([4, 9, 11]), np.uint8([INLIER, INLIER, INLIER])),
+    }
+    expected = [[[0, 1, 0, 1, 0], [2, 1, 2, 0, 0]], [[0, 0, 0, 0, 0], [0, 0, 1, 1, 1]]]
+    assert histograms_of(images).ranked().counts.tolist() == expected
 
 
 def test_any_metric_of_the_counts_can_be_resampled():
