@@ -39,11 +39,12 @@ def compare_closed_set(
     published: Sequence[PublishedClosedSetRow] = (),
     networks: Mapping[str, Sequence[ClosedSetRow]] | None = None,
     models: Mapping[str, Origin] | None = None,
+    runs: Mapping[str, Origin] | None = None,
 ) -> ComparisonTable:
     """Arrange what was measured, and above it the published rows that have a value for one of the datasets.
 
     networks, models: the rows of several networks by name, and which networks they are, where `results` are those of
-    more than one run.
+    more than one run; runs: the networks behind rows that are means over runs.
     """
     names = list(dict.fromkeys(row.dataset for row in results.closed_set))
     shown = [row for row in published if any(name in row.miou for name in names)]
@@ -65,7 +66,7 @@ def compare_closed_set(
         cells = ranked_cells([[values_of(found, metrics) for found in line] for line in known], metrics)
         lines = (Line(row.method, "", (row.backbone,), line) for row, line in zip(shown, cells, strict=True))
         sections.insert(0, Section(PUBLISHED, tuple(lines)))
-    notes = closed_set_notes_of(results, bool(shown), networks, models)
+    notes = closed_set_notes_of(results, bool(shown), networks, models, runs)
     if published and not shown:
         notes = (*notes, nothing_published(results, names, CLOSED_SET_SOURCE))
     return ComparisonTable(

@@ -33,12 +33,16 @@ class Rank(Enum):
 
 @dataclass(frozen=True)
 class Cell:
-    """A number, None where the method was not measured on the dataset, its rank, and its interval, if any."""
+    """A number, None where the method was not measured on the dataset, its rank, and its interval, if any.
+
+    deviation: the standard deviation over the runs that the number is a mean of, None where it is of one.
+    """
 
     value: float | None
     rank: Rank
     interval: tuple[float, float] | None = None
     digits: int = 2
+    deviation: float | None = None
 
     @property
     def text(self) -> str:
@@ -46,9 +50,11 @@ class Cell:
         return UNKNOWN if self.value is None else f"{self.value:.{self.digits}f}"
 
     @property
-    def interval_text(self) -> str:
-        """The interval as `[12.3, 56.8]`, empty where there is none."""
-        return "" if self.interval is None else f"[{self.interval[0]:.1f}, {self.interval[1]:.1f}]"
+    def spread_text(self) -> str:
+        """What stands beside the number: `± 0.31`, `[12.3, 56.8]` or both, empty where there is neither."""
+        deviation = "" if self.deviation is None else f"± {self.deviation:.{self.digits}f}"
+        interval = "" if self.interval is None else f"[{self.interval[0]:.1f}, {self.interval[1]:.1f}]"
+        return " ".join(filter(None, [deviation, interval]))
 
 
 @dataclass(frozen=True)

@@ -98,9 +98,9 @@ def _line(line: Line) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    """Return the number, bold where it is the best and underlined where it is the second, and its interval."""
-    interval = rf" {{\scriptsize {cell.interval_text}}}" if cell.interval is not None else ""
-    return _WRAP[cell.rank] % cell.text + interval
+    """Return the number, bold where it is the best and underlined where it is the second, and what stands beside it."""
+    spread = cell.spread_text.replace("±", r"$\pm$")
+    return _WRAP[cell.rank] % cell.text + (rf" {{\scriptsize {spread}}}" if spread else "")
 
 
 def _mark(mark: str) -> str:

@@ -51,8 +51,8 @@ def _line(line: Line) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    """Return the number, bold where it is the best and underlined where it is the second, and its interval."""
-    return " ".join(filter(None, [_WRAP[cell.rank] % cell.text, escape(cell.interval_text)]))
+    """Return the number, bold where it is the best and underlined where it is the second, and what stands beside it."""
+    return " ".join(filter(None, [_WRAP[cell.rank] % cell.text, escape(cell.spread_text)]))
 
 
 def _mark(mark: str) -> str:

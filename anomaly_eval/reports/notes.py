@@ -106,10 +106,12 @@ def closed_set_notes_of(
     with_published: bool,
     networks: Mapping[str, Sequence[ClosedSetRow]],
     models: Mapping[str, Origin] | None = None,
+    runs: Mapping[str, Origin] | None = None,
 ) -> tuple[Note, ...]:
     """Return the daggers, how each closed-set dataset was tested, then the notes on the whole table.
 
-    networks: the rows of each network; models: which networks they are, where `results` are those of several runs.
+    networks: the rows of each network; models: which networks they are, where `results` are those of several runs;
+    runs: which networks are behind them, where rows are means over runs.
     """
     notes = deviation_notes(results, "closed_set", with_published)
     classes = [row.dataset for row in results.closed_set_classes]
@@ -132,7 +134,8 @@ def closed_set_notes_of(
         Note("", f"Class maps: {conventions.closed_set_maps}."),
     ]
     if models:
-        notes += [Note("", f"{name}: {_origin(models[name])}") for name in networks]
+        listed = runs or {name: models[name] for name in networks}
+        notes += [Note("", f"{name}: {_origin(model)}") for name, model in listed.items()]
     else:
         notes.append(Note("", _origin(results.provenance.model)))
     if with_published:

@@ -8,36 +8,52 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from pydantic import Field
+
 from anomaly_eval.datasets.cards import Task
 from anomaly_eval.errors import InputError
 from anomaly_eval.reports.closed_set import compare_closed_set
-from anomaly_eval.reports.combining import combine, read_run
+from anomaly_eval.reports.combining import combine
 from anomaly_eval.reports.comparable import Difference, NamedRun, differences, without_ranks
 from anomaly_eval.reports.comparison import ComparisonTable, compare
 from anomaly_eval.reports.components_and_per_image import compare_components, compare_per_image
-from anomaly_eval.reports.csv_files import csv_of_runs
+from anomaly_eval.reports.csv_files import csv_of, csv_of_runs
+from anomaly_eval.reports.deviations import with_deviations
+from anomaly_eval.reports.entries import Entries, read_entries
 from anomaly_eval.reports.figures.dataset import draw_distributions
+from anomaly_eval.reports.groups import GroupRow, parse_groups
 from anomaly_eval.reports.latex import latex_table
 from anomaly_eval.reports.markdown import markdown_table
-from anomaly_eval.reports.names import run_names
 from anomaly_eval.reports.notes import Note
 from anomaly_eval.reports.page.about import about_runs_markup, warnings_markup
 from anomaly_eval.reports.page.store import PageStore
-from anomaly_eval.reports.page.tables import page_table
+from anomaly_eval.reports.page.tables import differences_table, page_table
 from anomaly_eval.reports.page.write import PAGE_FILE, Document, write_document
+from anomaly_eval.reports.paired import Paired, draw_pairs
 from anomaly_eval.reports.published import read_published, read_published_closed_set
 from anomaly_eval.reports.request import FORMATS, ReportRequest
 from anomaly_eval.results.curves import Distribution, read_distributions
-from anomaly_eval.results.records import ClosedSetRow, ComponentRow, IntervalRow, PerImageRow, Record, Row
+from anomaly_eval.results.records import (
+    ClosedSetRow,
+    ComponentRow,
+    DifferenceRow,
+    IntervalRow,
+    Origin,
+    PerImageRow,
+    Record,
+    Results,
+    Row,
+)
 from anomaly_eval.results.titles import of_run
 from anomaly_eval.runtime.output_folder import RESULTS_FILE, FolderKind, prepare_output
 
 _RECORD, _MARKDOWN, _FIGURES = "report.json", "report.md", "figures"
+_INTERVALS, _DIFFERENCES, _GROUPS = "intervals.csv", "differences.csv", "groups.csv"
 _TABLES = ("results", "per_image", "components", "closed_set")
 _TASKS: dict[str, Task] = {"closed_set": "closed_set"}
 _ROWS: dict[str, tuple[str, type[Record]]] = {
     "results.csv": ("rows", Row),
-    "intervals.csv": ("intervals", IntervalRow),
+    _INTERVALS: ("intervals", IntervalRow),
     "per_image.csv": ("per_image", PerImageRow),
     "components.csv": ("components", ComponentRow),
     "closed_set.csv": ("closed_set", ClosedSetRow),
@@ -45,7 +61,9 @@ _ROWS: dict[str, tuple[str, type[Record]]] = {
 REPORT = FolderKind(
     _RECORD,
     keys=frozenset({"format_version", "runs", "formats"}),
-    entries=frozenset({_RECORD, PAGE_FILE, _MARKDOWN, _FIGURES, *_ROWS, *(f"{name}.tex" for name in _TABLES)}),
+    entries=frozenset(
+        {_RECORD, PAGE_FILE, _MARKDOWN, _FIGURES, _DIFFERENCES, _GROUPS, *_ROWS, *(f"{name}.tex" for name in _TABLES)}
+    ),
 )
 
 
@@ -62,6 +80,8 @@ class ReportRecord(Record):
     format_version: int = 1
     command: str
     runs: dict[str, ReportedRun]
+    groups: dict[str, list[str]] = Field(default_factory=dict)
+    """The runs of each group, by the names that they have in `runs`."""
     formats: list[str]
 
 
@@ -69,32 +89,65 @@ def run_report(request: ReportRequest) -> list[ComparisonTable]:
     """Read the folders, write the report, and return its tables for the terminal.
 
     Raises InputError for a folder that `eval` did not write, one of another format version, runs that differ in a
-    convention or in the images of a dataset unless `mixed`, and an unknown format.
+    convention or in the images of a dataset unless `mixed`, groups that cannot be averaged, and an unknown format.
     """
-    if not request.runs:
+    if not request.runs and not request.groups:
         raise InputError("there is nothing to report; give one or more folders that `gmmseg-anomaly eval` wrote.")
     for name in request.formats:
         if name not in FORMATS:
             raise InputError(f"there is no format {name!r}; choose among {', '.join(FORMATS)}.")
-    names = run_names(request.runs, request.names)
-    runs = [NamedRun(name, folder, read_run(folder)) for name, folder in zip(names, request.runs, strict=True)]
-    tables = tables_of(runs, request)
+    entries = read_entries(request.runs, request.names, parse_groups(request.groups))
+    compared = entries.compared
+    combined = combine(compared, request.mixed)
+    paired = _draw(entries, compared, request)
+    if paired is not None:
+        combined = _with_draws(combined, paired, entries)
+    tables = _tables(entries, compared, combined, request)
+    texts = _texts(entries, tables, paired, request)
     with prepare_output(request.out, request.overwrite, REPORT) as output:
-        for name, text in _texts(runs, tables, request).items():
+        for name, text in texts.items():
             (output.path / name).write_text(text, encoding="utf-8")
         if "html" in request.formats:
-            _write_page(runs, tables, output.path)
+            _write_page(entries, combined, tables, output.path)
         if request.figures:
-            draw_distributions(distributions_of(runs), output.path / _FIGURES)
+            draw_distributions(distributions_of(entries.members), output.path / _FIGURES)
     return list(tables.values())
 
 
-def tables_of(runs: Sequence[NamedRun], request: ReportRequest) -> dict[str, ComparisonTable]:
+def _draw(entries: Entries, compared: Sequence[NamedRun], request: ReportRequest) -> Paired | None:
+    """Draw images for all runs together, where that was asked for; raises InputError where they must not be."""
+    if not request.resamples:
+        return None
+    if found := differences(compared):
+        raise InputError(f"--bootstrap pairs runs, and these must not be compared: {found[0].text}; leave it out.")
+    return draw_pairs(entries, request.resamples, request.seed or 0)
+
+
+def _with_draws(combined: Results, paired: Paired, entries: Entries) -> Results:
+    """Return the results of all entries with the intervals of their common draws in the place of their own."""
+    intervals = [
+        row.model_copy(update={"method": entries.method_name(entry, row.method)})
+        for entry, rows in paired.intervals.items()
+        for row in rows
+    ]
+    return combined.model_copy(
+        update={
+            "intervals": intervals,
+            "differences": paired.differences,
+            "provenance": combined.provenance.model_copy(update={"bootstrap": paired.text}),
+            "warnings": [*combined.warnings, *paired.warnings],
+        }
+    )
+
+
+def _tables(
+    entries: Entries, compared: Sequence[NamedRun], combined: Results, request: ReportRequest
+) -> dict[str, ComparisonTable]:
     """Arrange what was measured in any of the runs, by the name of the file."""
-    combined = combine(runs, request.mixed)
     if not request.intervals:
         combined = combined.model_copy(update={"intervals": []})
-    models = {run.name: run.results.provenance.model for run in runs} if len(runs) > 1 else None
+    members = entries.members
+    models = _models(members) if len(members) > 1 else None
     tables: dict[str, ComparisonTable] = {}
     if combined.rows:
         tables["results"] = compare(combined, read_published() if request.with_published else (), models)
@@ -104,10 +157,17 @@ def tables_of(runs: Sequence[NamedRun], request: ReportRequest) -> dict[str, Com
         tables["components"] = compare_components(combined, models)
     if combined.closed_set:
         published = read_published_closed_set() if request.with_published else ()
-        networks = {run.name: run.results.closed_set for run in runs if run.results.closed_set}
-        tables["closed_set"] = compare_closed_set(combined, published, networks, models)
-    found = differences(runs)
-    return {name: _with_differences(table, found, _TASKS.get(name, "anomaly")) for name, table in tables.items()}
+        networks = {run.name: run.results.closed_set for run in compared if run.results.closed_set}
+        of_rows = _models(compared) if models else None
+        behind = _models([run for run in members if run.results.closed_set]) if entries.groups else None
+        tables["closed_set"] = compare_closed_set(combined, published, networks, of_rows, behind)
+    found = differences(compared)
+    tables = {name: _with_differences(table, found, _TASKS.get(name, "anomaly")) for name, table in tables.items()}
+    return {name: with_deviations(table, entries) for name, table in tables.items()} if entries.groups else tables
+
+
+def _models(runs: Sequence[NamedRun]) -> dict[str, Origin]:
+    return {run.name: run.results.provenance.model for run in runs}
 
 
 def _with_differences(table: ComparisonTable, found: Sequence[Difference], task: Task) -> ComparisonTable:
@@ -124,30 +184,33 @@ def distributions_of(runs: Sequence[NamedRun]) -> list[Distribution]:
     return [replace(one, method=of_run(name, one.method)) for name, one in found]
 
 
-def _write_page(runs: Sequence[NamedRun], tables: Mapping[str, ComparisonTable], folder: Path) -> None:
+def _write_page(entries: Entries, combined: Results, tables: Mapping[str, ComparisonTable], folder: Path) -> None:
     """Write the tables to sort, the curves of all runs, and where they come from; images stay with the runs."""
-    found = {run.name: run.results for run in runs}
+    members = entries.members
     document = Document(
-        title=" and ".join(found),
+        title=" and ".join(entries.runs_of),
         lead="",
         warnings=warnings_markup([warning for table in tables.values() for warning in table.warnings]),
-        tables=list(map(page_table, tables.values())),
-        about=about_runs_markup(found),
+        tables=[*map(page_table, tables.values()), *([differences_table(combined)] if combined.differences else [])],
+        about=about_runs_markup({run.name: run.results for run in members}),
     )
-    curves = {(one.dataset, one.method): one.curve for one in distributions_of(runs)}
-    records = {record.name: record for run in runs for record in run.results.datasets}
+    curves = {(one.dataset, one.method): one.curve for one in distributions_of(members)}
+    records = {record.name: record for run in members for record in run.results.datasets}
     with PageStore(folder) as no_images:
         write_document(document, curves, list(records.values()), no_images, folder)
 
 
-def _texts(runs: Sequence[NamedRun], tables: dict[str, ComparisonTable], request: ReportRequest) -> dict[str, str]:
+def _texts(
+    entries: Entries, tables: Mapping[str, ComparisonTable], paired: Paired | None, request: ReportRequest
+) -> dict[str, str]:
     """Return the content of each file of tables, and of the record."""
     record = ReportRecord(
         command=shlex.join(request.command),
         runs={
             run.name: ReportedRun(folder=str(run.folder), results_sha256=_sha256(run.folder / RESULTS_FILE))
-            for run in runs
+            for run in entries.members
         },
+        groups={group.name: [of_run(group.name, run.name) for run in group.runs] for group in entries.groups},
         formats=list(request.formats),
     )
     texts = {_RECORD: record.model_dump_json(indent=2) + "\n"}
@@ -156,10 +219,22 @@ def _texts(runs: Sequence[NamedRun], tables: dict[str, ComparisonTable], request
     if "md" in request.formats:
         texts[_MARKDOWN] = "\n".join(map(markdown_table, tables.values()))
     if "csv" in request.formats:
-        for name, (field, kind) in _ROWS.items():
-            rows = {run.name: getattr(run.results, field) for run in runs}
-            if any(rows.values()):
-                texts[name] = csv_of_runs(kind, rows)
+        texts |= _csv_texts(entries, paired)
+    return texts
+
+
+def _csv_texts(entries: Entries, paired: Paired | None) -> dict[str, str]:
+    """Return the numbers of all runs, means and deviations of groups, and what was drawn for all runs together."""
+    texts: dict[str, str] = {}
+    for name, (field, kind) in _ROWS.items():
+        rows = {run.name: getattr(run.results, field) for run in entries.members}
+        if any(rows.values()):
+            texts[name] = csv_of_runs(kind, rows)
+    if entries.group_rows:
+        texts[_GROUPS] = csv_of(GroupRow, entries.group_rows)
+    if paired is not None:
+        texts |= {_INTERVALS: csv_of_runs(IntervalRow, paired.intervals)}
+        texts |= {_DIFFERENCES: csv_of(DifferenceRow, paired.differences)}
     return texts
 
 

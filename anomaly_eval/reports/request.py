@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from anomaly_eval.runtime.lone_values import TakesLoneValues
-from anomaly_eval.runtime.option_fields import Asked
+from anomaly_eval.runtime.option_fields import MAX_SEED, Asked
 
 FORMATS = ("tex", "csv", "md", "html")
 
@@ -17,12 +17,27 @@ FORMATS = ("tex", "csv", "md", "html")
 class ReportRequest(TakesLoneValues):
     """All that one report depends on; options of the command line, too."""
 
-    runs: Annotated[Sequence[Path], Asked("Folders that `eval` wrote.", is_argument=True)]
+    runs: Annotated[Sequence[Path], Asked("Folders that `eval` wrote.", is_argument=True)] = ()
+    groups: Annotated[
+        Sequence[str], Asked("Runs of several seeds that share a row, mean ± deviation: NAME=RUN,RUN,RUN.", "--group")
+    ] = ()
     out: Annotated[Path, Asked("Folder for the report.")] = Path("report")
-    names: Annotated[Sequence[str], Asked("What tables call the runs. Default: their folders.")] = ()
+    names: Annotated[Sequence[str], Asked("What tables call the single runs. Default: their folders.")] = ()
     formats: Annotated[Sequence[str], Asked("Formats of the tables.", "--format")] = FORMATS
     with_published: Annotated[bool, Asked("Add the published rows to the tables.")] = False
-    intervals: Annotated[bool, Asked("Show the intervals of runs with --bootstrap in the tables.")] = False
+    intervals: Annotated[
+        bool, Asked("Show intervals in the tables: of --bootstrap, else those that the runs have.")
+    ] = False
+    resamples: Annotated[
+        int,
+        Asked(
+            "Resamples of the images, such as 1000, for intervals and differences over all runs, on the same draws.",
+            "--bootstrap",
+            min=0,
+            max=100_000,
+        ),
+    ] = 0
+    seed: Annotated[int | None, Asked("Seed of the resamples of --bootstrap. Default: 0.", min=0, max=MAX_SEED)] = None
     figures: Annotated[bool, Asked("Also draw curves and histograms of all runs.")] = False
     mixed: Annotated[bool, Asked("Put runs together that differ in conventions, and say so in a footnote.")] = False
     overwrite: Annotated[bool, Asked("Replace an earlier report in --out.")] = False

@@ -35,7 +35,7 @@ def print_comparison(console: Console, table: ComparisonTable) -> None:
 
 def terminal_table(table: ComparisonTable, datasets: Sequence[int]) -> Table:
     """Return a table of the datasets with these indices; one column per dataset holds all its metrics."""
-    room = _interval_width(table)
+    room = _spread_width(table)
     width = max(_CELL_WIDTH, *(1 + len(metric.heading) for metric in table.metrics))
     drawn = Table(box=box.SIMPLE_HEAD, header_style="", padding=(0, 1))
     drawn.add_column("\nMethod", no_wrap=True)
@@ -80,10 +80,10 @@ def _parts(table: ComparisonTable, width: int) -> list[list[int]]:
     return parts
 
 
-def _interval_width(table: ComparisonTable) -> int:
-    """Return how many characters the longest interval takes, with a space before it; 0 where there is none."""
+def _spread_width(table: ComparisonTable) -> int:
+    """Return how many characters the longest deviation or interval takes, with a space before it; 0 without any."""
     cells = (cell for section in table.sections for line in section.lines for row in line.cells for cell in row)
-    longest = max((len(cell.interval_text) for cell in cells), default=0)
+    longest = max((len(cell.spread_text) for cell in cells), default=0)
     return 1 + longest if longest else 0
 
 
@@ -95,10 +95,10 @@ def _line(line: Line, datasets: Sequence[int], width: int, room: int) -> list[Te
 
 
 def _cells(cells: Sequence[Cell], width: int, room: int) -> Text:
-    """Return the numbers side by side, the best bold and the second underlined, and their intervals."""
+    """Return the numbers side by side, the best bold and the second underlined, and what stands beside them."""
     text = Text()
     for cell in cells:
         text.append(" " * (width - len(cell.text)))
         text.append(cell.text, style=_STYLE[cell.rank])
-        text.append(f" {cell.interval_text}".ljust(room) if room else "", style="dim")
+        text.append(f" {cell.spread_text}".ljust(room) if room else "", style="dim")
     return text

@@ -9,9 +9,8 @@ from anomaly_eval.cli.main import main
 from tests.anomaly_eval.commands import SIZE, TRAINING_CARD, write_pair
 
 
-@pytest.fixture
-def data(tmp_path):
-    """A data root with four images of Road Anomaly and three training images, and a card for the latter."""
+def draw_data(tmp_path):
+    """Draw four images of Road Anomaly, three training images, and a card for the latter; return the data root."""
     rng = np.random.default_rng(0)
     for index in range(4):
         mask = np.zeros((SIZE[1], SIZE[0]), np.uint8)
@@ -24,6 +23,12 @@ def data(tmp_path):
         write_pair(tmp_path / "data" / "training", str(index), image, classes)
     (tmp_path / "training.yaml").write_text(TRAINING_CARD)
     return tmp_path / "data"
+
+
+@pytest.fixture
+def data(tmp_path):
+    """A data root with four images of Road Anomaly and three training images, and a card for the latter."""
+    return draw_data(tmp_path)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ def page_tables(results: Results, with_published: bool) -> Iterator[PageTable]:
     if any(record.task == "anomaly" for record in results.datasets) or results.rows:
         yield page_table(compare(results, read_published() if with_published else ()))
     if results.differences:
-        yield _differences(results)
+        yield differences_table(results)
     if results.per_image:
         yield page_table(compare_per_image(results))
     if results.components:
@@ -52,7 +52,7 @@ def page_table(table: ComparisonTable) -> PageTable:
                     TableCell(line.name, mark=line.mark),
                     *map(TableCell, line.settings),
                     *(
-                        TableCell(cell.text, cell.value, cell.rank, cell.interval_text)
+                        TableCell(cell.text, cell.value, cell.rank, cell.spread_text)
                         for cells in line.cells
                         for cell in cells
                     ),
@@ -66,7 +66,7 @@ def page_table(table: ComparisonTable) -> PageTable:
     return PageTable(f"{table.subject}. {table.unit}.", columns, sections, notes)
 
 
-def _differences(results: Results) -> PageTable:
+def differences_table(results: Results) -> PageTable:
     """Lay out the differences of all pairs of methods."""
     texts = [Column(title, numeric=False, falling_first=False) for title in ("Dataset", "Method", "Minus", "Metric")]
     numbers = [Column(title) for title in ("Difference", "Low", "High")]

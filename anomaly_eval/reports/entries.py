@@ -1,0 +1,71 @@
+"""What the rows of a report are of: single runs and groups of runs, read and named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from anomaly_eval.errors import InputError
+from anomaly_eval.reports.combining import read_run
+from anomaly_eval.reports.comparable import NamedRun
+from anomaly_eval.reports.groups import Group, GroupRow, averaged, check_group, group_rows
+from anomaly_eval.reports.names import run_names
+from anomaly_eval.results.titles import method_name, of_run
+
+
+@dataclass(frozen=True)
+class Entries:
+    """Single runs, then groups."""
+
+    singles: Sequence[NamedRun]
+    groups: Sequence[Group]
+    group_rows: Sequence[GroupRow]
+    """Means and deviations of all groups."""
+
+    @property
+    def compared(self) -> list[NamedRun]:
+        """What tables compare: single runs, and groups with means in the place of numbers."""
+        means = [averaged(group, [row for row in self.group_rows if row.group == group.name]) for group in self.groups]
+        return [*self.singles, *means]
+
+    @property
+    def members(self) -> list[NamedRun]:
+        """All runs, those of groups called GROUP/RUN."""
+        of_groups = [replace(run, name=of_run(group.name, run.name)) for group in self.groups for run in group.runs]
+        return [*self.singles, *of_groups]
+
+    @property
+    def runs_of(self) -> dict[str, Sequence[NamedRun]]:
+        """The runs behind each entry, by its name."""
+        return {run.name: [run] for run in self.singles} | {group.name: group.runs for group in self.groups}
+
+    def line_name(self, entry: str, method: str) -> str:
+        """Return what tables call a method of an entry, and an entry without one."""
+        return method_name(self.method_name(entry, method)) if method else entry
+
+    def method_name(self, entry: str, method: str) -> str:
+        """Return what files call a method of an entry: with the entry's name where there are several."""
+        return of_run(entry, method) if len(self.singles) + len(self.groups) > 1 else method
+
+
+def read_entries(runs: Sequence[Path], names: Sequence[str], groups: Mapping[str, Sequence[Path]]) -> Entries:
+    """Read the folders of all runs.
+
+    Raises InputError for a folder that is no run, names that are there twice, and groups that cannot be averaged.
+    """
+    singles = _read(runs, names)
+    twice = sorted({run.name for run in singles} & groups.keys())
+    if twice:
+        raise InputError(f"{twice[0]!r} is a run and a group; call one of them otherwise.")
+    found = [Group(name, tuple(_read(folders))) for name, folders in groups.items()]
+    for group in found:
+        check_group(group)
+    return Entries(singles, found, [row for group in found for row in group_rows(group)])
+
+
+def _read(folders: Sequence[Path], names: Sequence[str] = ()) -> list[NamedRun]:
+    return [
+        NamedRun(name, folder, read_run(folder))
+        for name, folder in zip(run_names(folders, names), folders, strict=True)
+    ]

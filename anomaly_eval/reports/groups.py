@@ -1,0 +1,188 @@
+"""Runs of several seeds in one row: which runs are a group, whether they can be averaged, means and deviations."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anomaly_eval.errors import InputError
+from anomaly_eval.reports.comparable import NamedRun, differences
+from anomaly_eval.results.records import ComponentRow, MetricRecord, Record, Results
+from anomaly_eval.runtime.output_folder import RESULTS_FILE
+
+KINDS = ("rows", "per_image", "components", "closed_set")
+"""Fields of the results that are averaged."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that share a row, one or more, under the name that tables give it."""
+
+    name: str
+    runs: tuple[NamedRun, ...]
+
+
+class GroupRow(Record):
+    """One line of `groups.csv`: a metric over the runs of a group, in the unit of the tables."""
+
+    group: str
+    dataset: str
+    method: str
+    """Empty for closed-set metrics."""
+    metric: str
+    mean: float
+    """NaN where a run has no value."""
+    sd: float | None
+    """The sample standard deviation, with n - 1 below; None for one run."""
+    n: int
+    """Runs of the group."""
+
+
+def parse_groups(words: Sequence[str]) -> dict[str, list[Path]]:
+    """Read words `NAME=RUN,RUN,RUN`.
+
+    Raises InputError for another word, a name that is there twice or that no table can show, and a folder that a group
+    has twice.
+    """
+    found: dict[str, list[Path]] = {}
+    for word in words:
+        name, equals, listed = word.partition("=")
+        folders = [Path(one) for one in listed.split(",") if one]
+        if not equals or not name or not folders:
+            raise InputError(
+                f"--group {word} names no runs; give NAME=RUN,RUN,RUN, and runs without a group before --group."
+            )
+        if not name.isprintable():
+            raise InputError(f"the name {name!r} of a group is not plain text; choose another.")
+        if name in found:
+            raise InputError(f"there are two groups {name!r}; choose another name for one of them.")
+        _check_distinct(name, [folder.resolve() for folder in folders], folders)
+        found[name] = folders
+    return found
+
+
+def check_group(group: Group) -> None:
+    """Raise InputError for runs that cannot be averaged, with what differs, and for copies of one run."""
+    contents = [hashlib.sha256((run.folder / RESULTS_FILE).read_bytes()).digest() for run in group.runs]
+    _check_distinct(group.name, contents, [run.folder for run in group.runs])
+    first, *others = group.runs
+    different = [one.text for one in differences(group.runs)]
+    if not different:
+        parts, names = _parts(first.results), {kind: title for kind, title in _TITLES.items()}
+        for other in others:
+            for kind, its in _parts(other.results).items():
+                different += [f"{first.name} lacks {names[kind]} {one}" for one in sorted(its - parts[kind])]
+                different += [f"{other.name} lacks {names[kind]} {one}" for one in sorted(parts[kind] - its)]
+    if different:
+        raise InputError(
+            f"the runs of {group.name} cannot be averaged: {'; '.join(different)}; evaluate them alike, or leave one "
+            "out."
+        )
+
+
+def group_rows(group: Group) -> list[GroupRow]:
+    """Return the mean and the deviation of each metric of each method on each dataset."""
+    found = []
+    for kind in KINDS:
+        for _, (first, *others) in _alike(group, kind):
+            for key in first.metrics:
+                values = [row.metrics[key] for row in (first, *others) if key in row.metrics]
+                if len(values) < len(group.runs):
+                    continue
+                found.append(
+                    GroupRow(
+                        group=group.name,
+                        dataset=first.dataset,
+                        method=getattr(first, "method", ""),
+                        metric=key,
+                        mean=float(np.mean(values)),
+                        sd=float(np.std(values, ddof=1)) if len(values) > 1 else None,
+                        n=len(values),
+                    )
+                )
+    return found
+
+
+def averaged(group: Group, found: Sequence[GroupRow]) -> NamedRun:
+    """Return a run that has the means of the group's in the place of its numbers, for tables.
+
+    Intervals, differences and classes are no run's in particular and left out; what is not averaged is the first run's.
+    """
+    first = group.runs[0]
+    means: dict[tuple[str, str], dict[str, float]] = {}
+    for row in found:
+        means.setdefault((row.dataset, row.method), {})[row.metric] = row.mean
+    provenances = [run.results.provenance for run in group.runs]
+    fits = first.results.provenance.fits
+    noted = {
+        name: fit.model_copy(
+            update={"notes": list(dict.fromkeys(note for one in provenances for note in one.fits[name].notes))}
+        )
+        for name, fit in fits.items()
+    }
+    update: dict[str, Any] = {kind: [_with_means(rows, means) for _, rows in _alike(group, kind)] for kind in KINDS}
+    update |= {"intervals": [], "differences": [], "closed_set_classes": []}
+    update["provenance"] = first.results.provenance.model_copy(update={"fits": noted, "bootstrap": None})
+    update["warnings"] = [
+        text if len(group.runs) == 1 else f"{run.name}: {text}" for run in group.runs for text in run.results.warnings
+    ]
+    return NamedRun(group.name, first.folder, first.results.model_copy(update=update))
+
+
+def _alike(group: Group, kind: str) -> Iterator[tuple[tuple[str, str], list[Any]]]:
+    """Yield the rows of each method on each dataset, one a run, in the order of the first run."""
+    tables = [{_place(row): row for row in getattr(run.results, kind)} for run in group.runs]
+    for place in tables[0]:
+        yield place, [table[place] for table in tables]
+
+
+def _place(row: Any) -> tuple[str, str]:
+    return row.dataset, getattr(row, "method", "")
+
+
+def _with_means(rows: Sequence[MetricRecord], means: Mapping[tuple[str, str], Mapping[str, float]]) -> MetricRecord:
+    """Return the first of rows alike, with the means of its metrics."""
+    own = means.get(_place(rows[0]), {})
+    update: dict[str, Any] = {"metrics": {key: own[key] for key in type(rows[0]).metric_keys() if key in own}}
+    return rows[0].model_copy(update=update)
+
+
+_TITLES = {
+    "datasets": "the dataset",
+    "rows": "the method",
+    "per_image": "the means over images of",
+    "components": "the components of",
+    "closed_set": "the closed-set results of",
+    "fits": "the statistics of",
+    "negated": "--negate",
+}
+
+
+def _parts(results: Results) -> dict[str, set[str]]:
+    """Return what a run has that all runs of its group must have, in words by what it is."""
+    parts = {kind: {" on ".join(filter(None, _place(row)[::-1])) for row in getattr(results, kind)} for kind in KINDS}
+    parts["components"] = {_component_text(row) for row in results.components}
+    parts["closed_set"] = {f"{row.dataset} (test settings of the {row.whose_protocol})" for row in results.closed_set}
+    fits = results.provenance.fits.items()
+    parts["fits"] = {f"{name} fitted on {fit.dataset} ({fit.files_sha256[:12]})" for name, fit in fits}
+    parts["negated"] = set(results.provenance.negated)
+    return {"datasets": {record.name for record in results.datasets}} | parts
+
+
+def _component_text(row: ComponentRow) -> str:
+    return f"{row.method} on {row.dataset} ({row.track} track, threshold {row.threshold_from})"
+
+
+def _check_distinct(name: str, keys: Sequence[object], folders: Sequence[Path]) -> None:
+    """Raise InputError where two folders of a group have the same key."""
+    known: dict[object, Path] = {}
+    for key, folder in zip(keys, folders, strict=True):
+        before = known.setdefault(key, folder)
+        if before is not folder:
+            same = f"{folder} twice" if before == folder else f"{before} and {folder}, which are one run"
+            raise InputError(f"the group {name} has {same}; leave one out.")
