@@ -32,8 +32,9 @@ from anomaly_eval.runtime.safe_read import read_regular
 
 COUNTS_FILE = "counts.npz"
 _INDEX = "index"
-_LARGEST_FILE, _LARGEST_INDEX, _LARGEST_ARRAY = 1 << 30, 1 << 26, 1 << 31
-_MOST_BYTES = 4
+_LARGEST_FILE = 1 << 30
+_MOST_NUMBERS, _MOST_BYTES = 1 << 28, 4
+"""Of one array: as many as 8,192 images with 2^14 bins have, of 32 bits each."""
 # What zip files say of the day is left out, so that equal counts are equal files.
 _NO_DAY = (1980, 1, 1, 0, 0, 0)
 
@@ -111,7 +112,7 @@ class CountsFile:
             )
         self._results = results
         try:
-            text = self._read(_INDEX, 1, _LARGEST_INDEX).tobytes()
+            text = self._read(_INDEX, axes=1).tobytes()
             index = _Index.model_validate(json.loads(text))
         except (ValidationError, RecursionError) as error:
             raise self._refused("its index is not as it was written") from error
@@ -133,10 +134,7 @@ class CountsFile:
         """Return the counts of a method; raises InputError where they are not those of its row in the results."""
         place, found = self._datasets[dataset]
         number = self.methods(dataset).index(method)
-        parts = self._read(f"{place}.{number}", 4, _LARGEST_ARRAY)
-        if len(parts) > _MOST_BYTES:
-            raise self._refused(f"the counts of {method!r} on {dataset!r} are no numbers of pixels")
-        counts = _joined(parts)
+        counts = _joined(self._read(f"{place}.{number}", axes=4))
         own = MethodCounts(RankedCounts(counts), found.methods[number].rates)
         rows = [row for row in self._results.rows if (row.dataset, row.method) == (dataset, method)]
         if not rows or counts.shape[:2] != (len(found.images), 2) or len(found.images) != rows[0].n_images:
@@ -147,11 +145,14 @@ class CountsFile:
             raise self._refused(f"the counts of {method!r} on {dataset!r} are not those of the results")
         return own
 
-    def _read(self, name: str, axes: int, at_most: int) -> np.ndarray:
-        """Return an array; raises InputError for anything but bytes of so many axes, and for more than so many."""
+    def _read(self, name: str, axes: int) -> np.ndarray:
+        """Return an array; raises InputError for anything but bytes of so many axes."""
         try:
             with zipfile.ZipFile(io.BytesIO(self._content)) as archive, archive.open(f"{name}.npy") as member:
-                return _array(member, axes, at_most)
+                # The others that zip files know unpack without bounds.
+                if archive.getinfo(f"{name}.npy").compress_type != zipfile.ZIP_DEFLATED:
+                    raise ValueError("another compression")
+                return _array(member, axes)
         except Exception as error:  # a damaged archive leads its reader to errors of many kinds
             raise self._refused(f"its array {name} is not as it was written") from error
 
@@ -179,13 +180,14 @@ def _add(archive: zipfile.ZipFile, name: str, array: np.ndarray) -> None:
     archive.writestr(zipfile.ZipInfo(f"{name}.npy", _NO_DAY), content.getvalue(), compress_type=zipfile.ZIP_DEFLATED)
 
 
-def _array(member: IO[bytes], axes: int, at_most: int) -> np.ndarray:
+def _array(member: IO[bytes], axes: int) -> np.ndarray:
     """Read an array of which no more is unpacked than its header says; raises ValueError for one of another kind."""
     if npy.read_magic(member) != (1, 0):
         raise ValueError("another version of the format")
     shape, is_fortran, dtype = npy.read_array_header_1_0(member)
     wanted = math.prod(shape)
-    if len(shape) != axes or is_fortran or dtype != np.uint8 or not 0 <= wanted <= at_most:
+    is_large = math.prod(shape[-3:]) > _MOST_NUMBERS or (axes == 4 and shape[0] > _MOST_BYTES)
+    if len(shape) != axes or min(shape) < 0 or is_fortran or dtype != np.uint8 or is_large:
         raise ValueError("another kind of array")
     content = member.read(wanted)
     if len(content) != wanted or member.read(1):

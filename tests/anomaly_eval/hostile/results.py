@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
+import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 from tests.anomaly_eval.hostile.bench import Bench, Row
+from tests.anomaly_eval.hostile.checkpoints import Trap
 
-RESULTS, CURVES = "run/results.json", "run/curves.csv"
+RESULTS, CURVES, COUNTS = "run/results.json", "run/curves.csv", "run/counts.npz"
 
 
 def instead(name: str, content: str) -> Callable[[Bench], list[str]]:
@@ -72,6 +77,42 @@ def stays_inside(bench: Bench) -> None:
     assert not list(Path(bench.folder).parent.rglob("outside"))
 
 
+def drawn(prepare: Callable[[Bench], list[str]]) -> Callable[[Bench], list[str]]:
+    """Return a row's preparation with a report that pairs runs."""
+    return lambda bench: [*prepare(bench), "--bootstrap", "9"]
+
+
+def counts(change: Callable[[bytes], bytes], *, vouched: bool) -> Callable[[Bench], list[str]]:
+    """Return how a row replaces counts.npz; vouched: results.json then has its hash."""
+
+    def prepare(bench: Bench) -> list[str]:
+        path = bench.folder / COUNTS
+        path.write_bytes(change(path.read_bytes()))
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        return edited(counts_sha256=digest)(bench) if vouched else bench.report()
+
+    return drawn(prepare)
+
+
+def with_array(array: bytes) -> Callable[[bytes], bytes]:
+    """Return what puts something else into the place of the first array of counts."""
+
+    def change(content: bytes) -> bytes:
+        made = io.BytesIO()
+        with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as new:
+            new.writestr("index.npy", old.read("index.npy"))
+            new.writestr("0.0.npy", array)
+        return made.getvalue()
+
+    return change
+
+
+def npy(shape: tuple[int, ...], content: bytes, kind: str = "|u1") -> bytes:
+    """Return an array of numpy that holds something else than its header says."""
+    header = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}}}\n".encode()
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + content
+
+
 DAMAGED = "`is damaged or was not written by this tool`"
 
 ROWS = [
@@ -129,4 +170,30 @@ ROWS = [
         other_data_set,
         check=stays_inside,
     ),
+    Row(
+        "a truncated counts.npz, or another run's",
+        2,
+        "`is damaged or of another run`",
+        (counts(lambda old: old[:-9], vouched=False), counts(with_array(npy((1, 2, 2, 3), bytes(12))), vouched=False)),
+        COUNTS,
+    ),
+    Row(
+        "a counts.npz, with its hash in results.json, that holds a pickle, claims terabytes or unpacks to more",
+        2,
+        "`was not written by this tool`; nothing of it runs",
+        (
+            counts(with_array(npy((2,), pickle.dumps([Trap()] * 2), "|O")), vouched=True),
+            counts(with_array(npy((4, 2, 2, 1 << 40), b"")), vouched=True),
+            counts(with_array(npy((1, 2, 2, 3), bytes(100_000_000))), vouched=True),
+        ),
+        COUNTS,
+    ),
+    Row(
+        "a counts.npz, with its hash in results.json, whose counts are not those of the rows",
+        2,
+        "`the counts of 'msp' on 'own' are not those of the results`",
+        counts(with_array(npy((1, 2, 2, 3), bytes(12))), vouched=True),
+        COUNTS,
+    ),
+    Row("a pipe in place of counts.npz", 2, "`it is a pipe or a device`", drawn(pipe(COUNTS)), COUNTS),
 ]

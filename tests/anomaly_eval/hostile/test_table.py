@@ -57,7 +57,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     bench = draw(tmp_path_factory.mktemp("good"), pytest.MonkeyPatch())
     networks.save(bench.folder / "net.pth", networks.CGNET)
     assert main(bench.fit(bench.folder / "stats.safetensors")) == 0
-    assert main(bench.eval(out=bench.folder / "run")) == 0
+    assert main(bench.eval(out=bench.folder / "run", bootstrap=20)) == 0
     return bench
 
 
