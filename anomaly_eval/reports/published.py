@@ -9,10 +9,10 @@ from anomaly_eval.metrics import registry
 from anomaly_eval.runtime.shipped import shipped_folder
 
 SOURCE = "GMMSeg, NeurIPS 2022, Table 2"
-# Prefix of the columns of a dataset in the file, and the dataset's canonical name.
-_DATASETS = {"fs_laf": "fishyscapes_lostandfound", "road_anomaly": "road_anomaly"}
+# Prefix of the columns of a dataset in the files, and the canonical name of the dataset.
+ANOMALY_COLUMNS = {"fs_laf": "fishyscapes_lostandfound", "road_anomaly": "road_anomaly"}
 CLOSED_SET_SOURCE = "GMMSeg, NeurIPS 2022, Table 1"
-_CLOSED_SETS = {"ade20k": "ade20k", "cityscapes": "cityscapes", "cocostuff": "cocostuff10k"}
+CLOSED_SET_COLUMNS = {"ade20k": "ade20k", "cityscapes": "cityscapes", "cocostuff": "cocostuff10k"}
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def read_published_closed_set() -> list[PublishedClosedSetRow]:
             backbone=line["backbone"],
             miou={
                 dataset: float(line[f"{prefix}_miou"])
-                for prefix, dataset in _CLOSED_SETS.items()
+                for prefix, dataset in CLOSED_SET_COLUMNS.items()
                 if line[f"{prefix}_miou"]
             },
         )
@@ -77,7 +77,7 @@ def parse_published(text: str) -> list[PublishedRow]:
                     for key in registry.keys(registry.RANKING)
                     if f"{prefix}_{key}" in line
                 }
-                for prefix, dataset in _DATASETS.items()
+                for prefix, dataset in ANOMALY_COLUMNS.items()
             },
         )
         for line in csv.DictReader(text.splitlines())
