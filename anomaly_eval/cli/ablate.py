@@ -15,9 +15,15 @@ def ablate(context: typer.Context, request: AblationRequest) -> None:
     """Run an ablation study: train and refit the networks of a plan, evaluate them, and write one table."""
     from anomaly_eval.reports.terminal import print_comparison
     from anomaly_eval.segmenters.zoo import checkpoint_file
+    from anomaly_eval.studies.ablation.outlook import look_ahead
+    from anomaly_eval.studies.ablation.outlook_text import outlook_text
     from anomaly_eval.studies.ablation.run import run_ablation
 
-    start = None if request.init_from is None else checkpoint_file(request.init_from, "--init-from")
-    request = replace(request, init_from=start, command=context.obj)
+    request = replace(request, command=context.obj)
+    if request.dry_run:
+        say(outlook_text(look_ahead(request)))
+        return
+    if request.init_from is not None:
+        request = replace(request, init_from=checkpoint_file(request.init_from, "--init-from"))
     print_comparison(open_console(), run_ablation(request, open_console(stderr=True)))
-    say(f"Study: {request.out}")
+    say(f"Study: {request.folder}")

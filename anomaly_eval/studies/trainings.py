@@ -28,6 +28,7 @@ _SECONDS_TO_STOP = 20
 class Training:
     """One network to train: a config, its options, the data root, and the folder for weights; the log lies beside it.
 
+    iterations: what config and options come to; progress bars ask for it.
     A training that resumes takes its weights from the folder, and no others. `environment` is added to that of this
     process.
     """
@@ -37,6 +38,7 @@ class Training:
     data_root: Path
     out: Path
     seed: int
+    iterations: int
     init_from: Path | None = None
     resume: bool = False
     overwrite: bool = False
@@ -78,7 +80,6 @@ class _Running:
 def train_all(
     trainings: Sequence[Training],
     at_once: int,
-    iterations: int,
     console: Console,
     finished: Callable[[Training, float], None] = lambda training, seconds: None,
     held: Sequence[int] = (),
@@ -91,7 +92,7 @@ def train_all(
     """
     threads = max(1, usable_cores() // at_once)
     waiting, running, done = list(trainings), list[_Running](), 0
-    title, total = f"training {len(trainings)} networks", iterations * len(trainings)
+    title, total = f"training {len(trainings)} networks", sum(one.iterations for one in trainings)
     try:
         with TemporaryDirectory() as failures, progress_bar(console, title, total) as advance:
             shown = 0
@@ -102,9 +103,9 @@ def train_all(
                 for one in list(running):
                     if _has_ended(one):
                         running.remove(one)
-                        done += 1
+                        done += one.training.iterations
                         finished(one.training, time.perf_counter() - one.started)
-                reached = done * iterations + sum(one.training.progress() for one in running)
+                reached = done + sum(one.training.progress() for one in running)
                 for _ in range(reached - shown):
                     advance()
                 shown = max(reached, shown)

@@ -194,7 +194,7 @@ def read_label(dataset: Any, steps: Sequence[Any], index: int) -> tuple[NDArray[
 
 def in_threads(task: Callable[[int], _Result], count: int, what: str | None = None) -> list[_Result]:
     """Return the results for 0 to `count`; in a terminal, a progress bar says `what` where that is given."""
-    console = Console(stderr=True)
+    console = Console(stderr=True, emoji=False)
     hidden = what is None or not console.is_terminal
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         found = pool.map(task, range(count))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -20,11 +21,16 @@ from anomaly_eval.studies.calibration.records import CalibrationFindings
 
 @dataclass(frozen=True)
 class NetworkFindings:
-    """What was found of one network; without a closed-set dataset the last two are None."""
+    """What was found of one network: of anomalies, and of classes, each None without a dataset for it."""
 
-    anomalies: Results
+    anomalies: Results | None
     closed_set: Results | None
     calibration: CalibrationFindings | None
+
+    @property
+    def closed_set_name(self) -> str | None:
+        """The dataset of its classes."""
+        return None if self.closed_set is None else self.closed_set.closed_set[0].dataset
 
     @property
     def miou(self) -> float | None:
@@ -42,15 +48,14 @@ def read_findings(folder: Path, plan: AblationPlan, networks: Sequence[str]) -> 
 
     Raises InputError for files that are damaged, and for networks that were not evaluated on the same images.
     """
-    with_classes = plan.datasets.closed_set is not None
-    found = {
-        name: NetworkFindings(
-            read_run(folder / "evaluation" / name),
+    found = {}
+    for name in networks:
+        with_classes = plan.closed_set_of(name) is not None
+        found[name] = NetworkFindings(
+            read_run(folder / "evaluation" / name) if plan.datasets.anomaly else None,
             read_run(folder / "closed_set" / name) if with_classes else None,
             _read_calibration(folder / "calibration" / name / "calibration.json") if with_classes else None,
         )
-        for name in networks
-    }
     for kind in ("evaluation", "closed_set"):
         runs = runs_of(found, kind)
         if differing := differences(runs):
@@ -80,13 +85,20 @@ def combined(found: dict[str, NetworkFindings], kind: str) -> Results | None:
 def ablation_rows(
     plan: AblationPlan, chosen: Sequence[PlannedRow], found: dict[str, NetworkFindings]
 ) -> list[AblationRow]:
-    """Return a line for each chosen row, score and anomaly dataset, in the order of the plan."""
+    """Return a line for each chosen row, score and anomaly dataset, in the order of the plan.
+
+    A row without scores has one line, of its classes.
+    """
     lines: list[AblationRow] = []
     for section in plan.sections:
         for row in (row for row in section.rows if row in chosen):
             findings = found[row.network]
-            closed_set = findings.closed_set.closed_set[0].dataset if findings.closed_set is not None else None
-            of_network = {"closed_set": closed_set, "miou": findings.miou, "ece": findings.ece}
+            of_network = {"closed_set": findings.closed_set_name, "miou": findings.miou, "ece": findings.ece}
+            if findings.anomalies is None:
+                names = {"section": section.title, "row": row.name, "network": row.network}
+                nothing: dict[str, Any] = {"score": None, "dataset": None, "metrics": {}, "n_images": 0}
+                lines.append(AblationRow.model_validate({**names, **nothing, **of_network}))
+                continue
             for score in row.scores:
                 for measured in findings.anomalies.rows:
                     if measured.method != score:

@@ -13,24 +13,29 @@ from anomaly_eval.studies.ablation.plan import AblationPlan, PlannedRow
 from anomaly_eval.studies.ablation.steps import Step
 
 
-def count_classes(plan: AblationPlan, data_root: Path) -> dict[str, int]:
-    """Find all datasets of the plan; return how many classes each closed-set one has.
+def wanted_datasets(plan: AblationPlan, steps: Sequence[Step]) -> list[tuple[str, Task]]:
+    """Return the datasets that the steps need, and of which kind each has to be."""
+    datasets, networks = plan.datasets, dict.fromkeys(step.network for step in steps)
+    wanted: list[tuple[str | None, Task]] = [(name, "anomaly") for name in datasets.anomaly]
+    wanted += [(datasets.fit, "closed_set")]
+    wanted += [(plan.closed_set_of(name), "closed_set") for name in networks]
+    wanted += [(network.mixture_fields.get("dataset"), "closed_set") for network in plan.networks.values()]
+    return list(dict.fromkeys((name, task) for name, task in wanted if name is not None))
+
+
+def count_classes(wanted: Sequence[tuple[str, Task]], data_root: Path) -> dict[str, int]:
+    """Find these datasets; return how many classes each closed-set one has.
 
     Raises InputError for one that is not there or of another kind.
     """
-    datasets = plan.datasets
-    wanted: list[tuple[str | None, Task]] = [(name, "anomaly") for name in datasets.anomaly]
-    wanted += [(datasets.fit, "closed_set"), (datasets.closed_set, "closed_set")]
-    wanted += [(network.mixture_fields.get("dataset"), "closed_set") for network in plan.networks.values()]
     classes: dict[str, int] = {}
     for name, task in wanted:
-        if name is not None:
-            card = find_dataset(name, data_root).card
-            if card.task != task:
-                kind = "an anomaly" if task == "anomaly" else "a closed-set"
-                raise InputError(f"the plan names {name} as {kind} dataset, which it is not; correct its `datasets`.")
-            if task == "closed_set":
-                classes[name] = len(card.classes or ())
+        card = find_dataset(name, data_root).card
+        if card.task != task:
+            kind = "an anomaly" if task == "anomaly" else "a closed-set"
+            raise InputError(f"the plan names {name} as {kind} dataset, which it is not; correct its `datasets`.")
+        if task == "closed_set":
+            classes[name] = len(card.classes or ())
     return classes
 
 
@@ -44,7 +49,7 @@ def check_classes(
     """Refuse closed-set datasets with another number of classes than a network that they evaluate or fit."""
     datasets = plan.datasets
     for name, setup in setups.items():
-        _check("closed-set", datasets.closed_set, name, setup.classes, classes)
+        _check("closed-set", plan.closed_set_of(name), name, setup.classes, classes)
     for row in rows:
         if plan.learns(row.network):
             _check("fitting", datasets.fit, row.network, setups[plan.trained(row.network)].classes, classes)

@@ -47,6 +47,7 @@ class Workshop:
             self.data_root,
             out,
             self.seed,
+            setup.iterations,
             init_from=self.init_from,
             resume=resume,
             overwrite=out.is_dir() and not resume,
@@ -65,12 +66,13 @@ class Workshop:
         elif step.kind == "evaluate":
             self._evaluate(step, console)
         elif step.kind == "closed_set":
-            request = self._evaluation(step, [self.plan.datasets.closed_set or ""], resize=self.plan.resize_closed_set)
+            datasets = [self.plan.closed_set_of(step.network) or ""]
+            request = self._evaluation(step, datasets, resize=self.plan.resize_closed_set)
             run_evaluation(request, console)
         elif step.kind == "calibrate":
             calibration = CalibrationRequest(
                 checkpoints=[self.checkpoint(step.network)],
-                dataset=self.plan.datasets.closed_set or "",
+                dataset=self.plan.closed_set_of(step.network) or "",
                 out=self._out(step),
                 names=[step.network],
                 data_root=self.data_root,

@@ -106,6 +106,14 @@ class StudyFolder:
                 _remove(path)
 
 
+def check_folder(path: Path, study: StudyRecord, overwrite: bool) -> None:
+    """Raise InputError where `study_folder` would refuse the folder of this study, but for another run at work."""
+    if overwrite or not (path / _PLAN).is_file():
+        check_output(path, overwrite, ABLATION)
+    else:
+        _gone_on_with(StudyFolder(path, None), study)
+
+
 @contextmanager
 def study_folder(path: Path, study: StudyRecord, overwrite: bool) -> Iterator[StudyFolder]:
     """Hold the folder of a study while the block runs: a new one, one to go on with, or with `overwrite` one emptied.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from anomaly_eval.studies.ablation.plan import AblationPlan
 from anomaly_eval.studies.ablation.steps import Step
 from gmmseg.classifier import GMMClassifier
 from gmmseg.training.config import load_config
+from gmmseg.training.initialisation import pretrained_sources
 
 _DENSITIES = frozenset({"log_density", "log_density_logsumexp"})
 _OF_REFITS = _DENSITIES | {"logits", "features"}
@@ -40,6 +42,7 @@ class NetworkSetup:
     """How a network is trained: its config and all options; and what it will give: fields of `Prediction`, classes.
 
     `config_sha256` is of the content of the config with the options in it, whatever files that came from.
+    batch_size: images of one iteration, which one process trains on.
     """
 
     config: str
@@ -47,18 +50,27 @@ class NetworkSetup:
     config_sha256: str
     provides: frozenset[str]
     classes: int
+    iterations: int
+    batch_size: int
+    pretrained: tuple[str, ...]
+    """Files or addresses of the weights that its parts start from."""
+    training_data: dict[str, Any]
+    """Its `train_dataloader.dataset`."""
+    calls_operations: bool
+    """Whether a part of it may call compiled operations of mmcv."""
 
 
-def set_up_network(name: str, plan: AblationPlan, iterations: int) -> NetworkSetup:
+def set_up_network(name: str, plan: AblationPlan, iterations: int | None) -> NetworkSetup:
     """Load the config of a network that is trained, merge all options into it, and build the network once.
 
-    Raises InputError where the config or an option is wrong, in the words of `train`, or where the network cannot be
-    built.
+    iterations: None is what the config says. Raises InputError where the config or an option is wrong, in the words of
+    `train`, or where the network cannot be built.
     """
     planned = plan.networks[name]
     try:
         source = config_source(planned.config or "")
-        options = [*length_options(load_config(source), iterations), *plan.options, *planned.options]
+        length = [] if iterations is None else length_options(load_config(source), iterations)
+        options = [*length, *plan.options, *planned.options]
         config = load_config(source, options)
         # Before the network is built, as constructors may change what they are given.
         config_sha256 = hashlib.sha256(repr(config.to_dict()).encode("utf-8", "surrogateescape")).hexdigest()
@@ -72,7 +84,18 @@ def set_up_network(name: str, plan: AblationPlan, iterations: int) -> NetworkSet
     provides |= {"classifier"} if linear_classifier(classifier) is not None else set()
     if isinstance(classifier, GMMClassifier):
         provides |= _DENSITIES
-    return NetworkSetup(source, tuple(options), config_sha256, frozenset(provides), int(head.num_classes))
+    return NetworkSetup(
+        source,
+        tuple(options),
+        config_sha256,
+        frozenset(provides),
+        int(head.num_classes),
+        int(config.train_cfg.max_iters),
+        int(config.train_dataloader.batch_size),
+        tuple(dict.fromkeys(pretrained_sources(config.model).values())),
+        config.train_dataloader.dataset.to_dict(),
+        _calls_operations(network),
+    )
 
 
 def length_options(config: Config, iterations: int) -> list[str]:
@@ -122,6 +145,13 @@ def check_refits(plan: AblationPlan, steps: Sequence[Step], setups: Mapping[str,
                 f"the refit {step.network} is of the {features}, which only GMMSeg networks have, and the network "
                 f"{source} is none; give it features: input, or refit a GMMSeg network."
             )
+
+
+def _calls_operations(network: Any) -> bool:
+    """Whether a part of a network is defined where something of `mmcv.ops` is imported."""
+    homes = {type(part).__module__ for part in network.modules()}
+    names = (vars(sys.modules[home]).values() for home in homes if home in sys.modules)
+    return any(str(getattr(name, "__module__", "")).startswith("mmcv.ops") for values in names for name in values)
 
 
 def _built(config: Config) -> Any:

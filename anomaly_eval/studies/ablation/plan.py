@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from anomaly_eval.errors import nearest
+from anomaly_eval.reports.published_tables import published_numbers, read_published_table
 from anomaly_eval.runtime.strict_yaml import Line
 from anomaly_eval.scores import SCORES, FittedScore
 from anomaly_eval.segmenters.input_size import size_text
@@ -60,9 +61,10 @@ Options = Annotated[tuple[Line, ...], AfterValidator(_check_options)]
 class PlannedDatasets(_Part):
     """Where the networks are evaluated and fitted; each as `--dataset` takes it."""
 
-    anomaly: tuple[Line, ...] = Field(min_length=1)
+    anomaly: tuple[Line, ...] = ()
+    """Where rows have scores."""
     closed_set: Line | None = None
-    """For mean IoU and calibration."""
+    """For mean IoU and calibration; that of a network goes before it."""
     fit: Line | None = None
     """For the statistics of scores that learn, and for refits."""
 
@@ -84,6 +86,8 @@ class PlannedNetwork(_Part):
     config: Line | None = None
     options: Options = ()
     refit: Line | None = None
+    closed_set: Line | None = None
+    """Its closed-set dataset where it is not that of the plan."""
     resize: Annotated[Line | None, BeforeValidator(size_text)] = None
     """Of the images that a refit learns from, as `fit-mixtures --resize`."""
 
@@ -109,11 +113,13 @@ class PlannedNetwork(_Part):
 
 
 class PlannedRow(_Part):
-    """Lines of the table: scores of one network."""
+    """Lines of the table: scores of one network, or without an anomaly dataset its classes alone."""
 
     name: Line = Field(min_length=1)
     network: Line
-    scores: tuple[Line, ...] = Field(min_length=1)
+    scores: tuple[Line, ...] = ()
+    published: Line | None = None
+    """The row of the published table that it is to be compared with."""
 
     @field_validator("scores")
     @classmethod
@@ -132,11 +138,35 @@ class PlannedSection(_Part):
     rows: tuple[PlannedRow, ...] = Field(min_length=1)
 
 
+class PlannedPublished(_Part):
+    """The table of the paper that stands beside the measured rows."""
+
+    table: int
+    missing: dict[Line, Line] = {}
+    """Its rows that the plan does not measure, or not on all datasets, each with the reason."""
+
+    @model_validator(mode="after")
+    def _check(self) -> PlannedPublished:
+        known = published_numbers()
+        if self.table not in known:
+            raise ValueError(f"table {self.table} is not among the published ones, {', '.join(map(str, known))}")
+        self.check_row(*self.missing)
+        return self
+
+    def check_row(self, *names: str) -> None:
+        """Raise ValueError for names that no row of the table has."""
+        rows = read_published_table(self.table).rows
+        for name in names:
+            if name not in rows:
+                raise ValueError(f"table {self.table} has no row {name[:100]!r}; {nearest(name, rows)}")
+
+
 class AblationPlan(_Part):
     """A whole study. `options` are for all trainings, and those of a network go before them."""
 
     title: Line = Field(min_length=1)
-    iterations: PositiveInt
+    iterations: PositiveInt | None = None
+    """Of each training; None is what its config says."""
     options: Options = ()
     resize: Annotated[Line | None, BeforeValidator(size_text)] = None
     """As `eval --resize`, for the anomaly datasets and the statistics of scores that learn."""
@@ -147,6 +177,7 @@ class AblationPlan(_Part):
     datasets: PlannedDatasets
     networks: dict[str, PlannedNetwork] = Field(min_length=1)
     sections: tuple[PlannedSection, ...] = Field(min_length=1)
+    published: PlannedPublished | None = None
 
     @property
     def rows(self) -> tuple[PlannedRow, ...]:
@@ -156,6 +187,10 @@ class AblationPlan(_Part):
     def scores_of(self, network: str) -> tuple[str, ...]:
         """Return all scores that any row asks of a network, so that one evaluation serves all rows."""
         return tuple(dict.fromkeys(score for row in self.rows if row.network == network for score in row.scores))
+
+    def closed_set_of(self, network: str) -> str | None:
+        """Return the dataset for mean IoU and calibration of a network, None where there is none."""
+        return self.networks[network].closed_set or self.datasets.closed_set
 
     def trained(self, network: str) -> str:
         """Return the trained network that a network comes from through refits: itself, where it is no refit."""
@@ -192,12 +227,31 @@ class AblationPlan(_Part):
             if row.network not in self.networks:
                 hint = nearest(row.network, self.networks)
                 raise ValueError(f"the row {row.name!r} is of an unknown network {row.network!r}; {hint}")
+            self._check_measured(row)
+            if row.published is not None:
+                if self.published is None:
+                    raise ValueError(f"the row {row.name!r} has a published row, of no table; name one in published")
+                self.published.check_row(row.published)
             if self.datasets.fit is None and self.learns(row.network):
                 raise ValueError(f"scores of the row {row.name!r} learn statistics; name a dataset in datasets.fit")
         for name, network in self.networks.items():
             if network.refit and self.datasets.fit is None and "dataset" not in network.mixture_fields:
                 raise ValueError(f"the refit {name} has no dataset to fit on; name one in datasets.fit")
+        for section in self.sections:
+            # None is one, too.
+            if len(found := dict.fromkeys(self.closed_set_of(row.network) for row in section.rows)) > 1:
+                names = " and ".join(str(name) for name in found)
+                raise ValueError(f"rows of {section.title!r} are ranked though they are of {names}; divide the section")
         return self
+
+    def _check_measured(self, row: PlannedRow) -> None:
+        """Raise ValueError where nothing would be measured of a row, or nothing of its scores."""
+        if row.scores and not self.datasets.anomaly:
+            raise ValueError(f"the row {row.name!r} has scores, and datasets.anomaly nothing to measure them on")
+        if not row.scores and self.datasets.anomaly:
+            raise ValueError(f"the row {row.name!r} has no scores for the anomaly datasets; name one")
+        if not row.scores and self.closed_set_of(row.network) is None:
+            raise ValueError(f"there is nothing to measure the row {row.name!r} on; name a dataset")
 
 
 def _check_refit(name: str, networks: dict[str, PlannedNetwork]) -> None:

@@ -24,7 +24,8 @@ class StudyRecord(Record):
     format_version: int = 1
     plan: dict[str, Any]
     seed: int
-    iterations: int
+    iterations: int | None
+    """None where each config says its own."""
     init_from_sha256: str | None
     """Of the checkpoint that all trainings start from, None where they start as their configs say."""
     configs_sha256: dict[str, str] = Field(default_factory=dict)
@@ -49,13 +50,16 @@ class StepsRecord(Record):
 
 
 class AblationRow(MetricRecord):
-    """One line of `ablation.csv`: a score of a row on a dataset, in percent at full precision."""
+    """One line of `ablation.csv`: a score of a row on a dataset, in percent at full precision.
+
+    Without an anomaly dataset there is neither score nor dataset, and no image of one.
+    """
 
     section: str
     row: str
     network: str
-    score: str
-    dataset: str
+    score: str | None
+    dataset: str | None
     metrics: dict[str, float | None]
     """After each metric the middle 95 % over resamples of the images, KEY_low and KEY_high; None without any."""
     n_images: int

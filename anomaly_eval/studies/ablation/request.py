@@ -20,11 +20,14 @@ class AblationRequest(TakesLoneValues):
     plan: Annotated[
         str,
         Asked(
-            "Name of a shipped plan (camvid, camvid_parts, cityscapes_parts), or a plan file (.yaml).",
+            "Name of a shipped plan (paper_table1 to paper_table5, camvid, camvid_parts, cityscapes_parts), or a plan "
+            "file (.yaml).",
             is_argument=True,
         ),
     ]
-    out: Annotated[Path, Asked("Folder of the study; an interrupted one is gone on with.")]
+    out: Annotated[
+        Path | None, Asked("Folder of the study; an interrupted one is gone on with. Default: ablation/PLAN.")
+    ] = None
     data_root: Annotated[Path | None, DATA_ROOT] = None
     init_from: Annotated[
         Path | None, Asked("Start all trainings from the weights of a checkpoint or shipped network.")
@@ -35,4 +38,12 @@ class AblationRequest(TakesLoneValues):
     device: Annotated[DeviceName, DEVICE] = "auto"
     imports: Annotated[Sequence[str], IMPORTS] = ()
     overwrite: Annotated[bool, Asked("Start anew, and delete what --out holds.")] = False
+    dry_run: Annotated[bool, Asked("Only say what would be done, how long it took so far, and what is missing.")] = (
+        False
+    )
     command: Sequence[str] = ()
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the study."""
+        return self.out or Path("ablation", Path(self.plan).stem)

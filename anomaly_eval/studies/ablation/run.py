@@ -21,7 +21,7 @@ from anomaly_eval.runtime.output_folder import write_atomically
 from anomaly_eval.segmenters.device import choose_device
 from anomaly_eval.segmenters.imports import import_modules
 from anomaly_eval.studies.ablation.collecting import ablation_rows, read_findings
-from anomaly_eval.studies.ablation.data import check_classes, count_classes
+from anomaly_eval.studies.ablation.data import check_classes, count_classes, wanted_datasets
 from anomaly_eval.studies.ablation.doing import Workshop
 from anomaly_eval.studies.ablation.folder import RECORD, TABLES, StudyFolder, study_folder
 from anomaly_eval.studies.ablation.networks import check_refits, check_scores, set_up_network
@@ -30,9 +30,9 @@ from anomaly_eval.studies.ablation.plan_file import load_plan
 from anomaly_eval.studies.ablation.records import AblationRecord, AblationRow, Hardware, StepRecord, StudyRecord
 from anomaly_eval.studies.ablation.request import AblationRequest
 from anomaly_eval.studies.ablation.steps import Step, chosen_rows, pending, steps_of
+from anomaly_eval.studies.ablation.study import study_of
 from anomaly_eval.studies.ablation.tables import ablation_table, warnings_of_all
 from anomaly_eval.studies.trainings import Training, train_all
-from gmmseg.checkpoints import sha256_of_file
 
 _AT_ONCE_ON_CPU = 2
 
@@ -47,32 +47,25 @@ def run_ablation(request: AblationRequest, console: Console) -> ComparisonTable:
     import_modules(request.imports)
     plan = load_plan(request.plan)
     chosen = chosen_rows(plan, request.only)
-    iterations = request.iterations or plan.iterations
     uses_gpu = choose_device(request.device).type == "cuda"
     data_root = resolve_data_root(request.data_root)
-    classes = count_classes(plan, data_root)
     steps = steps_of(plan, chosen)
+    classes = count_classes(wanted_datasets(plan, steps), data_root)
     trained = [step.network for step in steps if step.kind == "train"]
     with console.status("building each network once"):
-        setups = {name: set_up_network(name, plan, iterations) for name in trained}
+        setups = {name: set_up_network(name, plan, request.iterations or plan.iterations) for name in trained}
     check_scores(plan, [row.network for row in chosen], setups)
     check_refits(plan, steps, setups)
     check_classes(plan, chosen, steps, setups, classes)
     if request.init_from is not None and not request.init_from.is_file():
         raise InputError(f"there is no checkpoint file {request.init_from}; check --init-from.")
-    study = StudyRecord(
-        plan=plan.model_dump(mode="json"),
-        seed=request.seed,
-        iterations=iterations,
-        init_from_sha256=None if request.init_from is None else sha256_of_file(request.init_from),
-        configs_sha256={name: setup.config_sha256 for name, setup in setups.items()},
-    )
-    with study_folder(request.out, study, request.overwrite) as folder:
+    study = study_of(plan, request, setups)
+    with study_folder(request.folder, study, request.overwrite) as folder:
         workshop = Workshop(
-            plan, setups, request.out, data_root, request.init_from, request.seed, request.device, request.command
+            plan, setups, request.folder, data_root, request.init_from, request.seed, request.device, request.command
         )
         at_once = 1 if uses_gpu else _AT_ONCE_ON_CPU
-        _do_all(_Progress(folder, console, uses_gpu), steps, workshop, at_once, iterations)
+        _do_all(_Progress(folder, console, uses_gpu), steps, workshop, at_once)
         return _write(folder, plan, study, chosen, request, at_once, uses_gpu)
 
 
@@ -95,7 +88,7 @@ class _Progress:
         self.say(f"{step.name}: done in {seconds:.0f} s")
 
 
-def _do_all(progress: _Progress, steps: Sequence[Step], workshop: Workshop, at_once: int, iterations: int) -> None:
+def _do_all(progress: _Progress, steps: Sequence[Step], workshop: Workshop, at_once: int) -> None:
     scores = workshop.plan.scores_of
     todo = pending(steps, lambda step: progress.folder.is_there(step, scores(step.network)))
     if len(todo) < len(steps):
@@ -111,7 +104,6 @@ def _do_all(progress: _Progress, steps: Sequence[Step], workshop: Workshop, at_o
         train_all(
             [training for _, training in trainings.values()],
             at_once,
-            iterations,
             progress.console,
             finished=_noting(progress, trainings),
             held=[] if progress.folder.lock is None else [progress.folder.lock],

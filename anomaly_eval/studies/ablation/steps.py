@@ -57,8 +57,9 @@ def steps_of(plan: AblationPlan, rows: Sequence[PlannedRow]) -> list[Step]:
     evaluations: list[Step] = []
     for network in dict.fromkeys(row.network for row in rows):
         needs = (makers[network],)
-        evaluations.append(Step("evaluate", network, needs))
-        if plan.datasets.closed_set is not None:
+        if plan.datasets.anomaly:
+            evaluations.append(Step("evaluate", network, needs))
+        if plan.closed_set_of(network) is not None:
             evaluations += [Step("closed_set", network, needs), Step("calibrate", network, needs)]
     trainings = [step for step in makers.values() if step.kind == "train"]
     refits = [step for step in makers.values() if step.kind == "refit"]

@@ -61,12 +61,18 @@ def run_demo(request: DemoRequest, console: Console) -> DemoFindings:
             write_streets(StreetsRequest(data_root, request.seed, **counts), console)
         trainings = {
             kind: Training(
-                f"{kind}_{NETWORK}", plan.options, data_root, output.path / "training" / kind, request.seed, BACKBONE
+                f"{kind}_{NETWORK}",
+                plan.options,
+                data_root,
+                output.path / "training" / kind,
+                request.seed,
+                plan.iterations,
+                BACKBONE,
             )
             for kind in TWINS
         }
         with clock.section("training"):
-            train_all(list(trainings.values()), len(trainings), plan.iterations, console)
+            train_all(list(trainings.values()), len(trainings), console)
         test, val = (find_dataset(name, data_root) for name in (NAME, f"{CLASSES_NAME}:val"))
         networks, segmenters, calibrations = [], {}, {}
         for kind, training in trainings.items():

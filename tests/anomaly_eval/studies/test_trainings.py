@@ -28,7 +28,7 @@ SILENT = Console(file=io.StringIO())
 
 
 def training(folder: Path, program: str) -> Training:
-    return Training(program, ["a.b=1"], Path("data"), folder, seed=3, init_from=Path("start.pth"))
+    return Training(program, ["a.b=1"], Path("data"), folder, seed=3, iterations=5, init_from=Path("start.pth"))
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_no_more_than_so_many_run_at_once_and_none_waits_without_need(tmp_path: 
     ended: list[str] = []
     programs = {"long": "import time; time.sleep(1)", **dict.fromkeys("abc", "pass")}
     trainings = [training(tmp_path / name, program) for name, program in programs.items()]
-    train_all(trainings, 2, 5, SILENT, finished=lambda one, seconds: ended.append(one.out.name))
+    train_all(trainings, 2, SILENT, finished=lambda one, seconds: ended.append(one.out.name))
     assert max(alive) == 1
     assert ended == ["a", "b", "c", "long"]
 
@@ -64,7 +64,7 @@ def test_the_reason_of_a_training_that_fails_is_told_and_the_others_are_stopped(
     programs = {"long": "import time; time.sleep(60)", "bad": TELLING}
     trainings = [training(tmp_path / name, program) for name, program in programs.items()]
     with pytest.raises(InputError) as error:
-        train_all(trainings, 2, 5, SILENT)
+        train_all(trainings, 2, SILENT)
     assert str(error.value) == f"the training of bad failed (its log is {tmp_path / 'bad.log'}): no data."
     assert time.perf_counter() - started < 30
 
@@ -72,19 +72,19 @@ def test_the_reason_of_a_training_that_fails_is_told_and_the_others_are_stopped(
 def test_one_that_a_signal_ended(tmp_path: Path, alive: list[int]) -> None:
     program = "import os; print('half a word', flush=True); os.kill(os.getpid(), 9)"
     with pytest.raises(InputError, match="ended with code -9"):
-        train_all([training(tmp_path / "killed", program)], 1, 5, SILENT)
+        train_all([training(tmp_path / "killed", program)], 1, SILENT)
 
 
 def test_one_that_gives_no_reason(tmp_path: Path, alive: list[int]) -> None:
     program = "import sys; print('a line of the log'); sys.exit(3)"
     with pytest.raises(InputError, match=r"\): it ended with code 3\.$"):
-        train_all([training(tmp_path / "silent", program)], 1, 5, SILENT)
+        train_all([training(tmp_path / "silent", program)], 1, SILENT)
 
 
 def test_the_command_itself_hands_over_what_it_tells_users(tmp_path: Path) -> None:
     config = tmp_path / "none.py"
     with pytest.raises(InputError) as error:
-        train_all([replace(training(tmp_path / "real", str(config)), init_from=None)], 1, 5, SILENT)
+        train_all([replace(training(tmp_path / "real", str(config)), init_from=None)], 1, SILENT)
     log = tmp_path / "real.log"
     assert str(config) in str(error.value)
     assert (
@@ -96,6 +96,6 @@ def test_one_that_goes_on_takes_its_own_weights(tmp_path: Path) -> None:
     new = training(tmp_path / "a.b", "config")
     assert new.log == tmp_path / "a.b.log"
     assert "--init-from" in new.words and "--resume" not in new.words
-    resumed = Training("config", ["a.b=1"], Path("data"), tmp_path, 3, Path("start.pth"), resume=True)
+    resumed = Training("config", ["a.b=1"], Path("data"), tmp_path, 3, 5, Path("start.pth"), resume=True)
     assert "--init-from" not in resumed.words and "--resume" in resumed.words
     assert resumed.words[-2:] == ["--cfg-options", "a.b=1"]

@@ -37,6 +37,29 @@ def rows(plan: dict[str, Any]) -> list[dict[str, Any]]:
     return plan["sections"][0]["rows"]  # type: ignore[no-any-return]
 
 
+def without_anomalies(plan: dict[str, Any]) -> dict[str, Any]:
+    """Leave classes alone to be measured."""
+    plan["datasets"]["anomaly"] = []
+    rows(plan)[0].pop("scores")
+    return plan
+
+
+def b_row(plan: dict[str, Any]) -> dict[str, Any]:
+    """Return the sections with a row of the other network in the first."""
+    section = plan["sections"][0]
+    return {"sections": [{**section, "rows": [*section["rows"], {"name": "B", "network": "b", "scores": ["gmmseg"]}]}]}
+
+
+def test_classes_alone_can_be_measured_each_network_on_its_own_dataset(tmp_path: Path) -> None:
+    def change(plan: dict[str, Any]) -> None:
+        without_anomalies(plan).pop("iterations")
+        plan["networks"]["a"]["closed_set"] = "camvid:val"
+
+    plan = load_plan(str(write(tmp_path, change)))
+    assert plan.iterations is None
+    assert [plan.closed_set_of(network) for network in ("a", "b")] == ["camvid:val", "camvid:test"]
+
+
 def test_a_plan_is_read_with_the_fields_of_mixtures(tmp_path: Path) -> None:
     plan = load_plan(str(write(tmp_path, lambda plan: plan.update(resize=512))))
     assert {"refit": "a", **plan.networks["b"].mixture_fields} == PLAN["networks"]["b"]
@@ -67,7 +90,23 @@ def test_whole_numbers_are_numbers_for_a_field_of_any_number(fields: dict[str, A
         (lambda plan: plan.update(iteration=3), "no field 'iteration'; the nearest known one is 'iterations'"),
         (lambda plan: plan.update(iterations=0), "iterations: "),
         (lambda plan: plan["datasets"].update(anomalies=["x"]), "the nearest known one is 'anomaly'"),
-        (lambda plan: plan["datasets"].update(anomaly=[]), "datasets.anomaly: "),
+        (lambda plan: plan["datasets"].update(anomaly=[]), "has scores, and datasets.anomaly nothing to measure"),
+        (lambda plan: rows(plan)[0].pop("scores"), "'A' has no scores for the anomaly datasets; name one"),
+        (lambda plan: without_anomalies(plan)["datasets"].pop("closed_set"), "nothing to measure the row 'A' on"),
+        (
+            lambda plan: (plan.update(b_row(plan)), plan["networks"]["b"].update(closed_set="ade20k")),
+            "divide the section",
+        ),
+        (lambda plan: rows(plan)[0].update(published="MSP"), "has a published row, of no table; name one"),
+        (lambda plan: plan.update(published={"table": 9}), "table 9 is not among the published ones, 1, 2, 3, 4, 5"),
+        (
+            lambda plan: plan.update(published={"table": 2, "missing": {"SynBoot": "x"}}),
+            "table 2 has no row 'SynBoot'; the nearest known one is 'SynBoost'",
+        ),
+        (
+            lambda plan: (plan.update(published={"table": 2}), rows(plan)[0].update(published="MPS")),
+            "table 2 has no row 'MPS'",
+        ),
         (lambda plan: plan["datasets"].update(anomaly=["x", "x"]), "'x' is there twice"),
         (lambda plan: plan["datasets"].pop("fit"), "name a dataset in datasets.fit"),
         (lambda plan: plan["networks"]["a"].update(option=["a=b"]), "the nearest known one is 'options'"),
