@@ -20,6 +20,7 @@ from anomaly_eval.cli.evaluate import EvaluateCommand, evaluate
 from anomaly_eval.cli.networks import networks_app
 from anomaly_eval.cli.options import say
 from anomaly_eval.cli.reports import calibrate, grid, report
+from anomaly_eval.cli.speed import speed
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.fit_request import FitRequest
 from anomaly_eval.evaluation.processes.launching import refuse_several_processes
@@ -111,6 +112,7 @@ app.command()(ablate)
 app.command()(calibrate)
 app.command()(report)
 app.command()(grid)
+app.command()(speed)
 app.add_typer(datasets_app, name="datasets")
 app.add_typer(networks_app, name="networks")
 

@@ -1,0 +1,20 @@
+"""The command `speed`: how fast networks are beside each other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import typer
+from rich.console import Console
+
+from anomaly_eval.cli.options import say
+from anomaly_eval.studies.speed.request import SpeedRequest
+
+
+def speed(context: typer.Context, request: SpeedRequest) -> None:
+    """Time networks in turn: frames a second, milliseconds and ratios with their spread, and peak memory."""
+    from anomaly_eval.studies.speed.run import run_speed
+    from anomaly_eval.studies.speed.tables import markdown_of
+
+    say(markdown_of(run_speed(replace(request, command=context.obj), Console(stderr=True))))
+    say(f"Results: {request.out}")
