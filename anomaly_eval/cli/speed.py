@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import typer
-from rich.console import Console
 
 from anomaly_eval.cli.options import say
+from anomaly_eval.runtime.console import open_console
 from anomaly_eval.studies.speed.request import SpeedRequest
 
 
@@ -16,5 +16,5 @@ def speed(context: typer.Context, request: SpeedRequest) -> None:
     from anomaly_eval.studies.speed.run import run_speed
     from anomaly_eval.studies.speed.tables import markdown_of
 
-    say(markdown_of(run_speed(replace(request, command=context.obj), Console(stderr=True))))
+    say(markdown_of(run_speed(replace(request, command=context.obj), open_console(stderr=True))))
     say(f"Results: {request.out}")
