@@ -55,11 +55,12 @@ def read_entries(runs: Sequence[Path], names: Sequence[str], groups: Mapping[str
     Raises InputError for a folder that is no run, names that are there twice, and groups that cannot be averaged.
     """
     singles = _read(runs, names)
-    twice = sorted({run.name for run in singles} & groups.keys())
-    if twice:
-        raise InputError(f"{twice[0]!r} is a run and a group; call one of them otherwise.")
     found = [Group(name, tuple(_read(folders))) for name, folders in groups.items()]
+    known = {run.name for run in singles}
     for group in found:
+        twice = sorted(known & {group.name, *(of_run(group.name, run.name) for run in group.runs)})
+        if twice:
+            raise InputError(f"{twice[0]!r} is a run, and {group.name!r} a group of that name; choose another for one.")
         check_group(group)
     return Entries(singles, found, [row for group in found for row in group_rows(group)])
 

@@ -17,6 +17,7 @@ from anomaly_eval.runtime.output_folder import RESULTS_FILE
 
 KINDS = ("rows", "per_image", "components", "closed_set")
 """Fields of the results that are averaged."""
+_MOST_NAMED = 6
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def parse_groups(words: Sequence[str]) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for word in words:
         name, equals, listed = word.partition("=")
-        folders = [Path(one) for one in listed.split(",") if one]
+        folders = [Path(one).expanduser() for one in listed.split(",") if one]
         if not equals or not name or not folders:
             raise InputError(
                 f"--group {word} names no runs; give NAME=RUN,RUN,RUN, and runs without a group before --group."
@@ -70,14 +71,7 @@ def check_group(group: Group) -> None:
     """Raise InputError for runs that cannot be averaged, with what differs, and for copies of one run."""
     contents = [hashlib.sha256((run.folder / RESULTS_FILE).read_bytes()).digest() for run in group.runs]
     _check_distinct(group.name, contents, [run.folder for run in group.runs])
-    first, *others = group.runs
-    different = [one.text for one in differences(group.runs)]
-    if not different:
-        parts, names = _parts(first.results), {kind: title for kind, title in _TITLES.items()}
-        for other in others:
-            for kind, its in _parts(other.results).items():
-                different += [f"{first.name} lacks {names[kind]} {one}" for one in sorted(its - parts[kind])]
-                different += [f"{other.name} lacks {names[kind]} {one}" for one in sorted(parts[kind] - its)]
+    different = [one.text for one in differences(group.runs)] or _lacking(group.runs)
     if different:
         raise InputError(
             f"the runs of {group.name} cannot be averaged: {'; '.join(different)}; evaluate them alike, or leave one "
@@ -94,17 +88,10 @@ def group_rows(group: Group) -> list[GroupRow]:
                 values = [row.metrics[key] for row in (first, *others) if key in row.metrics]
                 if len(values) < len(group.runs):
                     continue
-                found.append(
-                    GroupRow(
-                        group=group.name,
-                        dataset=first.dataset,
-                        method=getattr(first, "method", ""),
-                        metric=key,
-                        mean=float(np.mean(values)),
-                        sd=float(np.std(values, ddof=1)) if len(values) > 1 else None,
-                        n=len(values),
-                    )
-                )
+                with np.errstate(invalid="ignore"):
+                    mean, sd = float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None
+                place = {"dataset": first.dataset, "method": getattr(first, "method", ""), "metric": key}
+                found.append(GroupRow(group=group.name, **place, mean=mean, sd=sd, n=len(values)))
     return found
 
 
@@ -153,14 +140,34 @@ def _with_means(rows: Sequence[MetricRecord], means: Mapping[tuple[str, str], Ma
 
 
 _TITLES = {
-    "datasets": "the dataset",
-    "rows": "the method",
-    "per_image": "the means over images of",
-    "components": "the components of",
-    "closed_set": "the closed-set results of",
-    "fits": "the statistics of",
+    "datasets": "datasets",
+    "rows": "methods",
+    "per_image": "means over images",
+    "components": "components",
+    "closed_set": "closed-set results",
+    "fits": "statistics",
     "negated": "--negate",
 }
+
+
+def _lacking(runs: Sequence[NamedRun]) -> list[str]:
+    """Say what the first run has and another lacks, or the other way round, of the first kind where there is any."""
+    parts = {run.name: _parts(run.results) for run in runs}
+    first, *others = parts
+    for kind, title in _TITLES.items():
+        texts = []
+        for other in others:
+            pairs = ((first, other), (other, first))
+            missing = {name: sorted(parts[having][kind] - parts[name][kind]) for name, having in pairs}
+            texts += [f"{name} lacks {title}: {_listed(what)}" for name, what in missing.items() if what]
+        if texts:
+            return texts
+    return []
+
+
+def _listed(words: Sequence[str]) -> str:
+    more = [f"{len(words) - _MOST_NAMED} more"] if len(words) > _MOST_NAMED else []
+    return ", ".join([*words[:_MOST_NAMED], *more])
 
 
 def _parts(results: Results) -> dict[str, set[str]]:

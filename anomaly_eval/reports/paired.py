@@ -53,11 +53,13 @@ class Paired:
 def draw_pairs(entries: Entries, resamples: int, seed: int) -> Paired:
     """Return the intervals of all methods of all entries, and of the difference of each pair on a dataset.
 
-    Raises InputError for a run without counts of each image, and for counts that are not the run's, or of other images
-    than those of the first run.
+    Raises InputError where nothing was ranked, for a run without counts of each image, and for counts that are not the
+    run's, or of other images than those of the first run.
     """
     text = bootstrap_text(resamples, seed)
     paired = Paired(f"{text}; {_OF_GROUPS}" if entries.groups else text)
+    if not any(run.results.rows for run in entries.members):
+        raise InputError("--bootstrap draws images of anomaly datasets, and these runs have none; leave it out.")
     files = {run.folder: CountsFile(run.folder, run.results) for run in entries.members if run.results.rows}
     for dataset in dict.fromkeys(row.dataset for run in entries.members for row in run.results.rows):
         having = {

@@ -18,11 +18,11 @@ class ReportRequest(TakesLoneValues):
     """All that one report depends on; options of the command line, too."""
 
     runs: Annotated[Sequence[Path], Asked("Folders that `eval` wrote.", is_argument=True)] = ()
+    out: Annotated[Path, Asked("Folder for the report.")] = Path("report")
+    names: Annotated[Sequence[str], Asked("What tables call the single runs. Default: their folders.")] = ()
     groups: Annotated[
         Sequence[str], Asked("Runs of several seeds that share a row, mean ± deviation: NAME=RUN,RUN,RUN.", "--group")
     ] = ()
-    out: Annotated[Path, Asked("Folder for the report.")] = Path("report")
-    names: Annotated[Sequence[str], Asked("What tables call the single runs. Default: their folders.")] = ()
     formats: Annotated[Sequence[str], Asked("Formats of the tables.", "--format")] = FORMATS
     with_published: Annotated[bool, Asked("Add the published rows to the tables.")] = False
     intervals: Annotated[

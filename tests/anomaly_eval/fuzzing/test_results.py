@@ -147,6 +147,17 @@ def test_other_values_in_results(tree: Any) -> None:
     report(json.dumps(tree).encode())
 
 
+@given(tree=rearranged(TREE))
+@examples(80)
+def test_other_values_in_results_of_a_group(tree: Any) -> None:
+    with tempfile.TemporaryDirectory() as folder, only_input_errors():
+        runs = [Path(folder) / name for name in ("good", "other")]
+        for run, content in zip(runs, (TREE, tree), strict=True):
+            run.mkdir()
+            (run / "results.json").write_text(json.dumps(content))
+        run_report(ReportRequest(groups=[f"both={runs[0]},{runs[1]}"], out=Path(folder) / "out", intervals=True))
+
+
 @given(name=st.sampled_from(sorted(FILES)), data=st.data())
 @examples(200)
 def test_damaged_curves(name: str, data: st.DataObject) -> None:
