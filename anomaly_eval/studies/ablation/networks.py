@@ -14,6 +14,7 @@ import mmseg.models  # noqa: F401
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
+from torch import nn
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.runtime.shipped import config_source
@@ -33,6 +34,7 @@ _READABLE = {
     "log_density": "class log densities",
     "log_density_logsumexp": "class log densities",
 }
+_OPERATIONS = "mmcv.ops"
 _CHECKPOINTS = 10
 """How many there are of a training: what an interruption costs at most is a tenth of it."""
 
@@ -94,7 +96,7 @@ def set_up_network(name: str, plan: AblationPlan, iterations: int | None) -> Net
         int(config.train_dataloader.batch_size),
         tuple(dict.fromkeys(pretrained_sources(config.model).values())),
         config.train_dataloader.dataset.to_dict(),
-        _calls_operations(network),
+        calls_operations(network),
     )
 
 
@@ -147,11 +149,17 @@ def check_refits(plan: AblationPlan, steps: Sequence[Step], setups: Mapping[str,
             )
 
 
-def _calls_operations(network: Any) -> bool:
-    """Whether a part of a network is defined where something of `mmcv.ops` is imported."""
+def calls_operations(network: nn.Module) -> bool:
+    """Whether a part of a network may call compiled operations of mmcv.
+
+    It is one of `mmcv.ops`, or is defined, outside of mmcv, where something of these is imported.
+    """
     homes = {type(part).__module__ for part in network.modules()}
-    names = (vars(sys.modules[home]).values() for home in homes if home in sys.modules)
-    return any(str(getattr(name, "__module__", "")).startswith("mmcv.ops") for values in names for name in values)
+    if any(home.startswith(_OPERATIONS) for home in homes):
+        return True
+    # mmcv itself imports operations that it offers to others beside its plain layers.
+    used = (vars(sys.modules[home]).values() for home in homes if home in sys.modules and not home.startswith("mmcv."))
+    return any(str(getattr(name, "__module__", "")).startswith(_OPERATIONS) for values in used for name in values)
 
 
 def _built(config: Config) -> Any:

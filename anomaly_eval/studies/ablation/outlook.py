@@ -9,6 +9,7 @@ from pathlib import Path
 
 import mmseg.datasets  # noqa: F401
 from mmengine.registry import init_default_scope
+from rich.console import Console
 
 import gmmseg.transforms  # noqa: F401
 from anomaly_eval.datasets.samples import resolve_data_root
@@ -68,7 +69,7 @@ class Outlook:
         return [one for one in self.steps if one.step.kind in kinds]
 
 
-def look_ahead(request: AblationRequest) -> Outlook:
+def look_ahead(request: AblationRequest, console: Console) -> Outlook:
     """Return what `run_ablation` would do with this request; raises InputError for a plan that is wrong."""
     import_modules(request.imports)
     plan = load_plan(request.plan)
@@ -77,10 +78,11 @@ def look_ahead(request: AblationRequest) -> Outlook:
     data_root = resolve_data_root(request.data_root)
     missing: list[str] = []
     setups: dict[str, NetworkSetup] = {}
-    for step in steps:
-        if step.kind == "train":
-            with _noted(missing):
-                setups[step.network] = set_up_network(step.network, plan, request.iterations or plan.iterations)
+    with console.status("building each network once"):
+        for step in steps:
+            if step.kind == "train":
+                with _noted(missing):
+                    setups[step.network] = set_up_network(step.network, plan, request.iterations or plan.iterations)
     for wanted in wanted_datasets(plan, steps):
         with _noted(missing):
             count_classes([wanted], data_root)

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS
 
 from anomaly_eval.studies.ablation import run
 from anomaly_eval.studies.ablation.first_weights import missing_weights
+from anomaly_eval.studies.ablation.networks import calls_operations
 from tests.anomaly_eval.studies.ablation.studies import ablate, copied, write_study
 
 DryRun = Callable[..., str]
@@ -105,6 +108,25 @@ def test_all_that_is_missing_is_said_at_once(tmp_path: Path, dry_run: DryRun) ->
 def test_a_folder_of_another_study_is_in_the_way(finished: Path, dry_run: DryRun) -> None:
     text = dry_run(finished, "--seed", "1", out=finished / "out")
     assert "holds results of another study: seed was 0 and is 1" in text.split("Missing:\n")[1]
+
+
+SMALL = dict(in_channels=8, channels=4, num_classes=3)
+SWIN = dict(type="SwinTransformer", embed_dims=8, depths=[1], num_heads=[1], strides=[4], out_indices=[0])
+
+
+@pytest.mark.parametrize(
+    ("part", "calls"),
+    [
+        (dict(type="CCHead", **SMALL), True),
+        (dict(type="PointHead", **SMALL | dict(in_channels=[8], in_index=[0])), True),
+        (dict(type="FCNHead", **SMALL), False),
+        # Made of layers beside which mmcv itself imports operations.
+        (SWIN, False),
+    ],
+)
+def test_which_networks_call_compiled_operations(part: dict[str, Any], calls: bool) -> None:
+    init_default_scope("mmseg")
+    assert calls_operations(MODELS.build(part)) == calls
 
 
 def test_weights_that_would_be_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
