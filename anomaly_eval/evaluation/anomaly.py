@@ -19,6 +19,7 @@ from anomaly_eval.evaluation.image_work import Compute, Work
 from anomaly_eval.evaluation.journal.record import Arrays
 from anomaly_eval.evaluation.measure_options import DEFAULT_MEASURES, Measures
 from anomaly_eval.evaluation.measures import MEMORY_BUDGET, MethodState, bootstrap_rows, method_counts, per_image_rows
+from anomaly_eval.evaluation.operating_points import KnownThreshold, PointStates, choose_thresholds, parse_goals
 from anomaly_eval.metrics import registry
 from anomaly_eval.metrics.arrays import NothingToMeasureError, rounded_to_float32
 from anomaly_eval.metrics.components import ComponentState
@@ -28,7 +29,15 @@ from anomaly_eval.metrics.ranking import RankingMetrics, ranking_metrics
 from anomaly_eval.metrics.rates import best_f1
 from anomaly_eval.results.curves import Distribution
 from anomaly_eval.results.image_counts import DatasetCounts
-from anomaly_eval.results.records import ComponentRow, DatasetRecord, DifferenceRow, IntervalRow, PerImageRow, Row
+from anomaly_eval.results.records import (
+    ComponentRow,
+    DatasetRecord,
+    DifferenceRow,
+    IntervalRow,
+    OperatingRow,
+    PerImageRow,
+    Row,
+)
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.score_maps.source import ScoreSource
 
@@ -92,6 +101,10 @@ class AnomalyFindings:
     components: list[ComponentRow]
     counts: DatasetCounts | None
     """Of each image, from which differences between runs follow."""
+    chosen: list[KnownThreshold]
+    """The thresholds that were asked for, to be measured on this dataset and on others."""
+    operating_points: list[OperatingRow]
+    """Of the thresholds that were given."""
     warnings: list[str]
     """What was asked for and cannot be computed on this dataset, each with the reason."""
 
@@ -102,12 +115,14 @@ def evaluate_dataset(
     passes: Passes,
     observer: Observer | None = None,
     measures: Measures = DEFAULT_MEASURES,
+    thresholds: Sequence[KnownThreshold] = (),
 ) -> AnomalyFindings:
     """Evaluate all methods in one pass over the images of one dataset.
 
-    Component metrics at the thresholds of the best pixel F1 take a second pass, as these are known only then. Raises
-    InputError for a dataset without anomaly labels or without any anomaly pixel, an unusable image or label, and NaN in
-    logits or scores; the message names the file.
+    thresholds: what is also measured, even on a dataset without any anomaly pixel, of which nothing else is. Component
+    metrics at the thresholds of the best pixel F1 take a second pass, as these are known only then. Raises InputError
+    for a dataset without anomaly labels or, without thresholds, without any anomaly pixel, an unusable image or label,
+    and NaN in logits or scores; the message names the file.
     """
     check_rankable(samples)
     console, clock = passes.console, passes.clock
@@ -119,9 +134,9 @@ def evaluate_dataset(
     track = measures.track_for(samples)
     limit = MEMORY_BUDGET // max(1, len(source.methods))
     states = {method: MethodState(measures, limit) for method in source.methods}
-    given = measures.thresholds(source.methods) if track is not None else {}
+    given = measures.component_thresholds(source.methods) if track is not None else {}
     components = {name: ComponentState(track, value) for name, value in given.items()} if track is not None else {}
-    tally = _Tally()
+    tally, points = _Tally(), PointStates(thresholds)
 
     def take(sample: Sample, image: NDArray[np.uint8], label: NDArray[np.uint8], maps: Arrays) -> None:
         with clock.section("metrics"):
@@ -130,6 +145,7 @@ def evaluate_dataset(
                 _update(states[name].update, values, label, name, sample)
                 if name in components:
                     _update(components[name].update, values, label, name, sample)
+            points.update(maps, label, sample)
         if observer is not None:
             with clock.section("output"):
                 # Only maps of files exceed float32, which is what pictures can show.
@@ -138,16 +154,22 @@ def evaluate_dataset(
 
     def take_components(sample: Sample, _: NDArray[np.uint8], label: NDArray[np.uint8], maps: Arrays) -> None:
         with clock.section("metrics"):
-            for name in thresholds:
+            for name in ranked.best_f1:
                 _update(components[name].update, maps[name], label, name, sample)
 
     passes.first(samples, samples.spec, Work(compute, take, finish))
-    with clock.section("metrics"):
-        metrics, thresholds, distributions, warnings = _compute(
-            states, samples, measures, [name for name in states if name not in given]
+    warnings: list[str] = []
+    if thresholds and tally.without_anomaly == len(samples.samples):
+        warnings.append(
+            "there is no anomaly pixel, so nothing is ranked, and of thresholds only false alarms are known"
         )
-    if track is not None and thresholds:
-        components |= {name: ComponentState(track, threshold) for name, threshold in thresholds.items()}
+        states = {}
+    with clock.section("metrics"):
+        ranked = _compute(states, samples, measures, [name for name in states if name not in given])
+        warnings += [*ranked.doubts, *ranked.without_threshold]
+    metrics = ranked.metrics
+    if track is not None and ranked.best_f1:
+        components |= {name: ComponentState(track, threshold) for name, threshold in ranked.best_f1.items()}
         passes.again(samples, f"{samples.spec}, components", Work(compute, take_components, finish))
     with clock.section("metrics"), console.status("bootstrap") if measures.resamples else nullcontext():
         counts = method_counts(states, metrics)
@@ -164,13 +186,15 @@ def evaluate_dataset(
     )
     return AnomalyFindings(
         rows=[_row(samples, name, found) for name, found in metrics.items()],
-        distributions=distributions,
+        distributions=ranked.distributions,
         record=record,
         intervals=resampled[0] if resampled else [],
         differences=resampled[1] if resampled else [],
         per_image=per_image or [],
         components=component_rows or [],
         counts=DatasetCounts(samples.spec, tally.hashes_by_id, measures.fpr_convention, counts) if counts else None,
+        chosen=ranked.chosen,
+        operating_points=points.rows(samples),
         warnings=[f"{samples.spec}: {warning}" for warning in warnings],
     )
 
@@ -214,29 +238,63 @@ def _update(
         ) from error
 
 
+@dataclass
+class _Ranked:
+    """What follows from the ranking of each method on one dataset."""
+
+    metrics: dict[str, RankingMetrics] = field(default_factory=dict)
+    best_f1: dict[str, float] = field(default_factory=dict)
+    """Thresholds, where they are needed."""
+    distributions: list[Distribution] = field(default_factory=list)
+    """What figures show."""
+    doubts: list[str] = field(default_factory=list)
+    """What looks wrong about scores."""
+    chosen: list[KnownThreshold] = field(default_factory=list)
+    without_threshold: list[str] = field(default_factory=list)
+    """Goals that no threshold serves, each with the reason."""
+
+
 def _compute(
     states: Mapping[str, MethodState], samples: SampleSet, measures: Measures, without_threshold: Sequence[str]
-) -> tuple[dict[str, RankingMetrics], dict[str, float], list[Distribution], list[str]]:
-    """Compute the metrics of all scores, the threshold of the best F1 where it is needed, and what figures show.
+) -> _Ranked:
+    """Compute the metrics of all scores, and the thresholds that are asked for.
 
-    The last of what is returned is what looks wrong about scores.
+    without_threshold: methods whose components need the threshold of the best F1.
     """
-    metrics, thresholds, distributions, doubts = {}, {}, [], []
+    ranked, goals = _Ranked(), parse_goals(measures.operating_points)
     for name, state in states.items():
         state.finish()
         try:
             counts = state.ranking.counts()
         except ValueError as error:
             raise samples.wrong_labels(error) from error
-        distributions.append(
+        ranked.distributions.append(
             Distribution(samples.spec, name, thinned_curve(counts, _CURVE_POINTS), state.ranking.histogram())
         )
         state.release_pixels()
-        metrics[name] = found = ranking_metrics(counts, measures.fpr_convention)
-        doubts += doubts_about(name, counts, found.rates[registry.AUROC.key], name in measures.negate)
+        ranked.metrics[name] = found = ranking_metrics(counts, measures.fpr_convention)
+        ranked.doubts += doubts_about(name, counts, found.rates[registry.AUROC.key], name in measures.negate)
         if measures.components is not None and name in without_threshold:
-            thresholds[name] = best_f1(counts).threshold
-    return metrics, thresholds, distributions, doubts
+            ranked.best_f1[name] = best_f1(counts).threshold
+        chosen, without = choose_thresholds(counts, goals, name, samples.spec)
+        ranked.chosen += chosen
+        ranked.without_threshold += without
+    return ranked
+
+
+def measure_thresholds(
+    source: ScoreSource, samples: SampleSet, passes: Passes, thresholds: Sequence[KnownThreshold]
+) -> list[OperatingRow]:
+    """Measure thresholds in a pass of their own over images that were evaluated before; raises as that does."""
+    states, clock = PointStates(thresholds), passes.clock
+
+    def take(sample: Sample, _: NDArray[np.uint8], label: NDArray[np.uint8], maps: Arrays) -> None:
+        with clock.section("metrics"):
+            states.update(maps, label, sample)
+
+    work = Work(score_computation(source, samples, clock), take, lambda outputs: source.maps(outputs, clock))
+    passes.again(samples, f"{samples.spec}, operating points", work)
+    return states.rows(samples)
 
 
 def dataset_record(

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from anomaly_eval.datasets.cards import Task
 from anomaly_eval.errors import InputError
+from anomaly_eval.evaluation.operating_points import parse_goals
 from anomaly_eval.evaluation.request import EvaluationRequest
+from anomaly_eval.results.thresholds import read_thresholds
 from anomaly_eval.runtime.option_fields import flag, given_flags
 from anomaly_eval.score_maps.keys import folder_and_key
 from anomaly_eval.scores import choose_scores, score_options, unfitted
@@ -18,7 +20,10 @@ _OF_NETWORKS = (
     *("config", "resize", "device", "window_batch", "imports", "known_classes", "mean", "std", "colours", "launcher"),
     *(*_OF_SCORES, "protocol"),
 )
-_OF_ANOMALIES = (*_OF_SCORES, "heatmaps", "figures", "resamples", "per_image", "components", "negate", "fpr_convention")
+_OF_ANOMALIES = (
+    *(*_OF_SCORES, "heatmaps", "figures", "resamples", "per_image", "components", "negate", "fpr_convention"),
+    *("operating_points", "thresholds"),
+)
 
 
 def check_options(request: EvaluationRequest) -> None:
@@ -33,6 +38,9 @@ def check_options(request: EvaluationRequest) -> None:
             "--save-scores keeps scores as their methods define them; leave out --negate, and give it when the score "
             "maps are evaluated."
         )
+    parse_goals(measures.operating_points)
+    if measures.thresholds is not None:
+        read_thresholds(measures.thresholds)
     if request.statistics is not None and request.fit_dataset is not None:
         raise InputError("--stats and --fit-dataset exclude each other; give one of them.")
     scores = choose_scores(request.scores, ALL_OUTPUTS, request.chosen_options)

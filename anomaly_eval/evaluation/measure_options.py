@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from anomaly_eval.errors import InputError
@@ -24,7 +25,8 @@ class Measures:
     resamples: how often images are drawn for intervals, 0 being never; seed: of these draws, None being 0. per_image:
     also means over images. components: also component metrics, at the `component_threshold` of a method, else that of
     the best pixel F1; from Python a number, or a mapping from methods to numbers, will do. negate: methods that score
-    anomalies lower; thresholds are on what their scores become.
+    anomalies lower; thresholds are on what their scores become. operating_points: goals of thresholds, see
+    `metrics.operating_points.Goal`. thresholds: a file of them.
     """
 
     fpr_convention: Annotated[
@@ -49,11 +51,20 @@ class Measures:
     negate: Annotated[
         Sequence[str], Asked("Methods that score anomalies lower than the rest: their scores are taken times -1.")
     ] = ()
+    operating_points: Annotated[
+        Sequence[str],
+        Asked("Also choose thresholds for these goals, and write them to thresholds.json: tpr=0.95 fpr=0.01 f1."),
+    ] = ()
+    thresholds: Annotated[
+        Path | None,
+        Asked("Also measure the thresholds that --operating-points chose on other images: their thresholds.json."),
+    ] = None
 
     def __post_init__(self) -> None:
         """Take lone values in the place of lists."""
         object.__setattr__(self, "component_threshold", _words(self.component_threshold))
         object.__setattr__(self, "negate", _words(self.negate))
+        object.__setattr__(self, "operating_points", _words(self.operating_points))
 
     def check(self) -> None:
         """Raise InputError for thresholds without components, and for those that are no numbers."""
@@ -66,7 +77,7 @@ class Measures:
             if math.isnan(_named_number(word)[1]):
                 raise InputError(f"--component-threshold {word} holds no number; give METHOD=VALUE, such as msp=-0.5.")
 
-    def thresholds(self, methods: Sequence[str]) -> dict[str, float]:
+    def component_thresholds(self, methods: Sequence[str]) -> dict[str, float]:
         """Return the given thresholds by method.
 
         Raises InputError for one without a name where there are several methods, whose scores have scales of their own,
@@ -89,8 +100,8 @@ class Measures:
         return found
 
     def check_methods(self, methods: Sequence[str]) -> None:
-        """Raise InputError for what is said of methods that are not there; see `thresholds`."""
-        self.thresholds(methods)
+        """Raise InputError for what is said of methods that are not there; see `component_thresholds`."""
+        self.component_thresholds(methods)
         _check_known("--negate", self.negate, methods)
 
     def track_for(self, samples: SampleSet) -> Track | None:

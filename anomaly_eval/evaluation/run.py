@@ -12,13 +12,20 @@ from rich.console import Console
 from rich.markup import escape
 
 from anomaly_eval.datasets.samples import SampleSet
-from anomaly_eval.evaluation.anomaly import AnomalyFindings, evaluate_dataset, every, score_computation
+from anomaly_eval.evaluation.anomaly import (
+    AnomalyFindings,
+    evaluate_dataset,
+    every,
+    measure_thresholds,
+    score_computation,
+)
 from anomaly_eval.evaluation.closed_set import count_computation, evaluate_closed_set, unchecked_order
 from anomaly_eval.evaluation.image_loop import Passes
 from anomaly_eval.evaluation.inputs import Evaluated, find_inputs, of_maps, of_network
 from anomaly_eval.evaluation.journal.journal_folder import JournalFolder
 from anomaly_eval.evaluation.journal.run_journal import RunJournal
 from anomaly_eval.evaluation.measure_options import Measures
+from anomaly_eval.evaluation.operating_points import given_thresholds, known
 from anomaly_eval.evaluation.pictures import Pictures
 from anomaly_eval.evaluation.processes.team import Team, wait_for_others
 from anomaly_eval.evaluation.request import EvaluationRequest
@@ -34,11 +41,13 @@ from anomaly_eval.results.records import (
     Conventions,
     DatasetRecord,
     ModelRecord,
+    OperatingRow,
     Origin,
     Provenance,
     Results,
 )
 from anomaly_eval.results.resamples import bootstrap_text
+from anomaly_eval.results.thresholds import THRESHOLDS_FILE, Thresholds
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.runtime.console import open_console
 from anomaly_eval.runtime.output_folder import check_output, prepare_output
@@ -115,6 +124,7 @@ def _evaluate(
         warnings += [text for samples in closed_sets for text in unchecked_order(samples, evaluated.segmenter)]
     for warning in warnings:
         console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)
+    given = _given_thresholds(request, evaluated)
     anomaly_findings: list[AnomalyFindings] = []
     closed_set: list[ClosedSetRow] = []
     closed_set_classes: list[ClosedSetClassRow] = []
@@ -138,13 +148,17 @@ def _evaluate(
                 closed_set.append(findings.row)
                 closed_set_classes += findings.classes
             else:
-                found = evaluate_dataset(evaluated.source, samples, passes, observer, request.measures)
+                thresholds = [known(row) for row in given]
+                found = evaluate_dataset(evaluated.source, samples, passes, observer, request.measures, thresholds)
                 record = found.record
                 anomaly_findings.append(found)
                 warnings += found.warnings
             records.append(record)
             if not record.expected_sizes_only:
                 warnings.append(f"{samples.spec}: {_sizes(record)}")
+        chosen = [one for found in anomaly_findings for one in found.chosen]
+        ranked = [samples for samples in datasets if samples.card.task == "anomaly"] if chosen else []
+        points = [row for samples in ranked for row in measure_thresholds(evaluated.source, samples, passes, chosen)]
         with clock.section("output"):
             titles = {record.name: record.title for record in records}
             pictures.draw_heatmaps(titles, evaluated.source.methods, console)
@@ -160,6 +174,8 @@ def _evaluate(
             differences=[row for found in anomaly_findings for row in found.differences],
             per_image=[row for found in anomaly_findings for row in found.per_image],
             components=[row for found in anomaly_findings for row in found.components],
+            operating_points=[*(row for found in anomaly_findings for row in found.operating_points), *points],
+            given_thresholds=given,
             closed_set=closed_set,
             closed_set_classes=closed_set_classes,
             datasets=records,
@@ -181,11 +197,28 @@ def _evaluate(
         )
         (folder / "results.json").write_text(results.model_dump_json(indent=2) + "\n", encoding="utf-8")
         write_tables(results, folder, request.with_published)
+        if points:
+            at_home = [row for row in points if row.dataset == row.learnt_on]
+            negated = results.provenance.negated
+            file = Thresholds(origin=model, negated=negated, rows=at_home).model_dump_json(indent=2)
+            (folder / THRESHOLDS_FILE).write_text(file + "\n", encoding="utf-8")
         distributions = [one for found in anomaly_findings for one in found.distributions]
         for name, text in (distributions_csv(distributions) if distributions else {}).items():
             (folder / name).write_text(text, encoding="utf-8")
         pictures.finish(results, distributions, request.with_published, console)
     return results
+
+
+def _given_thresholds(request: EvaluationRequest, evaluated: Evaluated) -> list[OperatingRow]:
+    """Return the thresholds of --thresholds for the methods there are."""
+    path, methods = request.measures.thresholds, evaluated.source.methods
+    if path is None:
+        return []
+    negated = [name for name in methods if name in request.measures.negate]
+    if evaluated.maps is not None:
+        return given_thresholds(path, methods, evaluated.maps.models, negated)
+    model = evaluated.source.describe()
+    return given_thresholds(path, methods, [model] if isinstance(model, ModelRecord) else [], negated)
 
 
 def _conventions(measures: Measures, maps: MapsOnDisk | None) -> Conventions:

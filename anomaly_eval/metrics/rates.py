@@ -135,8 +135,11 @@ def operating_point(counts: ThresholdCounts, index: int) -> OperatingPoint:
 def least_count(rate: float, total: int, strictly: bool = False) -> int:
     """Return the least count whose share of the total, a float64, is at least (or above) the rate; total + 1 if none.
 
-    Dividing first is what others do; multiplying would put a count on the other side of the rate now and then.
+    Of nothing, no count is a share. Dividing first is what others do; multiplying would put a count on the other side
+    of the rate now and then.
     """
+    if not total:
+        return 1
     count = max(0, int(rate * total) - 2)
     while count <= total and (count / total <= rate if strictly else count / total < rate):
         count += 1

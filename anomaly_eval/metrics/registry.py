@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from anomaly_eval.metrics.calibration import CalibrationMetrics
     from anomaly_eval.metrics.closed_set import ClassMetrics, ClosedSetMetrics
     from anomaly_eval.metrics.components import ComponentMetrics
+    from anomaly_eval.metrics.operating_points import OperatingCounts
 
 Source = TypeVar("Source")
 
@@ -40,6 +41,7 @@ class Unit:
 
 PERCENT = Unit(factor=100)
 PLAIN = Unit(digits=4)
+COUNT = Unit()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +134,22 @@ COMPONENTS: tuple[Metric[ComponentMetrics], ...] = (
     Metric(key="mean_ppv", title="PPV", of=attrgetter("mean_ppv")),
     Metric(key="mean_f1", title="F1", of=attrgetter("mean_f1")),
 )
+
+OPERATING_POINTS: tuple[Metric[OperatingCounts], ...] = (
+    Metric(key="tpr", title="TPR", of=attrgetter("tpr")),
+    Metric(key="fpr", title="FPR", of=attrgetter("fpr"), higher_is_better=False),
+    Metric(key="precision", title="Precision", of=attrgetter("precision")),
+    Metric(key="f1", title="F1", of=attrgetter("f1")),
+    Metric(key="iou", title="IoU", of=attrgetter("iou")),
+    Metric(
+        key="false_alarms",
+        title="False alarms",
+        of=attrgetter("false_alarms_per_image"),
+        higher_is_better=False,
+        unit=COUNT,
+    ),
+)
+"""Of one threshold; false alarms are components an image."""
 
 MIOU: Metric[ClosedSetMetrics] = Metric(key="miou", title="mIoU", of=attrgetter("mean_iou"))
 PIXEL_ACCURACY: Metric[ClosedSetMetrics] = Metric(key="aacc", title="aAcc", of=attrgetter("pixel_accuracy"))

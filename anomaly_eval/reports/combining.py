@@ -21,7 +21,8 @@ from anomaly_eval.runtime.strict_yaml import first_problem
 
 _LARGEST = 1 << 28
 _EVAL, _REPLACING = "gmmseg-anomaly eval ", "--overwrite"
-_KINDS = ("rows", "intervals", "differences", "per_image", "components", "closed_set", "closed_set_classes")
+_OF_METHODS = ("rows", "intervals", "per_image", "components", "operating_points", "given_thresholds")
+_KINDS = (*_OF_METHODS, "differences", "closed_set", "closed_set_classes")
 _MIXED = "evaluate anew with the same, or give --mixed to have it said in a footnote"
 
 
@@ -62,7 +63,8 @@ def _check_consistent(results: Results, path: Path) -> None:
     """Raise InputError for rows of datasets without a record, and for names that no table can show."""
     rows = [row for kind in _KINDS for row in getattr(results, kind)]
     known = {record.name for record in results.datasets}
-    names = {row.dataset for row in rows}
+    # Thresholds may come from images that are not there.
+    names = {row.dataset for kind in _KINDS if kind != "given_thresholds" for row in getattr(results, kind)}
     if not names <= known:
         lost = min(names - known)[:100]
         raise InputError(f"{path} was not written by this tool: it has no record of {lost!r}; evaluate anew.")
@@ -70,7 +72,9 @@ def _check_consistent(results: Results, path: Path) -> None:
     if tracks:
         raise InputError(f"{path} was not written by this tool: it has the track {tracks[0][:100]!r}; evaluate anew.")
     methods = {row.method for row in rows if hasattr(row, "method")}
-    unfit = [name for name in (*known, *methods) if not name.isprintable() or not name]
+    points = [*results.operating_points, *results.given_thresholds]
+    told = {name for row in points for name in (row.dataset, row.learnt_on, row.point)}
+    unfit = [name for name in (*known, *methods, *told) if not name.isprintable() or not name]
     if unfit:
         raise InputError(f"{path} was not written by this tool: it has the name {unfit[0][:100]!r}; evaluate anew.")
 
@@ -92,7 +96,7 @@ def combine(runs: Sequence[NamedRun], mixed: bool = False) -> Results:
     fits = {of_run(run.name, key): fit for run in runs for key, fit in run.results.provenance.fits.items()}
     return first.model_copy(
         update={
-            **{kind: _renamed(runs, kind) for kind in ("rows", "intervals", "per_image", "components")},
+            **{kind: _renamed(runs, kind) for kind in _OF_METHODS},
             "differences": [],
             "closed_set": [row for run in runs for row in run.results.closed_set],
             "closed_set_classes": [],

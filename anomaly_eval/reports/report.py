@@ -25,6 +25,7 @@ from anomaly_eval.reports.groups import GroupRow, parse_groups
 from anomaly_eval.reports.latex import latex_table
 from anomaly_eval.reports.markdown import markdown_table
 from anomaly_eval.reports.notes import Note
+from anomaly_eval.reports.operating_points import compare_operating_points
 from anomaly_eval.reports.page.about import about_runs_markup, warnings_markup
 from anomaly_eval.reports.page.store import PageStore
 from anomaly_eval.reports.page.tables import differences_table, page_table
@@ -38,6 +39,7 @@ from anomaly_eval.results.records import (
     ComponentRow,
     DifferenceRow,
     IntervalRow,
+    OperatingRow,
     Origin,
     PerImageRow,
     Record,
@@ -49,13 +51,14 @@ from anomaly_eval.runtime.output_folder import RESULTS_FILE, FolderKind, prepare
 
 _RECORD, _MARKDOWN, _FIGURES = "report.json", "report.md", "figures"
 _INTERVALS, _DIFFERENCES, _GROUPS = "intervals.csv", "differences.csv", "groups.csv"
-_TABLES = ("results", "per_image", "components", "closed_set")
+_TABLES = ("results", "per_image", "components", "operating_points", "closed_set")
 _TASKS: dict[str, Task] = {"closed_set": "closed_set"}
 _ROWS: dict[str, tuple[str, type[Record]]] = {
     "results.csv": ("rows", Row),
     _INTERVALS: ("intervals", IntervalRow),
     "per_image.csv": ("per_image", PerImageRow),
     "components.csv": ("components", ComponentRow),
+    "operating_points.csv": ("operating_points", OperatingRow),
     "closed_set.csv": ("closed_set", ClosedSetRow),
 }
 REPORT = FolderKind(
@@ -155,6 +158,8 @@ def _tables(
         tables["per_image"] = compare_per_image(combined, models)
     if combined.components:
         tables["components"] = compare_components(combined, models)
+    if combined.operating_points:
+        tables["operating_points"] = compare_operating_points(combined, models)
     if combined.closed_set:
         published = read_published_closed_set() if request.with_published else ()
         networks = {run.name: run.results.closed_set for run in compared if run.results.closed_set}

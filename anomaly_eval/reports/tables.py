@@ -12,6 +12,7 @@ from anomaly_eval.reports.components_and_per_image import compare_components, co
 from anomaly_eval.reports.csv_files import csv_of
 from anomaly_eval.reports.latex import latex_table
 from anomaly_eval.reports.markdown import markdown_table
+from anomaly_eval.reports.operating_points import compare_operating_points
 from anomaly_eval.reports.published import read_published, read_published_closed_set
 from anomaly_eval.reports.terminal import print_comparison
 from anomaly_eval.results.records import (
@@ -20,6 +21,7 @@ from anomaly_eval.results.records import (
     ComponentRow,
     DifferenceRow,
     IntervalRow,
+    OperatingRow,
     PerImageRow,
     Results,
     Row,
@@ -29,7 +31,7 @@ from anomaly_eval.results.records import (
 def write_tables(results: Results, folder: Path, with_published: bool) -> None:
     """Write the tables of what was evaluated: `results.*` of anomalies, `closed_set.*` of classes, both in Markdown."""
     tables = {"results.md": results_markdown(results, with_published)}
-    if _has(results, "anomaly"):
+    if _is_ranked(results):
         tables |= {"results.csv": results_csv(results), "results.tex": results_latex(results, with_published)}
     if results.intervals:
         tables["intervals.csv"] = csv_of(IntervalRow, results.intervals)
@@ -41,6 +43,9 @@ def write_tables(results: Results, folder: Path, with_published: bool) -> None:
     if results.components:
         tables["components.csv"] = csv_of(ComponentRow, results.components)
         tables["components.tex"] = latex_table(compare_components(results))
+    if results.operating_points:
+        tables["operating_points.csv"] = csv_of(OperatingRow, results.operating_points)
+        tables["operating_points.tex"] = latex_table(compare_operating_points(results))
     if _has(results, "closed_set"):
         tables |= {
             "closed_set.csv": closed_set_csv(results),
@@ -79,7 +84,7 @@ def closed_set_latex(results: Results, with_published: bool) -> str:
 def results_markdown(results: Results, with_published: bool) -> str:
     """Return GitHub tables with footnotes and warnings: of anomalies, of closed-set datasets, and of their classes."""
     parts = []
-    if _has(results, "anomaly"):
+    if _is_ranked(results):
         parts.append(markdown_table(_comparison(results, with_published)))
     parts += [markdown_table(table) for table in _more(results)]
     if _has(results, "closed_set"):
@@ -89,13 +94,18 @@ def results_markdown(results: Results, with_published: bool) -> str:
 
 def print_results(console: Console, results: Results, with_published: bool) -> None:
     """Print the tables, their footnotes and their warnings to the console."""
-    if _has(results, "anomaly"):
+    if _is_ranked(results):
         print_comparison(console, _comparison(results, with_published))
     for table in _more(results):
         print_comparison(console, table)
     if _has(results, "closed_set"):
         print_classes(console, results)
         print_comparison(console, _closed_set(results, with_published))
+
+
+def _is_ranked(results: Results) -> bool:
+    """Whether there is a table of how scores rank; without any anomaly there are thresholds alone."""
+    return _has(results, "anomaly") and bool(results.rows or not results.operating_points)
 
 
 def _has(results: Results, task: str) -> bool:
@@ -112,6 +122,7 @@ def _more(results: Results) -> list[ComparisonTable]:
     return [
         *([compare_per_image(results)] if results.per_image else []),
         *([compare_components(results)] if results.components else []),
+        *([compare_operating_points(results)] if results.operating_points else []),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, TypeAlias
@@ -146,6 +147,39 @@ class ComponentRow(MetricRecord):
     def metric_keys(cls) -> list[str]:
         """Return the component metrics."""
         return registry.keys(registry.COMPONENTS)
+
+
+class OperatingRow(MetricRecord):
+    """One line of `operating_points.csv`: what a threshold does on a dataset, rates in percent.
+
+    What needs anomalies is NaN where there are none.
+    """
+
+    dataset: str
+    method: str
+    point: str
+    """What the threshold was chosen for: `tpr=0.95`, `fpr=0.01`, `f1`."""
+    learnt_on: str
+    """The dataset that it was chosen on."""
+    threshold: float
+    """Pixels are predicted to be anomalies where their score is at or above it."""
+    metrics: dict[str, float]
+    n_images: int
+    n_anomaly_pixels: int
+    n_inlier_pixels: int
+    n_false_alarms: int
+
+    @classmethod
+    def metric_keys(cls) -> list[str]:
+        """Return what is measured at a threshold."""
+        return registry.keys(registry.OPERATING_POINTS)
+
+    @field_validator("threshold")
+    @classmethod
+    def _is_number(cls, threshold: float) -> float:
+        if math.isnan(threshold):
+            raise ValueError("a threshold must be a number, not NaN")
+        return threshold
 
 
 class ClosedSetRow(MetricRecord):
@@ -382,6 +416,9 @@ class Results(Record):
     differences: list[DifferenceRow] = Field(default_factory=list)
     per_image: list[PerImageRow] = Field(default_factory=list)
     components: list[ComponentRow] = Field(default_factory=list)
+    operating_points: list[OperatingRow] = Field(default_factory=list)
+    given_thresholds: list[OperatingRow] = Field(default_factory=list)
+    """What the thresholds of `--thresholds` do where they were learnt, as their file says."""
     closed_set: list[ClosedSetRow] = Field(default_factory=list)
     closed_set_classes: list[ClosedSetClassRow] = Field(default_factory=list)
     datasets: list[DatasetRecord]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from anomaly_eval.datasets.samples import Sample, SampleSet
 from anomaly_eval.errors import InputError
-from anomaly_eval.results.records import DatasetRecord, FitRecord, MapFolderRecord, MapsRecord
+from anomaly_eval.results.records import DatasetRecord, FitRecord, MapFolderRecord, MapsRecord, ModelRecord
 from anomaly_eval.results.titles import method_name
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.runtime.lone_values import TakesLoneValues
@@ -87,6 +87,11 @@ class MapsOnDisk:
     def fits(self) -> dict[str, FitRecord]:
         """What the scores behind saved maps were fitted on, by method."""
         return {method: fit for folder in self._folders for method, fit in folder.fits.items()}
+
+    @property
+    def models(self) -> list[ModelRecord]:
+        """The networks behind saved maps."""
+        return [folder.index.model for folder in self._folders if folder.index is not None]
 
     @property
     def all_saved(self) -> bool:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.results.records import FitRecord, ModelRecord
+from anomaly_eval.results.same_network import network_difference
 from anomaly_eval.runtime.output_folder import write_atomically
 from anomaly_eval.scores.base import FittedScore
 from gmmseg.safetensors_files import safetensors_bytes, tensors_sha256
@@ -81,25 +82,7 @@ def load_statistics(
 
 
 def _check_same_model(path: Path, fitted: ModelRecord, model: ModelRecord) -> None:
-    for field, meaning in (
-        ("checkpoint_sha256", "checkpoint"),
-        ("config_sha256", "config"),
-        ("resize", "--resize"),
-        ("inference", "inference mode"),
-    ):
-        if getattr(fitted, field) != getattr(model, field):
-            raise InputError(
-                f"the statistics in {path} were fitted with another {meaning} ({_short(getattr(fitted, field))}, now "
-                f"{_short(getattr(model, field))}); fit again with this one."
-            )
-    if fitted.dropped_classes != model.dropped_classes:
-        before, now = (" ".join(one.dropped_classes) or "none" for one in (fitted, model))
-        raise InputError(
-            f"the statistics in {path} were fitted with other --known-classes (dropped: {_short(before)}, now "
-            f"{_short(now)}); fit again with these."
-        )
-
-
-def _short(value: str) -> str:
-    shown = value[:12] if len(value) == 64 else value[:100]
-    return shown if shown.isprintable() else repr(shown)
+    found = network_difference(fitted, model)
+    if found is not None:
+        difference, now = found
+        raise InputError(f"the statistics in {path} were fitted with {difference}; fit again with {now}.")

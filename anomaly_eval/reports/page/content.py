@@ -124,7 +124,8 @@ def _levels(levels: Levels | None) -> dict[str, Any] | None:
     """Return the thresholds as they are read, and the pooled counts; pixels of a kind are those above the first."""
     if levels is None or not len(levels):
         return None
-    true_positives, wanted = levels.anomalies, least_count(0.95, int(levels.anomalies[0]))
+    true_positives = levels.anomalies
+    wanted = least_count(0.95, int(true_positives[0])) if true_positives[0] else 0
     return {
         # JSON has no infinities, and these are only read.
         "thresholds": [_text(value) for value in levels.thresholds],

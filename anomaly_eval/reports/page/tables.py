@@ -8,6 +8,7 @@ from anomaly_eval.metrics import registry
 from anomaly_eval.reports.closed_set import compare_closed_set
 from anomaly_eval.reports.comparison import ComparisonTable, compare
 from anomaly_eval.reports.components_and_per_image import compare_components, compare_per_image
+from anomaly_eval.reports.operating_points import compare_operating_points
 from anomaly_eval.reports.page.table_markup import Column, PageTable, TableCell, count_cell, rate_cell
 from anomaly_eval.reports.published import read_published, read_published_closed_set
 from anomaly_eval.results.records import Results
@@ -16,7 +17,8 @@ from anomaly_eval.results.titles import dataset_title, method_name
 
 def page_tables(results: Results, with_published: bool) -> Iterator[PageTable]:
     """Yield the tables of what was evaluated, the most wanted first."""
-    if any(record.task == "anomaly" for record in results.datasets) or results.rows:
+    has_anomalies = any(record.task == "anomaly" for record in results.datasets)
+    if results.rows or (has_anomalies and not results.operating_points):
         yield page_table(compare(results, read_published() if with_published else ()))
     if results.differences:
         yield differences_table(results)
@@ -24,6 +26,8 @@ def page_tables(results: Results, with_published: bool) -> Iterator[PageTable]:
         yield page_table(compare_per_image(results))
     if results.components:
         yield page_table(compare_components(results))
+    if results.operating_points:
+        yield page_table(compare_operating_points(results))
     if results.closed_set:
         published = read_published_closed_set() if with_published else ()
         yield page_table(compare_closed_set(results, published))

@@ -118,7 +118,7 @@ def test_scores_of_a_network_are_told_before_they_are_fitted(tmp_path, evaluate)
 def test_thresholds_from_python(given, expected):
     measures = Measures(components="obstacle", component_threshold=given)
     measures.check()
-    assert measures.thresholds(["msp"]) == expected
+    assert measures.component_thresholds(["msp"]) == expected
     assert Measures(negate="msp").negate == ("msp",)
     with pytest.raises(InputError, match="names 'msp'"):
         Measures(negate=["msp"]).check_methods(["energy"])

@@ -1,0 +1,31 @@
+"""Whether what was learnt with one network is used with the same, run in the same way."""
+
+from __future__ import annotations
+
+from anomaly_eval.results.records import ModelRecord
+
+_FIELDS = (
+    ("checkpoint_sha256", "checkpoint"),
+    ("config_sha256", "config"),
+    ("resize", "--resize"),
+    ("inference", "inference mode"),
+)
+
+
+def network_difference(before: ModelRecord, now: ModelRecord) -> tuple[str, str] | None:
+    """Say in what two networks differ that changes scores, and what stands for the one of now; None for the same."""
+    for field, meaning in _FIELDS:
+        if getattr(before, field) != getattr(now, field):
+            return (
+                f"another {meaning} ({_short(getattr(before, field))}, now {_short(getattr(now, field))})",
+                "this one",
+            )
+    if before.dropped_classes != now.dropped_classes:
+        then, today = (_short(" ".join(one.dropped_classes) or "none") for one in (before, now))
+        return f"other --known-classes (dropped: {then}, now {today})", "these"
+    return None
+
+
+def _short(value: str) -> str:
+    shown = value[:12] if len(value) == 64 else value[:100]
+    return shown if shown.isprintable() else repr(shown)

@@ -1,0 +1,90 @@
+"""`thresholds.json`: thresholds of methods, what they were chosen for and on which images, and for which network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import Field, ValidationError
+
+from anomaly_eval.errors import InputError
+from anomaly_eval.results.records import MapsRecord, ModelRecord, OperatingRow, Origin, Record
+from anomaly_eval.results.same_network import network_difference
+from anomaly_eval.runtime.safe_read import read_regular
+from anomaly_eval.runtime.strict_yaml import first_problem
+
+THRESHOLDS_FILE = "thresholds.json"
+_KIND: Final = "gmmseg-anomaly thresholds"
+_LARGEST = 1 << 24
+_ANEW = "choose thresholds anew with `gmmseg-anomaly eval --operating-points`"
+
+
+class Thresholds(Record):
+    """The content of the file. Rows are of the datasets that their thresholds were chosen on."""
+
+    kind: Literal["gmmseg-anomaly thresholds"] = _KIND
+    format_version: Literal[1] = 1
+    rule: str = "a pixel is predicted to be an anomaly where its score is at or above the threshold"
+    origin: Origin
+    negated: list[str] = Field(default_factory=list)
+    """Methods whose scores were taken times -1 before."""
+    rows: list[OperatingRow]
+
+    def of_methods(self, methods: Collection[str], path: Path, negated: Collection[str] = ()) -> list[OperatingRow]:
+        """Return the rows of methods, of which some are negated now.
+
+        Raises InputError, which names the file, where it has none of theirs, and where a sign is another one.
+        """
+        rows = [row for row in self.rows if row.method in methods]
+        if not rows:
+            known = ", ".join(dict.fromkeys(row.method for row in self.rows)) or "nothing"
+            raise InputError(f"{path} has thresholds of {known}, none of {', '.join(methods)}; {_ANEW}.")
+        for name in dict.fromkeys(row.method for row in rows):
+            if (name in self.negated) != (name in negated):
+                state, remedy = ("negated", "give") if name in self.negated else ("not negated", "leave out")
+                raise InputError(f"the thresholds of {name} in {path} are of {state} scores; {remedy} --negate {name}.")
+        return rows
+
+
+def read_thresholds(path: Path) -> Thresholds:
+    """Read a file; raises InputError where it is missing, is no such file, or holds NaN in the place of a threshold."""
+    try:
+        content = json.loads(read_regular(path, _LARGEST))
+    except FileNotFoundError as error:
+        raise InputError(f"there is no file of thresholds {path}; {_ANEW}.") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); give --thresholds another file.") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is no file of thresholds, or is damaged; {_ANEW}.") from error
+    if not isinstance(content, dict) or content.get("kind") != _KIND:
+        raise InputError(f"{path} is no file of thresholds; give --thresholds a {THRESHOLDS_FILE}, or {_ANEW}.")
+    try:
+        found = Thresholds.model_validate(content)
+    except ValidationError as error:
+        raise InputError(f"{path} holds no usable thresholds: {first_problem(error)}; {_ANEW}.") from error
+    names = {name for row in found.rows for name in (row.dataset, row.method, row.point, row.learnt_on)}
+    unfit = [name for name in names if not name.isprintable() or not name]
+    if unfit:
+        raise InputError(f"{path} holds no usable thresholds: it has the name {unfit[0][:100]!r}; {_ANEW}.")
+    return found
+
+
+def check_same_network(path: Path, thresholds: Thresholds, models: Sequence[ModelRecord]) -> None:
+    """Raise InputError where none of the networks is the one of the thresholds.
+
+    Score maps of other origin have no network that could be another one.
+    """
+    learnt = _models(thresholds.origin)
+    if not learnt or not models:
+        return
+    found = [network_difference(before, now) for before in learnt for now in models]
+    if found[0] is not None and None not in found:
+        raise InputError(f"the thresholds in {path} were chosen with {found[0][0]}; {_ANEW} with {found[0][1]}.")
+
+
+def _models(origin: Origin) -> list[ModelRecord]:
+    if isinstance(origin, MapsRecord):
+        return [folder.model for folder in origin.folders if folder.model is not None]
+    return [origin]
