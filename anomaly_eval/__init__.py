@@ -6,12 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from anomaly_eval.api import Evaluation, evaluate
+    from anomaly_eval.studies.prediction.predicting import predict
 
-__all__ = ["Evaluation", "evaluate"]
+__all__ = ["Evaluation", "evaluate", "predict"]
 
 
 def __getattr__(name: str) -> Any:
     """Load the interface for Python when it is asked for: it needs torch and pandas."""
+    if name == "predict":
+        from anomaly_eval.studies.prediction.predicting import predict
+
+        return predict
     if name in __all__:
         from anomaly_eval import api
 

@@ -101,17 +101,19 @@ def check_same_size(image: Path, image_size: tuple[int, int], mask: Path, mask_s
 
 
 @contextmanager
-def opened(path: Path, kind: str, partner: str) -> Iterator[tuple[Image.Image, str]]:
+def opened(path: Path, kind: str, partner: str | None) -> Iterator[tuple[Image.Image, str]]:
     """Open and decode the file of an image or a mask, and tell what is wrong with it in one sentence.
 
-    Yields the image and how the file stores its pixels, in Pillow's words, such as `RGB;16B`.
+    partner: what must be turned as it is, None for nothing. Yields the image and how the file stores its pixels, in
+    Pillow's words, such as `RGB;16B`.
     """
     with _told(path), Image.open(path, formats=FORMATS) as image:
         _check_single(image, path, kind)
         # Looking for EXIF may read the pixels already.
         stored = _stored_mode(image)
         # Before the pixels are read: Pillow turns a TIFF by itself then, and removes the tag.
-        _check_orientation(image, path, kind, partner)
+        if partner is not None:
+            _check_orientation(image, path, kind, partner)
         image.load()
         yield image, stored
 

@@ -19,6 +19,7 @@ from anomaly_eval.cli.datasets import datasets_app
 from anomaly_eval.cli.evaluate import EvaluateCommand, evaluate
 from anomaly_eval.cli.networks import networks_app
 from anomaly_eval.cli.options import say
+from anomaly_eval.cli.predict import predict
 from anomaly_eval.cli.reports import calibrate, grid, report
 from anomaly_eval.cli.speed import speed
 from anomaly_eval.errors import InputError
@@ -108,6 +109,7 @@ def demo(context: typer.Context, request: DemoRequest) -> None:
     say(f"Summary: {request.out / 'index.html'}")
 
 
+app.command()(predict)
 app.command()(ablate)
 app.command()(calibrate)
 app.command()(report)

@@ -12,7 +12,7 @@ from anomaly_eval.datasets.cards import load_card
 from anomaly_eval.errors import InputError
 from anomaly_eval.results.titles import method_name
 from anomaly_eval.segmenters.kinds import network_kinds
-from anomaly_eval.segmenters.network_cards import AnomalyResult, ClosedSetResult, NetworkCard
+from anomaly_eval.segmenters.network_cards import AnomalyResult, ClosedSetResult, NetworkCard, UsualThreshold
 from anomaly_eval.segmenters.zoo import named_network, shipped_networks
 
 
@@ -44,6 +44,7 @@ def _print_card(console: Console, card: NetworkCard) -> None:
         ("licence", card.licence),
         ("sha256", card.sha256),
         *(("mean IoU", f"{one.mean_iou:.2f} % on {_about(one)}") for one in card.closed_set),
+        *((f"unknown from {one.score}", f"{one.threshold:.6g}: {_false_positives(one)}") for one in card.thresholds),
     ):
         _say(console, f"{heading}: {' '.join(text.split())}")
     if card.anomaly:
@@ -64,7 +65,11 @@ def _anomaly_table(results: Sequence[AnomalyResult]) -> Table:
     return table
 
 
-def _about(result: ClosedSetResult | AnomalyResult) -> str:
+def _false_positives(one: UsualThreshold) -> str:
+    return f"{one.false_positives:g} % of the pixels of {_about(one)}"
+
+
+def _about(result: ClosedSetResult | AnomalyResult | UsualThreshold) -> str:
     """Name the dataset, and say what was evaluated of it and how."""
     size = "" if result.input is None else f"--resize {result.input}"
     return ", ".join(filter(None, (_title(result.dataset), f"{result.images} images", size, result.note)))

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from anomaly_eval.errors import InputError
 from gmmseg.image_files import FORMATS, opened, read_mask
 
-__all__ = ["FORMATS", "read_image", "read_mask"]
+__all__ = ["FORMATS", "read_image", "read_mask", "read_photo"]
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
@@ -23,14 +23,24 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     turned, and for a file of several pictures.
     """
     with opened(path, "image", "mask") as (image, stored):
-        if image.mode.startswith("I"):
-            return _reduce_to_8_bit(np.array(image), path)
-        if image.mode == "F":
-            raise InputError(f"the image {path} holds floating-point pixels; save it with 8 bits per channel.")
-        pixels = np.array(image if image.mode == "RGB" else _as_rgb(image))
-        if "16" in stored and not pixels.any():
-            raise _would_be_black(path)
-        return pixels
+        return _pixels(image, stored, path)
+
+
+def read_photo(path: Path) -> NDArray[np.uint8]:
+    """Return an image that has no mask, as `read_image` does, but turned as its EXIF orientation says it is shown."""
+    with opened(path, "image", None) as (image, stored):
+        return _pixels(ImageOps.exif_transpose(image), stored, path)
+
+
+def _pixels(image: Image.Image, stored: str, path: Path) -> NDArray[np.uint8]:
+    if image.mode.startswith("I"):
+        return _reduce_to_8_bit(np.array(image), path)
+    if image.mode == "F":
+        raise InputError(f"the image {path} holds floating-point pixels; save it with 8 bits per channel.")
+    pixels = np.array(image if image.mode == "RGB" else _as_rgb(image))
+    if "16" in stored and not pixels.any():
+        raise _would_be_black(path)
+    return pixels
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:

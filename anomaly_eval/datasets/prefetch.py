@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -50,3 +50,12 @@ def read_pair(sample: Sample) -> Loaded:
     image, label = sample.read_image(), sample.read_label()
     check_same_size(sample, image, label)
     return sample, image, label
+
+
+def ahead(items: Iterator[_Item]) -> Generator[_Item, None, None]:
+    """Yield items in order, while another thread takes the next one; what taking one raises is raised at its turn."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        following = pool.submit(next, items, _END)
+        while (found := following.result()) is not _END:
+            following = pool.submit(next, items, _END)
+            yield found  # type: ignore[misc]

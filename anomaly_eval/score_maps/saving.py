@@ -105,14 +105,15 @@ def writer(folder: Path, datasets: Sequence[SampleSet], precision: Precision | N
             raise
 
 
-def rounded_to_float16(values: NDArray[np.float32], what: str) -> NDArray[np.float32]:
+def rounded_to_float16(
+    values: NDArray[np.float32], what: str, remedy: str = "--save-scores float32"
+) -> NDArray[np.float32]:
     """Return the nearest numbers that float16 has, as float32; raises InputError for finite ones beyond its range."""
     with np.errstate(over="ignore"):
         rounded = values.astype(np.float16).astype(np.float32)
     lost = np.isinf(rounded) & np.isfinite(values)
     if lost.any():
         raise InputError(
-            f"{what} goes to {values[lost][0]:g}, and float16 ends at 65504; give --save-scores float32, which loses "
-            f"nothing."
+            f"{what} goes to {values[lost][0]:g}, and float16 ends at 65504; give {remedy}, which loses nothing."
         )
     return rounded

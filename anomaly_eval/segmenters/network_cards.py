@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, PositiveInt, ValidationError
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.runtime.safe_read import read_regular
@@ -50,6 +50,17 @@ class AnomalyResult(_Measured):
     """AUROC, AP and FPR95 in percent, by the name of the score."""
 
 
+class UsualThreshold(_Measured):
+    """From which value of a score pixels count as unknown where nobody says otherwise, and what it does on images."""
+
+    score: Line
+    threshold: FiniteFloat
+    false_positives: Percent
+    """Of the pixels of known classes."""
+    median: FiniteFloat
+    """Of the score at those pixels, where colours begin."""
+
+
 class NetworkCard(_Part):
     """A network: where it comes from, how it is run, what it may be used for, and what it reached."""
 
@@ -69,6 +80,7 @@ class NetworkCard(_Part):
     recipe: str
     closed_set: tuple[ClosedSetResult, ...] = ()
     anomaly: tuple[AnomalyResult, ...] = ()
+    thresholds: tuple[UsualThreshold, ...] = ()
 
 
 def read_network_card(path: Path) -> NetworkCard:

@@ -29,7 +29,7 @@ def test_blocks_run_one_after_the_other(
         if "custom_imports" in block:
             _load_config(tmp_path / "config.py", block)
         else:
-            exec(block.replace('"/data"', repr(str(data))), known)
+            exec(block.replace('"/data', f'"{data}'), known)
     for drawn in tmp_path.glob("*.pdf"):
         assert drawn.stat().st_size > 1000
 

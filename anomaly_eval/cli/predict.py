@@ -1,0 +1,22 @@
+"""The command `predict`: from images without labels to pictures of what a network takes for unknown."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import typer
+from rich.console import Console
+
+from anomaly_eval.cli.options import say
+from anomaly_eval.studies.prediction.request import PredictionRequest
+
+
+def predict(context: typer.Context, request: PredictionRequest) -> None:
+    """Predict images, folders or videos without labels: score maps, overlays, classes and what is unknown."""
+    from anomaly_eval.studies.prediction.run import run_prediction
+
+    found = run_prediction(replace(request, command=context.obj), Console(stderr=True))
+    say(f"Network: {found.network}")
+    say(f"Score: {found.score}; {found.threshold}")
+    say(f"{found.images} images in {found.seconds:.1f} s, {found.images / found.seconds:.2f} a second")
+    say(f"Predictions: {request.out}")

@@ -1,0 +1,1 @@
+"""Images without labels: scores, what is taken for unknown, and pictures of both."""

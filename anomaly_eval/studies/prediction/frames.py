@@ -1,0 +1,160 @@
+"""From what users name to images: files, folders with all folders in them, and videos frame by frame."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly_eval.datasets.images import read_photo
+from anomaly_eval.errors import InputError
+from anomaly_eval.runtime.file_names import file_names
+
+IMAGES = frozenset([".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".ppm", ".pgm", ".gif", ".mpo"])
+VIDEOS = frozenset([".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv"])
+_USUAL_RATE = 25.0
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image. image: uint8 (height, width, 3) RGB. number: of a frame of a video, from 0."""
+
+    name: str
+    """That no other one has, and files can be called by; frames of a video lie in a folder, called by their number."""
+    source: Path
+    number: int | None
+    image: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A file with one image."""
+
+    name: str
+    path: Path
+    count: int = 1
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield the one image; raises InputError where it cannot be read."""
+        yield Frame(self.name, self.path, None, read_photo(self.path))
+
+
+@dataclass(frozen=True)
+class Video:
+    """A file with frames. count: how many it says that it has, None where it does not. rate: frames a second."""
+
+    name: str
+    path: Path
+    count: int | None
+    rate: float
+
+    @classmethod
+    def open(cls, name: str, path: Path) -> Video:
+        """Look at the file; raises InputError where nothing of it can be decoded."""
+        video = _capture(path)
+        try:
+            count, rate = video.get(cv2.CAP_PROP_FRAME_COUNT), video.get(cv2.CAP_PROP_FPS)
+        finally:
+            video.release()
+        return cls(name, path, int(count) if 0 < count < 1e9 else None, rate if 0 < rate < 1000 else _USUAL_RATE)
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield the frames, of which one is in memory; raises InputError where there is none."""
+        video, number = _capture(self.path), 0
+        try:
+            while (read := video.read())[0]:
+                image = np.asarray(cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB), np.uint8)
+                yield Frame(f"{self.name}/{number:06d}", self.path, number, image)
+                number += 1
+        finally:
+            video.release()
+        if not number:
+            raise _not_decoded(self.path)
+
+
+Input = Picture | Video
+
+
+def find_inputs(paths: Sequence[Path]) -> tuple[list[Input], list[str]]:
+    """Return what is to be looked at, in its order, folders by name, and what of it was left alone.
+
+    Hidden files and folders are nobody's photos. Raises InputError for what is not there, a folder without images, and
+    a video that cannot be decoded.
+    """
+    if not paths:
+        raise InputError("there is nothing to predict; give images, folders of images, or videos.")
+    found: list[tuple[str, Path]] = []
+    notes: list[str] = []
+    for path in paths:
+        if path.is_dir():
+            inside, others = _inside(path)
+            found += inside
+            if others:
+                which = "1 file that is no image" if others == 1 else f"{others} files that are no images"
+                notes.append(f"{path} also holds {which}, left alone")
+        elif path.is_file():
+            found.append((path.name, path))
+        else:
+            problem = "is neither a file nor a folder" if os.path.lexists(path) else "does not exist"
+            raise InputError(f"{path} {problem}; give images, folders of images, or videos.")
+    # What is named twice is looked at once.
+    found = list({os.path.abspath(path): (name, path) for name, path in reversed(found)}.values())[::-1]
+    names = _names([name for name, _ in found])
+    return [_input(name, path) for name, (_, path) in zip(names, found, strict=True)], notes
+
+
+def _inside(folder: Path) -> tuple[list[tuple[str, Path]], int]:
+    """Return the images of a folder by their names in it, and how many other files there are."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    seen = [path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    images = [path for path in seen if path.suffix.lower() in IMAGES]
+    if not images:
+        raise InputError(f"{folder} holds no image ({', '.join(sorted(IMAGES))}); give another folder.")
+    return [(path.relative_to(folder).as_posix(), path) for path in images], len(seen) - len(images)
+
+
+def _input(name: str, path: Path) -> Input:
+    return Video.open(name, path) if path.suffix.lower() in VIDEOS else Picture(name, path)
+
+
+def _names(given: Sequence[str]) -> list[str]:
+    """Return names for files: without suffixes where these do not tell two apart, and each only once."""
+    stems = [str(Path(name).with_suffix("")) for name in given]
+    often = Counter(stem.casefold() for stem in stems)
+    plain = [name if often[stem.casefold()] > 1 else stem for name, stem in zip(given, stems, strict=True)]
+    seen: Counter[str] = Counter()
+    keys = []
+    for name in plain:
+        # No file has this character in its name.
+        keys.append(f"{name}\0{seen[name]}" if seen[name] else name)
+        seen[name] += 1
+    chosen = file_names(keys)
+    return [chosen[key] for key in keys]
+
+
+def _capture(path: Path) -> cv2.VideoCapture:
+    # FFmpeg and OpenCV would say on standard error what the sentence below says; FFmpeg's variable is read once.
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    level = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+    try:
+        # An absolute path is no name of a stream, and this reader takes no patterns of numbers.
+        video = cv2.VideoCapture(str(path.resolve()), cv2.CAP_FFMPEG)
+    finally:
+        cv2.utils.logging.setLogLevel(level)
+    if not video.isOpened():
+        video.release()
+        raise _not_decoded(path)
+    return video
+
+
+def _not_decoded(path: Path) -> InputError:
+    return InputError(
+        f"the video {path} cannot be decoded; convert it to MP4 with H.264, or give its frames as images."
+    )

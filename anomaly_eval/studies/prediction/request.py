@@ -1,0 +1,64 @@
+"""All that one run of `gmmseg-anomaly predict` depends on; importing this loads nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from anomaly_eval.runtime.option_fields import Asked
+from anomaly_eval.segmenters.running import AS_USUAL, CONFIG, Running
+
+if TYPE_CHECKING:
+    from anomaly_eval.segmenters.load import NetworkRequest
+
+DEFAULT_NETWORK = "gmmseg_efficientnet-lite0_cityscapes"
+"""A shipped network of street scenes, which anybody can run."""
+
+OverlayFormat = Literal["png", "jpeg", "none"]
+MapPrecision = Literal["float32", "float16", "none"]
+
+
+@dataclass(frozen=True)
+class PredictionRequest:
+    """All that one prediction depends on; options of the command line, too."""
+
+    inputs: Annotated[
+        Sequence[Path], Asked("Images, folders of images (with all folders in them), and videos.", is_argument=True)
+    ]
+    checkpoint: Annotated[
+        Path, Asked("A network: a checkpoint, or the name of a shipped one (`gmmseg-anomaly networks`).", "--ckpt")
+    ] = Path(DEFAULT_NETWORK)
+    out: Annotated[Path, Asked("Folder for the predictions.")] = Path("predictions")
+    config: Annotated[str | None, CONFIG] = None
+    score: Annotated[str | None, Asked("The score. Default: max_logit, a GMMSeg network's joint density.")] = None
+    statistics: Annotated[
+        Path | None, Asked("Statistics written by `gmmseg-anomaly fit`, for scores that learn.", "--stats")
+    ] = None
+    threshold: Annotated[
+        float | None,
+        Asked("Score from which pixels are unknown. Default: that of a shipped network's card, else none is unknown."),
+    ] = None
+    thresholds: Annotated[
+        Path | None, Asked("Or a thresholds.json, as `gmmseg-anomaly eval --operating-points` writes it.")
+    ] = None
+    point: Annotated[
+        str | None, Asked("Which one of --thresholds, where there are several: fpr=0.01, or fpr=0.01@DATASET.")
+    ] = None
+    overlays: Annotated[
+        OverlayFormat, Asked("How pictures of image, heat and outline are written; of videos also as .mp4.")
+    ] = "png"
+    maps: Annotated[
+        MapPrecision | None,
+        Asked("How score maps are written, as TIFF. Default: float32 of images, none of frames of a video."),
+    ] = None
+    page: Annotated[bool, Asked("Also write index.html: all images, small, to browse.")] = False
+    running: Running = AS_USUAL
+    overwrite: Annotated[bool, Asked("Replace earlier predictions in --out.")] = False
+    command: Sequence[str] = ()
+
+    @property
+    def network(self) -> NetworkRequest:
+        """The network to run."""
+        return self.running.network(self.checkpoint, self.config)

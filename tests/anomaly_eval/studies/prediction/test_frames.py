@@ -1,0 +1,47 @@
+"""What users name becomes images with names of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from anomaly_eval.errors import InputError
+from anomaly_eval.studies.prediction.frames import Picture, Video, find_inputs
+
+
+def drawn(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(path)
+    return path
+
+
+def names(*paths: Path) -> list[str]:
+    return [one.name for one in find_inputs(paths)[0]]
+
+
+def test_names_tell_files_apart(tmp_path):
+    one, other = drawn(tmp_path / "a" / "x.png"), drawn(tmp_path / "b" / "x.png")
+    drawn(tmp_path / "a" / "x.jpg")
+    drawn(tmp_path / "a" / "X y.PNG")
+    assert names(one) == ["x"]
+    assert names(one, one, tmp_path / "a" / ".." / "a" / "x.png") == ["x"]
+    assert names(tmp_path / "a") == ["X_y", "x.jpg", "x.png"]
+    several = names(one, other)
+    assert len(set(several)) == 2 and several[0] == "x.png"
+    assert len({name.casefold() for name in names(tmp_path / "a", other, tmp_path / "b")}) == 4
+
+
+def test_folders_are_looked_through_without_what_is_hidden(tmp_path, photos, video):
+    inputs, notes = find_inputs([photos, video])
+    assert [one.name for one in inputs] == ["a", "b", "more_a", "clip"]
+    assert [type(one) for one in inputs] == [Picture] * 3 + [Video]
+    assert notes == [f"{photos} also holds 1 file that is no image, left alone"]
+    assert inputs[3].count == 12 and inputs[3].rate == 5
+
+
+def test_there_must_be_something():
+    with pytest.raises(InputError, match="nothing to predict"):
+        find_inputs([])
