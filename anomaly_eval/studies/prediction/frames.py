@@ -103,6 +103,9 @@ def find_inputs(paths: Sequence[Path]) -> tuple[list[Input], list[str]]:
         else:
             problem = "is neither a file nor a folder" if os.path.lexists(path) else "does not exist"
             raise InputError(f"{path} {problem}; give images, folders of images, or videos.")
+    for name, path in found:
+        if not _is_text(name):
+            raise InputError(f"the name of the file {str(path)!a} is not UTF-8, so no result can name it; rename it.")
     # What is named twice is looked at once.
     found = list({os.path.abspath(path): (name, path) for name, path in reversed(found)}.values())[::-1]
     names = _names([name for name, _ in found])
@@ -117,6 +120,14 @@ def _inside(folder: Path) -> tuple[list[tuple[str, Path]], int]:
     if not images:
         raise InputError(f"{folder} holds no image ({', '.join(sorted(IMAGES))}); give another folder.")
     return [(path.relative_to(folder).as_posix(), path) for path in images], len(seen) - len(images)
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _input(name: str, path: Path) -> Input:

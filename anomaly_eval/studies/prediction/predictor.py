@@ -15,6 +15,7 @@ from anomaly_eval.evaluation.closed_set import predicted_classes
 from anomaly_eval.evaluation.fit import fits_of_network
 from anomaly_eval.evaluation.operating_points import given_thresholds
 from anomaly_eval.results.records import FitRecord, ModelRecord, OperatingRow
+from anomaly_eval.results.thresholds import read_thresholds
 from anomaly_eval.scores import SCORES, FittedScore, Score, choose_scores, unfitted
 from anomaly_eval.scores.base import score_maps, sources
 from anomaly_eval.scores.statistics_file import load_statistics
@@ -123,6 +124,9 @@ def _check_options(request: PredictionRequest) -> None:
         raise InputError("--threshold must be a number, not NaN.")
     if request.point is not None and request.thresholds is None:
         raise InputError("--point is one of --thresholds; add the file, or leave it out.")
+    if request.thresholds is not None:
+        # Before the network is loaded, which takes seconds.
+        read_thresholds(request.thresholds)
 
 
 def _score(request: PredictionRequest, segmenter: Segmenter) -> Score:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,19 @@ def test_folders_are_looked_through_without_what_is_hidden(tmp_path, photos, vid
     assert [type(one) for one in inputs] == [Picture] * 3 + [Video]
     assert notes == [f"{photos} also holds 1 file that is no image, left alone"]
     assert inputs[3].count == 12 and inputs[3].rate == 5
+
+
+def test_names_that_are_no_text_are_refused(tmp_path):
+    drawn(tmp_path / "a.png").rename(tmp_path / os.fsdecode(b"\xff.png"))
+    with pytest.raises(InputError, match=r"udcff.png' is not UTF-8"):
+        find_inputs([tmp_path])
+
+
+def test_links_to_one_image_are_several_images(tmp_path):
+    (tmp_path / "links").mkdir()
+    for index in range(3):
+        (tmp_path / "links" / f"{index}.png").symlink_to(drawn(tmp_path / "a.png"))
+    assert names(tmp_path / "links") == ["0", "1", "2"]
 
 
 def test_there_must_be_something():
