@@ -58,7 +58,8 @@ class PredictionPage:
         self.shown += 1
         known = "" if record.unknown is None else f", {record.unknown:.2f} % unknown"
         self._file.write(
-            f"<figure><div>{_linked(overlay, record.overlay)}{_linked(classes, record.classes)}</div>"
+            f"<figure><div>{_linked(overlay, record.overlay, f'scores of {record.name}')}"
+            f"{_linked(classes, record.classes, f'classes of {record.name}')}</div>"
             f"<figcaption>{escape(record.name)}{known}</figcaption></figure>\n"
         )
 
@@ -76,7 +77,7 @@ def write_to(path: Path) -> IO[str]:
     return path.open("w", encoding="utf-8", errors="xmlcharrefreplace")
 
 
-def _linked(picture: NDArray[np.uint8], file: str | None) -> str:
+def _linked(picture: NDArray[np.uint8], file: str | None, what: str) -> str:
     """Return a small picture, which leads to the large one where there is a file."""
-    image = f'<img alt="" src="data:image/jpeg;base64,{b64encode(jpeg(picture, _LONGEST)).decode()}">'
+    image = f'<img alt="{escape(what)}" src="data:image/jpeg;base64,{b64encode(jpeg(picture, _LONGEST)).decode()}">'
     return image if file is None else f'<a href="{escape(file)}">{image}</a>'
