@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +14,28 @@ from numpy.typing import NDArray
 
 from anomaly_eval.datasets.prefetch import ahead
 from anomaly_eval.errors import InputError
-from anomaly_eval.runtime.option_fields import build
+from anomaly_eval.runtime.option_fields import asked_fields, build
+from anomaly_eval.segmenters.running import Running
 from anomaly_eval.studies.prediction.frames import Frame, find_inputs
 from anomaly_eval.studies.prediction.predictor import PredictedFrame, Predictor, load_predictor
 from anomaly_eval.studies.prediction.request import DEFAULT_NETWORK, PredictionRequest
 from anomaly_eval.studies.prediction.run import frames_of
 
 Image = Path | str | NDArray[np.uint8]
-_OPTIONS = ("config", "score", "statistics", "threshold", "thresholds", "point")
-_OF_RUNNING = ("resize", "device", "window_batch", "known_classes", "mean", "std", "colours")
+_OPTIONS = ("config", "model", "score", "statistics", "threshold", "thresholds", "point")
+_OF_RUNNING = tuple(asked_fields(Running))
 _PATHS = ("statistics", "thresholds")
 
 
 def predict(
-    network: Path | str | Predictor = DEFAULT_NETWORK, images: Iterable[Image] | Image = (), **options: Any
+    network: Any = DEFAULT_NETWORK, images: Iterable[Image] | Image = (), **options: Any
 ) -> Iterator[PredictedFrame]:
     """Yield what a network says of each image: scores, classes, and what is unknown.
 
-    network: a checkpoint, a shipped network by its name, or what `load_predictor` loaded. images: files, folders and
-    videos as the command takes them, and arrays uint8 (height, width, 3) RGB, one or several. options: `config`,
-    `score`, `statistics`, `threshold`, `thresholds`, `point`, and the fields of `Running`, such as `resize` and
-    `device`.
+    network: a checkpoint, a shipped network by its name, a network from Python as `evaluate` takes it, or what
+    `load_network` loaded. images: files, folders and videos as the command takes them, and arrays uint8 (height, width,
+    3) RGB, one or several. options: `config`, `model`, `score`, `statistics`, `threshold`, `thresholds`, `point`, and
+    the fields of `Running`, such as `resize` and `device`.
 
     Raises InputError, whose text is one sentence, for whatever the command would refuse, and for an option that there
     is not; what is wrong with the network or the names of files is raised by the call itself.
@@ -46,12 +48,14 @@ def predict(
     return _predicted(predictor, (frame for source in sources for frame in source))
 
 
-def load_network(network: Path | str = DEFAULT_NETWORK, **options: Any) -> Predictor:
+def load_network(network: Any = DEFAULT_NETWORK, **options: Any) -> Predictor:
     """Load a network once for several calls of `predict`, with the same options; raises InputError as that does."""
     for name in options:
         if name not in (*_OPTIONS, *_OF_RUNNING):
             raise InputError(f"predict has no option {name!r}; its options are {', '.join((*_OPTIONS, *_OF_RUNNING))}.")
     values = {name: Path(value) if name in _PATHS and value is not None else value for name, value in options.items()}
+    if not isinstance(network, str | os.PathLike):
+        return load_predictor(replace(build(PredictionRequest, {**values, "inputs": ()}), instance=network))
     return load_predictor(build(PredictionRequest, {**values, "inputs": (), "checkpoint": Path(network)}))
 
 

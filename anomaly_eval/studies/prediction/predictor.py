@@ -99,8 +99,8 @@ def load_predictor(request: PredictionRequest) -> Predictor:
     segmenter = request.network.load()
     if len(segmenter.classes) > _MOST_CLASSES:
         raise InputError(
-            f"{request.checkpoint} has {len(segmenter.classes)} classes, more than the {_MOST_CLASSES} that a picture "
-            f"can tell apart; leave some out with --known-classes."
+            f"{request.network.given.path} has {len(segmenter.classes)} classes, more than the {_MOST_CLASSES} that a "
+            f"picture can tell apart; leave some out with --known-classes."
         )
     score = _score(request, segmenter)
     model = segmenter.describe()
@@ -134,7 +134,8 @@ def _score(request: PredictionRequest, segmenter: Segmenter) -> Score:
         return choose_scores([request.score], segmenter.provides)[0]
     usual = [score for score in choose_scores(None, segmenter.provides) if not isinstance(score, FittedScore)]
     if not usual:
-        raise InputError(f"no score is known for {request.checkpoint}; choose one of {', '.join(SCORES)} with --score.")
+        known = ", ".join(SCORES)
+        raise InputError(f"no score is known for {request.network.given.path}; choose one of {known} with --score.")
     return next((score for score in usual if score.name == _DEFAULT_SCORE), usual[0])
 
 
@@ -159,8 +160,9 @@ def _fitted(request: PredictionRequest, score: Score, model: ModelRecord) -> dic
 
 def _usual_threshold(request: PredictionRequest, score: Score) -> UsualThreshold | None:
     """Return what the card of a shipped network says of a score, as long as the network is run as its card says."""
-    shipped, running = network_instead_of(request.checkpoint), request.running
-    if shipped is None or request.config is not None or running.known_classes:
+    given, running = request.named_checkpoint, request.running
+    shipped = None if given is None else network_instead_of(given)
+    if shipped is None or running.known_classes or any((request.config, request.model, running.imports)):
         return None
     if running.resize is not None and InputSize.parse(running.resize) != InputSize.parse(shipped.card.input):
         return None

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from anomaly_eval.runtime.option_fields import Asked
-from anomaly_eval.segmenters.running import AS_USUAL, CONFIG, Running
+from anomaly_eval.segmenters.running import AS_USUAL, CONFIG, MODEL, Running
 
 if TYPE_CHECKING:
     from anomaly_eval.segmenters.load import NetworkRequest
@@ -28,8 +28,12 @@ class PredictionRequest:
         Sequence[Path], Asked("Images, folders of images (with all folders in them), and videos.", is_argument=True)
     ]
     checkpoint: Annotated[
-        Path, Asked("A network: a checkpoint, or the name of a shipped one (`gmmseg-anomaly networks`).", "--ckpt")
-    ] = Path(DEFAULT_NETWORK)
+        Path | None,
+        Asked(f"A network: a checkpoint, or the name of a shipped one. Default: {DEFAULT_NETWORK}.", "--ckpt"),
+    ] = None
+    model: Annotated[str | None, MODEL] = None
+    instance: Any = None
+    """In the place of both: a network from Python."""
     out: Annotated[Path, Asked("Folder for the predictions.")] = Path("predictions")
     config: Annotated[str | None, CONFIG] = None
     score: Annotated[str | None, Asked("The score. Default: max_logit, a GMMSeg network's joint density.")] = None
@@ -61,4 +65,12 @@ class PredictionRequest:
     @property
     def network(self) -> NetworkRequest:
         """The network to run."""
-        return self.running.network(self.checkpoint, self.config)
+        if self.instance is not None:
+            return self.running.instance(self.instance, self.config)
+        return self.running.network(self.named_checkpoint, self.config, self.model)
+
+    @property
+    def named_checkpoint(self) -> Path | None:
+        """The checkpoint, or the name of a network that ships, by default one of them."""
+        alone = self.checkpoint is None and self.model is None and self.instance is None
+        return Path(DEFAULT_NETWORK) if alone else self.checkpoint

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import anomaly_eval
@@ -37,6 +38,17 @@ def test_a_network_is_loaded_once_for_many(photos, checkpoint):
     np.testing.assert_array_equal(once.scores, again.scores)
     with pytest.raises(InputError, match="score comes too late"):
         anomaly_eval.predict(network, photos, score="msp")
+
+
+def test_networks_from_python_are_taken(photos):
+    class Net(torch.nn.Module):
+        def forward(self, pixels):
+            return torch.cat([pixels, -pixels], dim=1)
+
+    (found,) = anomaly_eval.predict(Net(), photos / "a.png", device="cpu", mean=[0, 0, 0], std=[1, 1, 1])
+    pixels = np.asarray(Image.open(photos / "a.png")).astype(np.float32)
+    np.testing.assert_array_equal(found.scores, -pixels.max(axis=2))
+    np.testing.assert_array_equal(found.classes, pixels.argmax(axis=2))
 
 
 def test_bad_calls_are_refused_at_once(photos, checkpoint):
