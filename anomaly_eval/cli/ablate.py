@@ -21,7 +21,7 @@ def ablate(context: typer.Context, request: AblationRequest) -> None:
 
     request = replace(request, command=context.obj)
     if request.dry_run:
-        say(outlook_text(look_ahead(request, Console(stderr=True))))
+        say(outlook_text(look_ahead(request, open_console(stderr=True))))
         return
     if request.init_from is not None:
         request = replace(request, init_from=checkpoint_file(request.init_from, "--init-from"))
