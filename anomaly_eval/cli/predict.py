@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import typer
-from rich.console import Console
 
 from anomaly_eval.cli.options import say
+from anomaly_eval.runtime.console import open_console
 from anomaly_eval.studies.prediction.request import PredictionRequest
 
 
@@ -15,7 +15,7 @@ def predict(context: typer.Context, request: PredictionRequest) -> None:
     """Predict images, folders or videos without labels: score maps, overlays, classes and what is unknown."""
     from anomaly_eval.studies.prediction.run import run_prediction
 
-    found = run_prediction(replace(request, command=context.obj), Console(stderr=True))
+    found = run_prediction(replace(request, command=context.obj), open_console(stderr=True))
     say(f"Network: {found.network}")
     say(f"Score: {found.score}; {found.threshold}")
     say(f"{found.images} images in {found.seconds:.1f} s, {found.images / found.seconds:.2f} a second")
