@@ -12,7 +12,7 @@ from anomaly_eval.runtime.option_fields import DATA_ROOT, JOURNAL, LAUNCHER, Ask
 from anomaly_eval.segmenters.running import AS_USUAL, CHECKPOINT, CONFIG, MODEL, Running
 
 if TYPE_CHECKING:
-    from anomaly_eval.segmenters.load import NetworkRequest
+    from anomaly_eval.segmenters.running import NetworkRequest
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from anomaly_eval.segmenters.running import AS_USUAL, CHECKPOINT_OR_MAPS, CONFIG
 
 if TYPE_CHECKING:
     from anomaly_eval.score_maps.disk import MapsRequest
-    from anomaly_eval.segmenters.load import NetworkRequest
+    from anomaly_eval.segmenters.running import NetworkRequest
 
 
 def _heatmap_count(word: str) -> int | None:

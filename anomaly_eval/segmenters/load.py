@@ -1,87 +1,21 @@
-"""Which network a run uses, and how."""
+"""Loading the network that a user gave, of whichever kind."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.runtime.choices import DeviceName
-from anomaly_eval.runtime.option_fields import given_flags
 from anomaly_eval.segmenters.given import Given, chosen_classes
-from anomaly_eval.segmenters.running import AS_USUAL, Running
-from anomaly_eval.segmenters.zoo import checkpoint_file, network_instead_of
+from anomaly_eval.segmenters.zoo import checkpoint_file
 
 if TYPE_CHECKING:
-    from anomaly_eval.segmenters.base import Segmenter
     from anomaly_eval.segmenters.input_size import InputSize
-    from anomaly_eval.segmenters.network import Network, NetworkFacts
+    from anomaly_eval.segmenters.network import Network
     from anomaly_eval.segmenters.protocol import NetworkSegmenter
-    from anomaly_eval.segmenters.zoo import ShippedNetwork
-
-
-PROCESSOR_SIZE = "processor"
-"""What `--resize` is given for the size of a network's own image processor."""
-
-
-@dataclass(frozen=True)
-class NetworkRequest:
-    """Which network to run, and how."""
-
-    given: Given
-    """Its path may also be the name of a shipped network."""
-    running: Running = AS_USUAL
-
-    @property
-    def statistics(self) -> Path | None:
-        """The statistics that ship with the network for this size of input; none where the user names a config."""
-        shipped = self._shipped
-        usual = self.given.config is None and not self.running.known_classes and self.running.resize != PROCESSOR_SIZE
-        return shipped.statistics(self.running.resize) if shipped is not None and usual else None
-
-    def load(self) -> Segmenter:
-        """Load the network; raises InputError as `load_segmenter` does.
-
-        A segmenter that was handed over from Python is returned as it is.
-        """
-        from anomaly_eval.segmenters.base import Segmenter
-        from anomaly_eval.segmenters.input_size import InputSize
-
-        if isinstance(self.given.instance, Segmenter):
-            for flag in given_flags(self.running).values():
-                raise InputError(f"a segmenter is run as it is, so {flag} says nothing to it; leave it out.")
-            return self.given.instance
-        shipped, running = self._shipped, self.running
-        by_processor = running.resize == PROCESSOR_SIZE
-        size = None if running.resize is None or by_processor else InputSize.parse(running.resize)
-        if shipped is not None and size is None:
-            size = replace(InputSize.parse(shipped.card.input), of_network=True)
-        segmenter = load_segmenter(
-            self.given if shipped is None else replace(self.given, path=shipped.checkpoint()),
-            device=running.device,
-            input_size=size,
-            window_batch=running.window_batch,
-            known_classes=running.known_classes,
-            imports=running.imports,
-        )
-        if by_processor:
-            segmenter.input_size = _processor_size(segmenter.network.facts)
-        return segmenter
-
-    @property
-    def _shipped(self) -> ShippedNetwork | None:
-        return None if self.given.instance is not None else network_instead_of(self.given.path)
-
-
-def _processor_size(facts: NetworkFacts) -> InputSize:
-    if facts.processor_size is None:
-        raise InputError(
-            f"{facts.name} brings no size of an image processor for --resize {PROCESSOR_SIZE}; give a factor (0.5x), a "
-            f"short side (512) or WIDTHxHEIGHT."
-        )
-    return facts.processor_size
 
 
 def load_segmenter(

@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.runtime.choices import Colours, DeviceName
-from anomaly_eval.runtime.option_fields import DEVICE, Asked
+from anomaly_eval.runtime.option_fields import DEVICE, Asked, given_flags
+from anomaly_eval.segmenters.given import Given, python_function
 
 if TYPE_CHECKING:
-    from anomaly_eval.segmenters.load import NetworkRequest
+    from anomaly_eval.segmenters.base import Segmenter
+    from anomaly_eval.segmenters.input_size import InputSize
+    from anomaly_eval.segmenters.network import NetworkFacts
+    from anomaly_eval.segmenters.zoo import ShippedNetwork
 
 _WHAT = "A network: a checkpoint, or the name of a shipped one (`gmmseg-anomaly networks` lists what can be given)"
 CHECKPOINT = Asked(f"{_WHAT}.", "--ckpt")
@@ -27,6 +31,9 @@ CHECKPOINTS = Asked("Checkpoints (.pth, .safetensors) or names of shipped networ
 CONFIGS = Asked("A config for each checkpoint. Default: those inside the checkpoints.", "--config")
 IMPORTS = Asked("Modules that register parts of the network: names, or .py files. They run.", "--import")
 NAMES = Asked("What tables and figures call them. Default: their files.")
+
+PROCESSOR_SIZE = "processor"
+"""What `--resize` is given for the size of a network's own image processor."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +65,6 @@ class Running:
 
         Raises InputError where there is neither, and for a model that is not written so.
         """
-        from anomaly_eval.segmenters.given import Given, python_function
-        from anomaly_eval.segmenters.load import NetworkRequest
-
         path, weights = (checkpoint, None) if model is None else (Path(model), checkpoint)
         if path is None:
             raise InputError("there is no network; give --ckpt, or --model FILE.py:FUNCTION.")
@@ -71,7 +75,6 @@ class Running:
 
     def instance(self, network: Any, config: str | None = None) -> NetworkRequest:
         """Return a network that was handed over from Python, run so."""
-        from anomaly_eval.segmenters.load import NetworkRequest
         from anomaly_eval.segmenters.python.build import name_of
 
         request = self.network(Path(name_of(network)), config)
@@ -88,3 +91,64 @@ class Running:
 
 
 AS_USUAL = Running()
+
+
+@dataclass(frozen=True)
+class NetworkRequest:
+    """Which network to run, and how."""
+
+    given: Given
+    """Its path may also be the name of a shipped network."""
+    running: Running
+
+    @property
+    def statistics(self) -> Path | None:
+        """The statistics that ship with the network for this size of input; none where the user names a config."""
+        shipped = self._shipped
+        usual = self.given.config is None and not self.running.known_classes and self.running.resize != PROCESSOR_SIZE
+        return shipped.statistics(self.running.resize) if shipped is not None and usual else None
+
+    def load(self) -> Segmenter:
+        """Load the network; raises InputError as `load_segmenter` does.
+
+        A segmenter that was handed over from Python is returned as it is.
+        """
+        from anomaly_eval.segmenters.base import Segmenter
+        from anomaly_eval.segmenters.input_size import InputSize
+        from anomaly_eval.segmenters.load import load_segmenter
+
+        if isinstance(self.given.instance, Segmenter):
+            for flag in given_flags(self.running).values():
+                raise InputError(f"a segmenter is run as it is, so {flag} says nothing to it; leave it out.")
+            return self.given.instance
+        shipped, running = self._shipped, self.running
+        by_processor = running.resize == PROCESSOR_SIZE
+        size = None if running.resize is None or by_processor else InputSize.parse(running.resize)
+        if shipped is not None and size is None:
+            size = replace(InputSize.parse(shipped.card.input), of_network=True)
+        segmenter = load_segmenter(
+            self.given if shipped is None else replace(self.given, path=shipped.checkpoint()),
+            device=running.device,
+            input_size=size,
+            window_batch=running.window_batch,
+            known_classes=running.known_classes,
+            imports=running.imports,
+        )
+        if by_processor:
+            segmenter.input_size = _processor_size(segmenter.network.facts)
+        return segmenter
+
+    @property
+    def _shipped(self) -> ShippedNetwork | None:
+        from anomaly_eval.segmenters.zoo import network_instead_of
+
+        return None if self.given.instance is not None else network_instead_of(self.given.path)
+
+
+def _processor_size(facts: NetworkFacts) -> InputSize:
+    if facts.processor_size is None:
+        raise InputError(
+            f"{facts.name} brings no size of an image processor for --resize {PROCESSOR_SIZE}; give a factor (0.5x), a "
+            f"short side (512) or WIDTHxHEIGHT."
+        )
+    return facts.processor_size

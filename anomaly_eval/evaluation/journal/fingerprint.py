@@ -13,7 +13,7 @@ from anomaly_eval.runtime.choices import ProtocolChoice
 from anomaly_eval.runtime.machine import processor_name
 from anomaly_eval.scores import Score
 from anomaly_eval.segmenters.base import Segmenter
-from anomaly_eval.segmenters.load import NetworkRequest
+from anomaly_eval.segmenters.running import NetworkRequest
 
 
 class DatasetFingerprint(Record):

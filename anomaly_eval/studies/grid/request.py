@@ -13,7 +13,7 @@ from anomaly_eval.runtime.option_fields import DATA_ROOT, Asked
 from anomaly_eval.segmenters.running import AS_USUAL, CHECKPOINTS, CONFIGS, NAMES, Running
 
 if TYPE_CHECKING:
-    from anomaly_eval.segmenters.load import NetworkRequest
+    from anomaly_eval.segmenters.running import NetworkRequest
 
 
 @dataclass(frozen=True)

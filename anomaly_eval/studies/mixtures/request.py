@@ -12,7 +12,7 @@ from anomaly_eval.segmenters.running import AS_USUAL, CHECKPOINT, CONFIG, Runnin
 from gmmseg.covariance_names import Covariance
 
 if TYPE_CHECKING:
-    from anomaly_eval.segmenters.load import NetworkRequest
+    from anomaly_eval.segmenters.running import NetworkRequest
 
 
 @dataclass(frozen=True)

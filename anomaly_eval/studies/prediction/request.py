@@ -11,7 +11,7 @@ from anomaly_eval.runtime.option_fields import Asked
 from anomaly_eval.segmenters.running import AS_USUAL, CONFIG, MODEL, Running
 
 if TYPE_CHECKING:
-    from anomaly_eval.segmenters.load import NetworkRequest
+    from anomaly_eval.segmenters.running import NetworkRequest
 
 DEFAULT_NETWORK = "gmmseg_efficientnet-lite0_cityscapes"
 """A shipped network of street scenes, which anybody can run."""

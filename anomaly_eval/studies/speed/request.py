@@ -14,7 +14,7 @@ from anomaly_eval.segmenters.running import AS_USUAL, CHECKPOINTS, CONFIGS, NAME
 from gmmseg.asked import Asked
 
 if TYPE_CHECKING:
-    from anomaly_eval.segmenters.load import NetworkRequest
+    from anomaly_eval.segmenters.running import NetworkRequest
 
 CITYSCAPES = (1024, 2048)
 """(height, width) of the images where nobody asks for others."""

@@ -11,8 +11,8 @@ import torch
 from torch.nn.functional import conv2d, interpolate
 
 from anomaly_eval.segmenters.given import Given
-from anomaly_eval.segmenters.load import NetworkRequest, load_segmenter
-from anomaly_eval.segmenters.running import Running
+from anomaly_eval.segmenters.load import load_segmenter
+from anomaly_eval.segmenters.running import NetworkRequest, Running
 from tests.anomaly_eval.segmenters.huggingface import small_networks
 from tests.anomaly_eval.segmenters.huggingface.small_networks import CLASSES, FLIPPED, SEMANTIC, build, edit, save
 
