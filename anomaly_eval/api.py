@@ -21,7 +21,8 @@ from anomaly_eval.reports.combining import combine, read_run
 from anomaly_eval.reports.comparable import NamedRun
 from anomaly_eval.reports.figures.dataset import dataset_figures
 from anomaly_eval.results.curves import Distribution, read_distributions
-from anomaly_eval.results.records import Record, Results
+from anomaly_eval.results.record import Record
+from anomaly_eval.results.records import Results
 from anomaly_eval.results.titles import of_run
 from anomaly_eval.runtime.console import open_console
 from anomaly_eval.runtime.file_names import file_names

@@ -25,7 +25,7 @@ from anomaly_eval.evaluation.journal.journal_folder import JournalFolder
 from anomaly_eval.evaluation.journal.record import Arrays
 from anomaly_eval.evaluation.journal.run_journal import RunJournal
 from anomaly_eval.evaluation.processes.team import Team, wait_for_others
-from anomaly_eval.results.records import FitRecord
+from anomaly_eval.results.origins import FitRecord
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.runtime.console import open_console
 from anomaly_eval.runtime.output_folder import remove_partial_files

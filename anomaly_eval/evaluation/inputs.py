@@ -16,7 +16,7 @@ from anomaly_eval.evaluation.fit import fit_scores, fits_of_network
 from anomaly_eval.evaluation.journal.fingerprint import fingerprint_of
 from anomaly_eval.evaluation.journal.run_journal import RunJournal
 from anomaly_eval.evaluation.request import EvaluationRequest
-from anomaly_eval.results.records import FitRecord
+from anomaly_eval.results.origins import FitRecord
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.score_maps.disk import MapsOnDisk
 from anomaly_eval.score_maps.negated import Negated

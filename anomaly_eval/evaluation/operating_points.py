@@ -14,7 +14,8 @@ from anomaly_eval.errors import InputError
 from anomaly_eval.metrics import registry
 from anomaly_eval.metrics.counts import ThresholdCounts
 from anomaly_eval.metrics.operating_points import Goal, ThresholdState, threshold_for
-from anomaly_eval.results.records import ModelRecord, OperatingRow
+from anomaly_eval.results.origins import ModelRecord
+from anomaly_eval.results.records import OperatingRow
 from anomaly_eval.results.thresholds import check_same_network, read_thresholds
 
 

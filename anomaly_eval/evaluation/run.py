@@ -33,6 +33,7 @@ from anomaly_eval.metrics import registry
 from anomaly_eval.reports.tables import write_tables
 from anomaly_eval.results.curves import distributions_csv
 from anomaly_eval.results.image_counts import write_counts
+from anomaly_eval.results.origins import ModelRecord, Origin
 from anomaly_eval.results.provenance import threads_on, timing_of, versions
 from anomaly_eval.results.records import (
     UNKNOWN_CLASS_MAPS,
@@ -40,9 +41,7 @@ from anomaly_eval.results.records import (
     ClosedSetRow,
     Conventions,
     DatasetRecord,
-    ModelRecord,
     OperatingRow,
-    Origin,
     Provenance,
     Results,
 )

@@ -28,7 +28,8 @@ from anomaly_eval.reports.markdown import escape
 from anomaly_eval.reports.notes import closed_set_notes_of, nothing_published, warnings_of
 from anomaly_eval.reports.origins import origin_name
 from anomaly_eval.reports.published import CLOSED_SET_SOURCE, PublishedClosedSetRow
-from anomaly_eval.results.records import ClosedSetClassRow, ClosedSetRow, Origin, Results
+from anomaly_eval.results.origins import Origin
+from anomaly_eval.results.records import ClosedSetClassRow, ClosedSetRow, Results
 from anomaly_eval.results.titles import dataset_title
 
 _CLASSES_PER_BLOCK = 25

@@ -13,7 +13,8 @@ from anomaly_eval.errors import InputError
 from anomaly_eval.metrics.components import TRACKS
 from anomaly_eval.reports.comparable import NamedRun, differences
 from anomaly_eval.reports.notes import deviations
-from anomaly_eval.results.records import FORMAT_VERSION, UNKNOWN_CLASS_MAPS, DatasetRecord, Record, Results
+from anomaly_eval.results.record import Record
+from anomaly_eval.results.records import FORMAT_VERSION, UNKNOWN_CLASS_MAPS, DatasetRecord, Results
 from anomaly_eval.results.titles import of_run
 from anomaly_eval.runtime.output_folder import RESULTS_FILE
 from anomaly_eval.runtime.safe_read import read_regular

@@ -13,7 +13,8 @@ from anomaly_eval.metrics.registry import Metric
 from anomaly_eval.reports.characters import shortened
 from anomaly_eval.reports.notes import DAGGER, Note, deviations, fit_marks, notes_of, nothing_published, warnings_of
 from anomaly_eval.reports.published import SOURCE, PublishedRow
-from anomaly_eval.results.records import Origin, Results
+from anomaly_eval.results.origins import Origin
+from anomaly_eval.results.records import Results
 from anomaly_eval.results.titles import dataset_title, method_name
 
 Metrics = Sequence[Metric[Any]]

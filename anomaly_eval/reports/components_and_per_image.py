@@ -9,7 +9,8 @@ from anomaly_eval.metrics import registry
 from anomaly_eval.metrics.components import TRACKS
 from anomaly_eval.reports.comparison import ComparisonTable, Section, apart, marked_titles, measured_lines, values_of
 from anomaly_eval.reports.notes import Note, convention_text, deviation_notes, model_note, model_notes, negation_notes
-from anomaly_eval.results.records import ComponentRow, Origin, Results
+from anomaly_eval.results.origins import Origin
+from anomaly_eval.results.records import ComponentRow, Results
 from anomaly_eval.results.titles import dataset_title, method_name
 
 

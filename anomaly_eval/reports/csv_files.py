@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 
-from anomaly_eval.results.records import Record
+from anomaly_eval.results.record import Record
 
 
 def csv_of(kind: type[Record], rows: Sequence[Record]) -> str:

@@ -12,7 +12,8 @@ import numpy as np
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.reports.comparable import NamedRun, differences
-from anomaly_eval.results.records import ComponentRow, MetricRecord, Record, Results
+from anomaly_eval.results.record import MetricRecord, Record
+from anomaly_eval.results.records import ComponentRow, Results
 from anomaly_eval.runtime.output_folder import RESULTS_FILE
 
 KINDS = ("rows", "per_image", "components", "closed_set")

@@ -10,7 +10,8 @@ from anomaly_eval.metrics import registry
 from anomaly_eval.metrics.registry import FPR95, RankingMetric
 from anomaly_eval.reports.origins import origin_at_resolution, origin_text, remarks
 from anomaly_eval.reports.published import CLOSED_SET_SOURCE, SOURCE
-from anomaly_eval.results.records import ClosedSetRow, DatasetRecord, FitRecord, ModelRecord, Origin, Results
+from anomaly_eval.results.origins import FitRecord, ModelRecord, Origin
+from anomaly_eval.results.records import ClosedSetRow, DatasetRecord, Results
 from anomaly_eval.results.titles import dataset_title, method_name
 
 DAGGER = "†"

@@ -16,7 +16,8 @@ from anomaly_eval.reports.notes import (
     negation_notes,
     warnings_of,
 )
-from anomaly_eval.results.records import OperatingRow, Origin, Results
+from anomaly_eval.results.origins import Origin
+from anomaly_eval.results.records import OperatingRow, Results
 from anomaly_eval.results.titles import dataset_title, method_name
 
 _HOW = (

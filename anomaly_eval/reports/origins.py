@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import PurePath
 
-from anomaly_eval.results.records import MapFolderRecord, MapsRecord, ModelRecord, Origin
+from anomaly_eval.results.origins import MapFolderRecord, MapsRecord, ModelRecord, Origin
 from anomaly_eval.results.titles import method_name
 
 _HASH_DIGITS = 12

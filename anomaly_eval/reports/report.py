@@ -34,15 +34,15 @@ from anomaly_eval.reports.paired import Paired, draw_pairs
 from anomaly_eval.reports.published import read_published, read_published_closed_set
 from anomaly_eval.reports.request import FORMATS, ReportRequest
 from anomaly_eval.results.curves import Distribution, read_distributions
+from anomaly_eval.results.origins import Origin
+from anomaly_eval.results.record import Record
 from anomaly_eval.results.records import (
     ClosedSetRow,
     ComponentRow,
     DifferenceRow,
     IntervalRow,
     OperatingRow,
-    Origin,
     PerImageRow,
-    Record,
     Results,
     Row,
 )

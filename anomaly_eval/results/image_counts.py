@@ -26,7 +26,8 @@ from anomaly_eval.errors import InputError
 from anomaly_eval.metrics import registry
 from anomaly_eval.metrics.bootstrap import RankedCounts
 from anomaly_eval.metrics.conventions import Convention
-from anomaly_eval.results.records import Record, Results
+from anomaly_eval.results.record import Record
+from anomaly_eval.results.records import Results
 from anomaly_eval.results.resamples import MethodCounts
 from anomaly_eval.runtime.safe_read import read_regular
 

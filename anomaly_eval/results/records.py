@@ -3,71 +3,18 @@
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
-    SerializerFunctionWrapHandler,
     field_validator,
-    model_serializer,
-    model_validator,
 )
 
 from anomaly_eval.datasets.cards import Task
 from anomaly_eval.metrics import registry
-
-
-class Record(BaseModel):
-    """Base of all records: immutable, no unknown fields, infinities and NaN survive JSON."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
-
-    @classmethod
-    def columns(cls) -> list[str]:
-        """Return the names under which the record is written, in their order."""
-        return list(cls.model_fields)
-
-
-class MetricRecord(Record):
-    """A record with a field `metrics`, by the keys of the registry, each written as a field of its own in its place.
-
-    Of files from before a metric was there, it is missing.
-    """
-
-    @classmethod
-    @abstractmethod
-    def metric_keys(cls) -> list[str]:
-        """Return which metrics there can be."""
-
-    @classmethod
-    def columns(cls) -> list[str]:
-        """Return the names under which the record is written, in their order."""
-        return [name for field in cls.model_fields for name in (cls.metric_keys() if field == "metrics" else [field])]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _gather(cls, content: Any) -> Any:
-        if not isinstance(content, Mapping):
-            return content
-        known = cls.metric_keys()
-        if "metrics" in content:
-            given = content["metrics"]
-            if isinstance(given, Mapping) and (unknown := [key for key in given if key not in known]):
-                raise ValueError(f"there is no metric {unknown[0]!r}")
-            return content
-        gathered = {name: value for name, value in content.items() if name not in known}
-        return gathered | {"metrics": {key: content[key] for key in known if key in content}}
-
-    @model_serializer(mode="wrap")
-    def _spread(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        spread: dict[str, Any] = {}
-        for name, value in write(self).items():
-            spread |= value if name == "metrics" else {name: value}
-        return spread
+from anomaly_eval.results.origins import FitRecord, Origin
+from anomaly_eval.results.record import MetricRecord, Record
 
 
 class Row(MetricRecord):
@@ -313,77 +260,6 @@ class Timing(Record):
     fit: float
     total: float
     peak_memory_mb: float
-
-
-class FitRecord(Record):
-    """What the fitted scores learned from."""
-
-    dataset: str
-    n_images: int
-    expected_images: int | None
-    files_sha256: str
-    notes: list[str]
-    """What a reader must know, e.g. classes that had no pixel."""
-
-
-class ModelRecord(Record):
-    """Which network, with which weights, at which resolution."""
-
-    checkpoint: str
-    checkpoint_sha256: str
-    config: str
-    """Where the config came from: the checkpoint's own meta, a file, or a name."""
-    config_sha256: str
-    imports: dict[str, str] = Field(default_factory=dict)
-    """SHA-256 of each module of `--import`, by the name that was given; not of what these import themselves."""
-    classes: list[str]
-    dropped_classes: list[str] = []
-    """Outputs of the network that `--known-classes` leaves out."""
-    class_names_from: str | None = None
-    """Where their names were read; `nowhere` where nobody noted any, so that their order could not be checked.
-
-    None in results of earlier versions, which did not say.
-    """
-    inference: str
-    """`whole` or `slide`, with crop and stride."""
-    resize: str
-    """`native`, or what the images were resized to before the network."""
-    own_resize: bool = False
-    """Whether that is the size that the network brought with it, as nobody asked for another."""
-    device: str
-    notes: list[str] = []
-    """What was taken for granted of the network: what is made of pixels, whether it gives probabilities, and others."""
-
-    @property
-    def resolution(self) -> str:
-        """`resize`, and where it comes from, in words."""
-        return f"{self.resize} (the network's own)" if self.own_resize else self.resize
-
-
-class MapFolderRecord(Record):
-    """A folder that score maps were read from."""
-
-    folder: str
-    methods: list[str]
-    n_files: int
-    suffixes: list[str]
-    """Of the files: `.tif`, `.npy` and others."""
-    precision: str
-    """The number type of the files; for maps that `eval --save-scores` wrote, what their values were rounded to."""
-    maps_sha256: str
-    """Hash over the sorted (dataset, id, hash of the file) of all maps."""
-    model: ModelRecord | None = None
-    """The network behind the maps, where `eval --save-scores` wrote them; else nobody knows."""
-
-
-class MapsRecord(Record):
-    """Score maps from files, in the place of a network."""
-
-    folders: list[MapFolderRecord]
-
-
-Origin: TypeAlias = ModelRecord | MapsRecord
-"""What the numbers are of: a network, or score maps."""
 
 
 class Provenance(Record):

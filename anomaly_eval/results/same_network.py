@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anomaly_eval.results.records import ModelRecord
+from anomaly_eval.results.origins import ModelRecord
 
 _FIELDS = (
     ("checkpoint_sha256", "checkpoint"),

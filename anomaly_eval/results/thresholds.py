@@ -10,7 +10,9 @@ from typing import Final, Literal
 from pydantic import Field, ValidationError
 
 from anomaly_eval.errors import InputError
-from anomaly_eval.results.records import MapsRecord, ModelRecord, OperatingRow, Origin, Record
+from anomaly_eval.results.origins import MapsRecord, ModelRecord, Origin
+from anomaly_eval.results.record import Record
+from anomaly_eval.results.records import OperatingRow
 from anomaly_eval.results.same_network import network_difference
 from anomaly_eval.runtime.safe_read import read_regular
 from anomaly_eval.runtime.strict_yaml import first_problem

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from anomaly_eval.datasets.samples import Sample, SampleSet
 from anomaly_eval.errors import InputError
-from anomaly_eval.results.records import DatasetRecord, FitRecord, MapFolderRecord, MapsRecord, ModelRecord
+from anomaly_eval.results.origins import FitRecord, MapFolderRecord, MapsRecord, ModelRecord
+from anomaly_eval.results.records import DatasetRecord
 from anomaly_eval.results.titles import method_name
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.runtime.lone_values import TakesLoneValues

@@ -9,7 +9,7 @@ from pathlib import Path
 from anomaly_eval.datasets.layouts import CONTROL
 from anomaly_eval.datasets.samples import SampleSet
 from anomaly_eval.errors import InputError
-from anomaly_eval.results.records import FitRecord
+from anomaly_eval.results.origins import FitRecord
 from anomaly_eval.results.titles import of_run
 from anomaly_eval.runtime.file_names import file_names
 from anomaly_eval.score_maps.index import MapsIndex, SavedMap, read_index

@@ -10,7 +10,8 @@ from pydantic import Field, ValidationError
 
 from anomaly_eval.datasets.layouts import check_relative
 from anomaly_eval.errors import InputError
-from anomaly_eval.results.records import FitRecord, ModelRecord, Record
+from anomaly_eval.results.origins import FitRecord, ModelRecord
+from anomaly_eval.results.record import Record
 from anomaly_eval.runtime.choices import Precision
 from anomaly_eval.runtime.safe_read import read_regular
 from anomaly_eval.runtime.strict_yaml import first_problem

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly_eval.datasets.samples import Sample, SampleSet
-from anomaly_eval.results.records import Origin
+from anomaly_eval.results.origins import Origin
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.score_maps.source import ScoreSource
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from anomaly_eval.datasets.samples import Sample, SampleSet
 from anomaly_eval.errors import InputError
-from anomaly_eval.results.records import DatasetRecord, FitRecord, ModelRecord
+from anomaly_eval.results.origins import FitRecord, ModelRecord
+from anomaly_eval.results.records import DatasetRecord
 from anomaly_eval.runtime.choices import Precision
 from anomaly_eval.runtime.file_names import file_names
 from anomaly_eval.runtime.output_folder import write_atomically

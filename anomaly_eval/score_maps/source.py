@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from anomaly_eval.datasets.samples import Sample, SampleSet
-from anomaly_eval.results.records import Origin
+from anomaly_eval.results.origins import Origin
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.score_maps.coarse import are_coarse, as_arrays, from_arrays
 from anomaly_eval.scores.base import Score, class_maps, reduce_class_maps, sources

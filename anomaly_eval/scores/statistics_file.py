@@ -11,7 +11,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from anomaly_eval.errors import InputError
-from anomaly_eval.results.records import FitRecord, ModelRecord
+from anomaly_eval.results.origins import FitRecord, ModelRecord
 from anomaly_eval.results.same_network import network_difference
 from anomaly_eval.runtime.output_folder import write_atomically
 from anomaly_eval.scores.base import FittedScore

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from anomaly_eval.datasets.test_settings import TestProtocol
 from anomaly_eval.errors import InputError
-from anomaly_eval.results.records import FitRecord, ModelRecord
+from anomaly_eval.results.origins import FitRecord, ModelRecord
 from anomaly_eval.segmenters.class_maps import LogProbabilities, QueryEvidence
 from anomaly_eval.segmenters.coarse_maps import CoarseMaps
 from anomaly_eval.segmenters.input_size import InputSize

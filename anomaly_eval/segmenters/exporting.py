@@ -14,7 +14,7 @@ from mmengine.config import Config
 from torch import Tensor
 
 from anomaly_eval.errors import InputError
-from anomaly_eval.results.records import FitRecord
+from anomaly_eval.results.origins import FitRecord
 from gmmseg.mixtures import ClassMixtures
 from gmmseg.safetensors_files import NOTES, safetensors_bytes
 from gmmseg.settings import MixtureSettings

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 import gmmseg.efficientnet_lite
 import gmmseg.lean_head  # noqa: F401
 from anomaly_eval.errors import InputError
-from anomaly_eval.results.records import FitRecord
+from anomaly_eval.results.origins import FitRecord
 from anomaly_eval.segmenters.configs import ModelConfig, find_config
 from anomaly_eval.segmenters.exporting import FIT, checkpoint_with_classifier, exported_network
 from anomaly_eval.segmenters.fitting_weights import load_weights

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anomaly_eval.datasets.test_settings import SlidingWindow
-from anomaly_eval.results.records import FitRecord
+from anomaly_eval.results.origins import FitRecord
 from anomaly_eval.runtime.choices import Colours
 from anomaly_eval.segmenters.base import CLASS_OUTPUTS
 from anomaly_eval.segmenters.given import Given

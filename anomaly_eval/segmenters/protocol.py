@@ -14,7 +14,7 @@ from torch import Tensor
 
 from anomaly_eval.datasets.test_settings import SlidingWindow, TestProtocol
 from anomaly_eval.errors import InputError
-from anomaly_eval.results.records import FitRecord, ModelRecord
+from anomaly_eval.results.origins import FitRecord, ModelRecord
 from anomaly_eval.runtime.machine import is_out_of_memory
 from anomaly_eval.segmenters.base import Prediction
 from anomaly_eval.segmenters.class_maps import LogProbabilities, QueryEvidence

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from anomaly_eval.datasets.samples import SampleSet
 from anomaly_eval.results.provenance import threads_on, versions
-from anomaly_eval.results.records import Record
+from anomaly_eval.results.record import Record
 from anomaly_eval.runtime.choices import ProtocolChoice
 from anomaly_eval.runtime.machine import processor_name
 from anomaly_eval.scores import Score

@@ -14,7 +14,7 @@ from anomaly_eval.evaluation.journal.journal_folder import JournalFolder, not_sh
 from anomaly_eval.evaluation.journal.record import Arrays, RecordOf, UnusableRecordError, encode_record, read_record
 from anomaly_eval.evaluation.journal.record_store import Records
 from anomaly_eval.evaluation.processes.team import Team
-from anomaly_eval.results.records import FitRecord, ModelRecord
+from anomaly_eval.results.origins import FitRecord, ModelRecord
 from anomaly_eval.runtime.output_folder import write_atomically
 from anomaly_eval.scores import FittedScore
 from anomaly_eval.scores.statistics_file import load_statistics, save_statistics

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
-from anomaly_eval.results.records import Record
+from anomaly_eval.results.record import Record
 from anomaly_eval.runtime.safe_read import read_regular
 
 Arrays = Mapping[str, NDArray[Any]]

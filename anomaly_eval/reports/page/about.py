@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from anomaly_eval.metrics import registry
 from anomaly_eval.reports.origins import origin_details, origin_lead, origin_name
 from anomaly_eval.reports.page.markup import definitions, escape
-from anomaly_eval.results.records import ModelRecord, Origin, Results
+from anomaly_eval.results.origins import ModelRecord, Origin
+from anomaly_eval.results.records import Results
 from anomaly_eval.results.titles import method_name
 
 _CONVENTIONS = {

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from anomaly_eval.metrics import registry
-from anomaly_eval.results.records import MetricRecord, Record
+from anomaly_eval.results.record import MetricRecord, Record
 
 
 class Hardware(Record):

@@ -19,7 +19,8 @@ from anomaly_eval.reports.comparison import (
     values_of,
 )
 from anomaly_eval.reports.notes import Note, deviation_notes, fit_marks, interval_notes, measuring_notes
-from anomaly_eval.results.records import ModelRecord, Results
+from anomaly_eval.results.origins import ModelRecord
+from anomaly_eval.results.records import Results
 from anomaly_eval.results.titles import method_name, of_run
 from anomaly_eval.studies.ablation.collecting import NetworkFindings, combined
 from anomaly_eval.studies.ablation.plan import AblationPlan, PlannedNetwork, PlannedRow

@@ -10,7 +10,9 @@ from anomaly_eval.metrics.calibration import CalibrationMetrics
 from anomaly_eval.metrics.closed_set import ClosedSetMetrics
 from anomaly_eval.metrics.registry import MIOU, PIXEL_ACCURACY
 from anomaly_eval.metrics.reliability import ReliabilityBins
-from anomaly_eval.results.records import DatasetRecord, MetricRecord, ModelRecord, Record, Timing
+from anomaly_eval.results.origins import ModelRecord
+from anomaly_eval.results.record import MetricRecord, Record
+from anomaly_eval.results.records import DatasetRecord, Timing
 
 OF_CLASSES = (MIOU, PIXEL_ACCURACY)
 

@@ -23,8 +23,9 @@ from anomaly_eval.reports.figures.saving import save
 from anomaly_eval.reports.latex import latex_table
 from anomaly_eval.reports.markdown import markdown_table
 from anomaly_eval.reports.names import network_names
+from anomaly_eval.results.origins import ModelRecord
 from anomaly_eval.results.provenance import timing_of, versions
-from anomaly_eval.results.records import DatasetRecord, ModelRecord
+from anomaly_eval.results.records import DatasetRecord
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.runtime.file_names import file_names
 from anomaly_eval.runtime.output_folder import FolderKind, prepare_output

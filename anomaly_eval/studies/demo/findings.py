@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from anomaly_eval.metrics import registry
 from anomaly_eval.metrics.registry import AVERAGE_PRECISION
-from anomaly_eval.results.records import Record, Row
+from anomaly_eval.results.record import Record
+from anomaly_eval.results.records import Row
 from anomaly_eval.results.titles import method_name
 
 RIVALS = ("msp", "entropy", "max_logit")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.fit import fits_of_network
-from anomaly_eval.results.records import FitRecord
+from anomaly_eval.results.origins import FitRecord
 from anomaly_eval.scores import SCORES, Score, choose_scores, unfitted
 from anomaly_eval.scores.statistics_file import load_statistics
 from anomaly_eval.segmenters.base import ALL_OUTPUTS, Segmenter

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from anomaly_eval.results.records import FitRecord, ModelRecord, Record
+from anomaly_eval.results.origins import FitRecord, ModelRecord
+from anomaly_eval.results.record import Record
 
 
 class GridNetworkRecord(Record):

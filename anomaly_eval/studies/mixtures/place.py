@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from anomaly_eval.errors import InputError
-from anomaly_eval.results.records import FitRecord
+from anomaly_eval.results.origins import FitRecord
 from anomaly_eval.runtime.choices import FittedFeatures
 from anomaly_eval.segmenters.capabilities import TakesMixtures
 from gmmseg.classifier import GMMClassifier

@@ -16,7 +16,7 @@ from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.fit import check_classes, check_out, class_name_notes
 from anomaly_eval.metrics.labels import VOID
 from anomaly_eval.metrics.temperature import end_of_range
-from anomaly_eval.results.records import FitRecord
+from anomaly_eval.results.origins import FitRecord
 from anomaly_eval.runtime.choices import FittedFeatures
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.runtime.output_folder import write_atomically

@@ -14,7 +14,8 @@ from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.closed_set import predicted_classes
 from anomaly_eval.evaluation.fit import fits_of_network
 from anomaly_eval.evaluation.operating_points import given_thresholds
-from anomaly_eval.results.records import FitRecord, ModelRecord, OperatingRow
+from anomaly_eval.results.origins import FitRecord, ModelRecord
+from anomaly_eval.results.records import OperatingRow
 from anomaly_eval.results.thresholds import read_thresholds
 from anomaly_eval.scores import SCORES, FittedScore, Score, choose_scores, unfitted
 from anomaly_eval.scores.base import score_maps, sources

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from anomaly_eval.results.records import ModelRecord, Record
+from anomaly_eval.results.origins import ModelRecord
+from anomaly_eval.results.record import Record
 
 
 class SpeedRow(Record):

@@ -16,6 +16,7 @@ from anomaly_eval.metrics.histograms import ScoreHistogram
 from anomaly_eval.reports.report import run_report
 from anomaly_eval.reports.request import ReportRequest
 from anomaly_eval.results.curves import Distribution, distributions_csv, read_distributions
+from anomaly_eval.results.origins import FitRecord, ModelRecord
 from anomaly_eval.results.records import (
     ClosedSetClassRow,
     ClosedSetRow,
@@ -23,9 +24,7 @@ from anomaly_eval.results.records import (
     Conventions,
     DatasetRecord,
     DifferenceRow,
-    FitRecord,
     IntervalRow,
-    ModelRecord,
     PerImageRow,
     Provenance,
     Results,

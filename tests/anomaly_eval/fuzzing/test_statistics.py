@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save
 
-from anomaly_eval.results.records import FitRecord, ModelRecord
+from anomaly_eval.results.origins import FitRecord, ModelRecord
 from anomaly_eval.scores import FittedScore, score_maps
 from anomaly_eval.scores.knn import KNN
 from anomaly_eval.scores.mahalanobis import Mahalanobis

@@ -4,16 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from anomaly_eval.results.records import (
-    Conventions,
-    DatasetRecord,
-    FitRecord,
-    ModelRecord,
-    Provenance,
-    Results,
-    Row,
-    Timing,
-)
+from anomaly_eval.results.origins import FitRecord, ModelRecord
+from anomaly_eval.results.records import Conventions, DatasetRecord, Provenance, Results, Row, Timing
 
 LOST_AND_FOUND, ROAD_ANOMALY = "fishyscapes_lostandfound", "road_anomaly"
 

@@ -11,7 +11,7 @@ import torch
 from mmengine.config import Config
 
 from anomaly_eval.errors import InputError
-from anomaly_eval.results.records import ModelRecord
+from anomaly_eval.results.origins import ModelRecord
 from anomaly_eval.segmenters.load import load_segmenter
 from tests.anomaly_eval import networks
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import anomaly_eval
-from anomaly_eval.results.records import ModelRecord
+from anomaly_eval.results.origins import ModelRecord
 from gmmseg.checkpoints import sha256_of_file
 from tests.anomaly_eval.commands import assert_refused, nothing_left, read, rows
 from tests.anomaly_eval.segmenters.zoo.stand_in import NAME, SIZE, rounded, write_card

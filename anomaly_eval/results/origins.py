@@ -1,0 +1,80 @@
+"""Where numbers come from: a network and what its scores learnt from, or score maps from files."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from pydantic import Field
+
+from anomaly_eval.results.record import Record
+
+
+class FitRecord(Record):
+    """What the fitted scores learned from."""
+
+    dataset: str
+    n_images: int
+    expected_images: int | None
+    files_sha256: str
+    notes: list[str]
+    """What a reader must know, e.g. classes that had no pixel."""
+
+
+class ModelRecord(Record):
+    """Which network, with which weights, at which resolution."""
+
+    checkpoint: str
+    checkpoint_sha256: str
+    config: str
+    """Where the config came from: the checkpoint's own meta, a file, or a name."""
+    config_sha256: str
+    imports: dict[str, str] = Field(default_factory=dict)
+    """SHA-256 of each module of `--import`, by the name that was given; not of what these import themselves."""
+    classes: list[str]
+    dropped_classes: list[str] = Field(default_factory=list)
+    """Outputs of the network that `--known-classes` leaves out."""
+    class_names_from: str | None = None
+    """Where their names were read; `nowhere` where nobody noted any, so that their order could not be checked.
+
+    None in results of earlier versions, which did not say.
+    """
+    inference: str
+    """`whole` or `slide`, with crop and stride."""
+    resize: str
+    """`native`, or what the images were resized to before the network."""
+    own_resize: bool = False
+    """Whether that is the size that the network brought with it, as nobody asked for another."""
+    device: str
+    notes: list[str] = Field(default_factory=list)
+    """What was taken for granted of the network: what is made of pixels, whether it gives probabilities, and others."""
+
+    @property
+    def resolution(self) -> str:
+        """`resize`, and where it comes from, in words."""
+        return f"{self.resize} (the network's own)" if self.own_resize else self.resize
+
+
+class MapFolderRecord(Record):
+    """A folder that score maps were read from."""
+
+    folder: str
+    methods: list[str]
+    n_files: int
+    suffixes: list[str]
+    """Of the files: `.tif`, `.npy` and others."""
+    precision: str
+    """The number type of the files; for maps that `eval --save-scores` wrote, what their values were rounded to."""
+    maps_sha256: str
+    """Hash over the sorted (dataset, id, hash of the file) of all maps."""
+    model: ModelRecord | None = None
+    """The network behind the maps, where `eval --save-scores` wrote them; else nobody knows."""
+
+
+class MapsRecord(Record):
+    """Score maps from files, in the place of a network."""
+
+    folders: list[MapFolderRecord]
+
+
+Origin: TypeAlias = ModelRecord | MapsRecord
+"""What the numbers are of: a network, or score maps."""
