@@ -56,6 +56,7 @@ def compare_operating_points(results: Results, models: Mapping[str, Origin] | No
         subject="Operating points",
         metrics=registry.OPERATING_POINTS,
         datasets=marked_titles(results, names),
+        names=tuple(names),
         settings=("Threshold",),
         sections=sections,
         notes=(*notes, *negation_notes(results), *(model_notes(models) if models else [model_note(results)])),

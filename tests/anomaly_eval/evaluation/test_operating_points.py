@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -175,6 +176,30 @@ def test_reports_and_python_know_operating_points(tmp_path, data, checkpoint, ot
     assert "f1 on Road Anomaly" in capsys.readouterr().out
     assert len(rows(tmp_path / "report")) == 2
     assert "two: MSP" in (tmp_path / "report" / "report.md").read_text()
+
+
+def test_other_goals_concern_no_other_table_and_other_labels_all_ranks(tmp_path, data, checkpoint, others):
+    from anomaly_eval import evaluate
+    from anomaly_eval.reports.comparison import Rank
+    from anomaly_eval.reports.report import run_report
+    from anomaly_eval.reports.request import ReportRequest
+
+    runs = [tmp_path / "one", tmp_path / "two"]
+    for run, goal in zip(runs, ("f1", "fpr=0.05"), strict=True):
+        evaluate(checkpoint, "road_anomaly", data_root=data, out=run, scores=["msp"], operating_points=[goal],
+                 device="cpu", progress=False)  # fmt: skip
+    request = ReportRequest(runs, out=tmp_path / "report", overwrite=True)
+    results, points = run_report(request)
+    assert len(results.sections[0].lines) == 2
+    assert [section.title for section in points.sections] == ["f1 on Road Anomaly", "fpr=0.05 on Road Anomaly"]
+    path = runs[1] / "results.json"
+    content = json.loads(path.read_text())
+    content["datasets"][0]["labels_sha256"] = "0" * 64
+    path.write_text(json.dumps(content))
+    _, points = run_report(replace(request, mixed=True))
+    cells = [cell for section in points.sections for line in section.lines for row in line.cells for cell in row]
+    assert len(cells) == 12 and {cell.rank for cell in cells} == {Rank.OTHER}
+    assert any("not those in one" in note.text for note in points.notes)
 
 
 def test_without_any_anomaly_only_thresholds_are_measured(tmp_path, others, evaluate):
