@@ -99,8 +99,8 @@ def evaluate(
     and `Measures`, such as `data_root`, `scores`, `fit_dataset`, `config`, `resize`, `device` and `resamples`; options
     of scores, such as `sml_without`; and `running` or `measures` as a whole.
 
-    Of functions nothing is kept to go on from, and statistics of a file are refused, as nothing tells one from another.
-    `out` of several networks holds a folder of each.
+    Of functions nothing is kept to go on from, and files of statistics or thresholds are refused, as nothing tells one
+    from another. `out` of several networks holds a folder of each.
 
     Raises InputError, whose text is one sentence, for whatever the command would refuse, and for an option that there
     is not.
@@ -164,7 +164,12 @@ def _together(found: Mapping[str, Evaluation]) -> Evaluation:
 
 def _refuse_what_needs_weights(options: Mapping[str, Any]) -> None:
     """Refuse options that are bound to a network, where nothing tells it from others."""
-    for name, instead in {"statistics": "give fit_dataset", "journal": "leave it out"}.items():
+    remedies = {
+        "statistics": "give fit_dataset",
+        "thresholds": "give operating_points and all datasets in one call",
+        "journal": "leave it out",
+    }
+    for name, instead in remedies.items():
         if options.get(name):
             raise InputError(
                 f"{name} is bound to a network by its weights, and nothing tells this one from others; {instead}."

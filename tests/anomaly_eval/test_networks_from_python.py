@@ -111,6 +111,7 @@ def test_lists_are_named_after_what_is_in_them(tmp_path: Path, run: Any, checkpo
         (3, {}, "int gives a int in the place of a network"),
         (Net, {}, "Net gives the class Net itself in the place of a network"),
         (Mine(), {"statistics": "stats.safetensors"}, "statistics is bound to a network by its weights.*fit_dataset"),
+        (Mine(), {"thresholds": "thresholds.json"}, "thresholds is bound to a network .* give operating_points"),
         (Mine(), {"journal": True, "out": "out"}, "journal is bound to a network by its weights.*leave it out"),
         (Mine(), {"mean": [1.0, 2.0, 3.0], "std": [1.0, 1.0, 1.0]}, "so mean says nothing about it"),
         (Net(), {"mean": [1.0]}, "--mean has 1 values"),
