@@ -99,7 +99,8 @@ def group_rows(group: Group) -> list[GroupRow]:
 def averaged(group: Group, found: Sequence[GroupRow]) -> NamedRun:
     """Return a run that has the means of the group's in the place of its numbers, for tables.
 
-    Intervals, differences and classes are no run's in particular and left out; what is not averaged is the first run's.
+    Intervals, differences, classes and operating points, whose thresholds are a run's own, are no run's in particular
+    and left out; what is not averaged is the first run's.
     """
     first = group.runs[0]
     means: dict[tuple[str, str], dict[str, float]] = {}
@@ -114,7 +115,8 @@ def averaged(group: Group, found: Sequence[GroupRow]) -> NamedRun:
         for name, fit in fits.items()
     }
     update: dict[str, Any] = {kind: [_with_means(rows, means) for _, rows in _alike(group, kind)] for kind in KINDS}
-    update |= {"intervals": [], "differences": [], "closed_set_classes": []}
+    left_out = ("intervals", "differences", "closed_set_classes", "operating_points", "given_thresholds")
+    update |= {kind: [] for kind in left_out}
     update["provenance"] = first.results.provenance.model_copy(update={"fits": noted, "bootstrap": None})
     update["warnings"] = [
         text if len(group.runs) == 1 else f"{run.name}: {text}" for run in group.runs for text in run.results.warnings

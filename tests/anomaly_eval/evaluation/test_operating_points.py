@@ -192,6 +192,9 @@ def test_other_goals_concern_no_other_table_and_other_labels_all_ranks(tmp_path,
     results, points = run_report(request)
     assert len(results.sections[0].lines) == 2
     assert [section.title for section in points.sections] == ["f1 on Road Anomaly", "fpr=0.05 on Road Anomaly"]
+    # Thresholds of runs of a group are not those of their mean.
+    (means,) = run_report(replace(request, runs=(), groups=[f"both={runs[0]},{runs[1]}"]))
+    assert means.subject == results.subject and len(means.sections[0].lines) == 1
     path = runs[1] / "results.json"
     content = json.loads(path.read_text())
     content["datasets"][0]["labels_sha256"] = "0" * 64
