@@ -49,7 +49,7 @@ class Evaluated:
 def find_inputs(request: EvaluationRequest) -> Inputs:
     """Check the options and find the datasets; raises InputError for what could not be evaluated."""
     check_options(request)
-    datasets = _find_all(request.datasets, request.data_root)
+    datasets = _find_all(request)
     check_tasks(request, {samples.card.task for samples in datasets})
     for samples in datasets:
         if samples.card.task == "anomaly":
@@ -107,13 +107,13 @@ def of_maps(request: EvaluationRequest, maps: MapsOnDisk) -> Evaluated:
     return Evaluated(Negated(maps, request.measures.negate), None, maps.fits, maps.warnings, maps)
 
 
-def _find_all(references: Sequence[str], data_root: Path | None) -> list[SampleSet]:
+def _find_all(request: EvaluationRequest) -> list[SampleSet]:
     """Find the datasets; one that is named twice is evaluated once."""
     found: dict[str, SampleSet] = {}
-    for reference in references:
-        samples = find_dataset(reference, data_root)
-        if samples.card.task == "anomaly":
-            # Before the network has looked at all images.
+    for reference in request.datasets:
+        samples = find_dataset(reference, request.data_root)
+        # Before the network has looked at all images; of thresholds that are given, false alarms can be measured.
+        if samples.card.task == "anomaly" and request.measures.thresholds is None:
             samples.check_rankable()
         if found.setdefault(samples.spec, samples).card.sha256 != samples.card.sha256:
             raise InputError(f"two different dataset cards are called {samples.spec}; rename one of them in its card.")

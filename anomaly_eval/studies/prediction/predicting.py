@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from anomaly_eval.datasets.prefetch import ahead
 from anomaly_eval.errors import InputError
+from anomaly_eval.runtime.lone_values import as_list_of
 from anomaly_eval.runtime.option_fields import asked_fields, build
 from anomaly_eval.segmenters.running import Running
 from anomaly_eval.studies.prediction.frames import Frame, find_inputs
@@ -53,7 +54,11 @@ def load_network(network: Any = DEFAULT_NETWORK, **options: Any) -> Predictor:
     for name in options:
         if name not in (*_OPTIONS, *_OF_RUNNING):
             raise InputError(f"predict has no option {name!r}; its options are {', '.join((*_OPTIONS, *_OF_RUNNING))}.")
-    values = {name: Path(value) if name in _PATHS and value is not None else value for name, value in options.items()}
+    types = {name: field.type for name, field in asked_fields(PredictionRequest).items()}
+    values = {
+        name: Path(value) if name in _PATHS and value is not None else as_list_of(types.get(name), value)
+        for name, value in options.items()
+    }
     if not isinstance(network, str | os.PathLike):
         return load_predictor(replace(build(PredictionRequest, {**values, "inputs": ()}), instance=network))
     return load_predictor(build(PredictionRequest, {**values, "inputs": (), "checkpoint": Path(network)}))

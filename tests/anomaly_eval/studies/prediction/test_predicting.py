@@ -58,3 +58,8 @@ def test_bad_calls_are_refused_at_once(photos, checkpoint):
         anomaly_eval.predict(checkpoint, photos / "missing.png", device="cpu")
     with pytest.raises(InputError, match="uint8"):
         anomaly_eval.predict(checkpoint, np.zeros((4, 4)), device="cpu")
+
+
+def test_lone_words_stand_for_lists_of_themselves() -> None:
+    with pytest.raises(InputError, match="known-classes leaves fewer than two classes"):
+        load_network(known_classes="road", device="cpu")
