@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from anomaly_eval.evaluation.measure_options import Measures
-from anomaly_eval.evaluation.measures import MethodState, bootstrap_rows
+from anomaly_eval.evaluation.measures import MethodState, bootstrap_rows, method_counts
 from anomaly_eval.metrics.bootstrap import draw_weights, percentile_interval
 from anomaly_eval.metrics.ranking import RankingState, ranking_metrics
 
@@ -36,7 +36,7 @@ def binned(images: list[Image]) -> tuple[dict[str, tuple[float, float]], list[st
         state.update(scores, label, str(index))
     state.finish()
     exact = {"own": ranking_metrics(state.ranking.counts())}
-    rows, _ = bootstrap_rows(SimpleNamespace(spec="own"), {"own": state}, exact, measures, warnings)
+    rows, _ = bootstrap_rows(SimpleNamespace(spec="own"), method_counts({"own": state}, exact), measures, warnings)
     return {row.metric: (row.low, row.high) for row in rows}, warnings
 
 
