@@ -51,11 +51,13 @@ def _refuse_reaching(path: Path) -> None:
         weights = sum(entry.file_size for entry in archive.infolist() if entry not in program)
         if weights > path.stat().st_size or sum(entry.file_size for entry in program) > _LARGEST_PROGRAM:
             raise InputError(f"{path} would unpack to far more than its own size; save it anew with torch.jit.save.")
-        for entry in program:
-            if entry.filename.endswith(".py"):
-                found = _REACHES_FILES.search(archive.read(entry).decode("utf-8", "replace"))
-                if found is not None:
-                    raise InputError(
-                        f"{path} holds a program that may read or write files ({found[0][:40]!r}), so it is not run; "
-                        f"script the network without it."
-                    )
+    # What PyTorch itself reads: it takes CODE/NAME.PY for code/NAME.py, and may see other entries than zipfile.
+    reader = torch._C.PyTorchFileReader(str(path))
+    for name in reader.get_all_records():
+        if name.lower().startswith("code/") and name.lower().endswith(".py"):
+            found = _REACHES_FILES.search(reader.get_record(name).decode("utf-8", "replace"))
+            if found is not None:
+                raise InputError(
+                    f"{path} holds a program that may read or write files ({found[0][:40]!r}), so it is not run; "
+                    f"script the network without it."
+                )

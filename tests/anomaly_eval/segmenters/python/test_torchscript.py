@@ -67,6 +67,21 @@ def test_programs_that_reach_for_files_are_not_run(
     assert not (tmp_path / "written_by_torchscript").exists()
 
 
+def test_a_program_under_names_in_capitals_is_looked_at_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch finds files in archives whichever case their names have."""
+    monkeypatch.chdir(tmp_path)
+    path = scripted(tmp_path, Saving())
+    with zipfile.ZipFile(path) as archive:
+        entries = {entry.filename: archive.read(entry) for entry in archive.infolist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(name.replace("/code/", "/CODE/").replace(".py", ".PY"), content)
+        archive.writestr("net/code/nothing.txt", "")
+    with pytest.raises(InputError, match=r"net\.pt holds a program that may read or write files"):
+        load_segmenter(path, device="cpu")
+    assert not (tmp_path / "written_by_torchscript").exists()
+
+
 def rewritten(path: Path, change: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> Path:
     """Write an archive anew, with some entries changed, by the ends of their names."""
     with zipfile.ZipFile(path) as archive:
