@@ -26,6 +26,11 @@ class LogProbabilities(CoarseMaps):
         """Return log p; probabilities are interpolated before it."""
         return values.clamp(min=_SMALLEST).log()
 
+    @property
+    def unread(self) -> CoarseMaps:
+        """The probabilities themselves, for what averages or interpolates them before their logarithms are read."""
+        return CoarseMaps(self.values, self.size, self.extent, self.align_corners)
+
 
 @dataclass(frozen=True)
 class QueryEvidence(CoarseMaps):

@@ -109,9 +109,10 @@ class NetworkSegmenter:
 
         name = self.network.facts.class_output
         if self._is_tested and scale != (1.0, 1.0):
-            maps[name] = CoarseMaps.covering(maps[name].resized(), maps[name].size, maps[name].align_corners)
+            maps[name] = _at_input_size(maps[name])
         if self._is_tested and self.network.facts.threshold is not None:
-            maps[name] = _with_threshold(maps[name], self.network.facts.threshold)
+            second = 1 if self._known is None else list(self._known).index(1)
+            maps[name] = _with_threshold(maps[name], self.network.facts.threshold, second)
         found = {name: for_image(values) for name, values in maps.items()}
         if alike := self.network.facts.same_as_logits & self.provides:
             found |= dict.fromkeys(alike, found["logits"])
@@ -184,8 +185,11 @@ class NetworkSegmenter:
                 for name, values in maps.items():
                     if name not in means:
                         means[name] = WindowFeatureMean(size) if name == "features" else WindowMean(size)
-                    means[name].add(values, corner)
-        return {name: mean.result() for name, mean in means.items()}
+                    means[name].add(values.unread if isinstance(values, LogProbabilities) else values, corner)
+        results = {name: mean.result() for name, mean in means.items()}
+        return {
+            name: _of_field(name).covering(one.values, one.size, one.align_corners) for name, one in results.items()
+        }
 
     def _forward(self, inputs: Tensor) -> list[_Maps]:
         """Run a batch (n, 3, h, w) and return one output each; maps stand for the input's pixels."""
@@ -204,9 +208,22 @@ class NetworkSegmenter:
         return maps if self._known is None or name == "features" else maps.chosen(self._known)
 
 
-def _with_threshold(logits: CoarseMaps, threshold: float) -> CoarseMaps:
-    """Shift the first of two logits so that the second is the larger one where its probability exceeds a threshold."""
-    shift = logits.values.new_tensor([math.log(threshold / (1 - threshold)), 0.0])
+def _at_input_size(maps: CoarseMaps) -> CoarseMaps:
+    """Resize class maps to the input of the network; of probabilities, logarithms are read after that alone."""
+    values = maps.unread.resized() if isinstance(maps, LogProbabilities) else maps.resized()
+    kind = LogProbabilities if isinstance(maps, LogProbabilities) else CoarseMaps
+    return kind.covering(values, maps.size, maps.align_corners)
+
+
+def _of_field(name: str) -> type[CoarseMaps]:
+    """Return what maps are, but for queries, in a field of `Prediction`."""
+    return LogProbabilities if name == "probabilities" else CoarseMaps
+
+
+def _with_threshold(logits: CoarseMaps, threshold: float, second: int) -> CoarseMaps:
+    """Shift two logits so that the one of `second` is the larger one where its probability exceeds a threshold."""
+    shift = logits.values.new_zeros(2)
+    shift[1 - second] = math.log(threshold / (1 - threshold))
     return replace(logits, values=logits.values + shift[:, None, None])
 
 
@@ -217,5 +234,4 @@ def _of_input(
     if isinstance(values, Queries):
         extent, classes = (float(size[0]), float(size[1])), values.classes[index].float()
         return QueryEvidence(values.masks[index].float().contiguous(), size, extent, align_corners, classes=classes)
-    kind = LogProbabilities if name == "probabilities" else CoarseMaps
-    return kind.covering(values[index].float().contiguous(), size, align_corners)
+    return _of_field(name).covering(values[index].float().contiguous(), size, align_corners)

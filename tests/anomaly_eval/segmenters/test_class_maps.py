@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from anomaly_eval.datasets.test_settings import SlidingWindow
+from anomaly_eval.datasets.test_settings import SlidingWindow, TestProtocol
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.closed_set import predicted_classes
 from anomaly_eval.score_maps.coarse import as_arrays, from_arrays
@@ -19,6 +19,7 @@ from anomaly_eval.scores import choose_scores
 from anomaly_eval.scores.base import score_maps
 from anomaly_eval.segmenters.base import Prediction, predict
 from anomaly_eval.segmenters.class_maps import LogProbabilities, QueryEvidence
+from anomaly_eval.segmenters.input_size import InputSize
 from anomaly_eval.segmenters.network import Network, NetworkFacts, Queries
 from anomaly_eval.segmenters.protocol import NetworkSegmenter
 from anomaly_eval.studies.calibration.measuring import check_has_probabilities
@@ -128,6 +129,45 @@ def test_windows_average_the_evidence_itself() -> None:
             count[top : top + 32, left : left + 40] += 1
     windows = SlidingWindow(crop=(32, 40), stride=(32, 40))
     torch.testing.assert_close(mask_classifier(windows)(image).class_maps.resized(), total / count)
+
+
+class Probabilities(Network):
+    """Probabilities of three classes on a grid of 8 x 8 pixels, many of them nearly 0 or 1."""
+
+    def forward(self, inputs: Tensor, wanted: frozenset[str]) -> Mapping[str, Tensor]:
+        return {"probabilities": (torch.nn.functional.avg_pool2d(inputs, 8) / 4).softmax(1)}
+
+
+def of_probabilities(windows: SlidingWindow | None = None, input_size: InputSize | None = None) -> NetworkSegmenter:
+    facts = NetworkFacts("net", "0" * 64, 3, provides=frozenset({"probabilities"}), windows=windows)
+    return NetworkSegmenter(Probabilities(facts, torch.device("cpu")), input_size=input_size)
+
+
+def test_windows_average_probabilities_and_not_their_logarithms() -> None:
+    image = IMAGE[:64, :80]
+    total, count = torch.zeros(3, 64, 80), torch.zeros(64, 80)
+    for top in (0, 16, 32):
+        for left in (0, 20, 40):
+            maps = of_probabilities()(image[top : top + 32, left : left + 40]).class_maps
+            total[:, top : top + 32, left : left + 40] += maps.resized().exp()
+            count[top : top + 32, left : left + 40] += 1
+    windows = SlidingWindow(crop=(32, 40), stride=(16, 20))
+    prediction = of_probabilities(windows)(image)
+    assert isinstance(prediction.probabilities, LogProbabilities)
+    torch.testing.assert_close(prediction.class_maps.resized().exp(), total / count)
+
+
+def test_under_a_protocol_probabilities_are_resized_twice_and_their_logarithms_never() -> None:
+    image, protocol = IMAGE[:64, :80], TestProtocol(short_side=32)
+    once = resized(torch.from_numpy(coarse_probabilities(image)), (32, 40))
+    expected = resized(once, (64, 80))
+    found = of_probabilities().with_protocol(protocol)(image).class_maps.resized().exp()
+    torch.testing.assert_close(found.double(), expected, atol=1e-5, rtol=0)
+
+
+def coarse_probabilities(image: np.ndarray) -> np.ndarray:
+    inputs = torch.from_numpy(InputSize(short_side=32).apply(image)).permute(2, 0, 1)[None].float()
+    return (torch.nn.functional.avg_pool2d(inputs, 8) / 4).softmax(1)[0].numpy()
 
 
 def test_nan_in_the_classes_of_queries_is_refused() -> None:

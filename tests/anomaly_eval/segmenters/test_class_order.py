@@ -124,3 +124,7 @@ def test_a_binary_head_has_two_classes_of_its_sigmoid(tmp_path: Path, threshold:
     tested = segmenter.with_protocol(None)(image).logits.resized()
     clear = (expected - limit).abs() > 1e-4
     assert torch.equal((tested.argmax(0) == 1)[clear], (expected > limit)[clear])
+    # Also where the classes are named in another order.
+    turned = load_segmenter(path, device="cpu", known_classes=("1", "0"))
+    of_turned = turned.with_protocol(None)(image).logits.resized()
+    torch.testing.assert_close(of_turned, tested[[1, 0]])
