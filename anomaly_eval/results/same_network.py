@@ -23,6 +23,10 @@ def network_difference(before: ModelRecord, now: ModelRecord) -> tuple[str, str]
     if before.dropped_classes != now.dropped_classes:
         then, today = (_short(" ".join(one.dropped_classes) or "none") for one in (before, now))
         return f"other --known-classes (dropped: {then}, now {today})", "these"
+    # Names may be others, as earlier versions read them elsewhere; in another order they are other outputs.
+    if before.classes != now.classes and sorted(before.classes) == sorted(now.classes):
+        then, today = (_short(" ".join(one.classes)) for one in (before, now))
+        return f"--known-classes in another order ({then}, now {today})", "this one"
     return None
 
 

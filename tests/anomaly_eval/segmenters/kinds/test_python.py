@@ -97,6 +97,8 @@ def test_statistics_are_bound_to_it_and_to_its_known_classes(tmp_path: Path, run
     assert any("class names of dataset and network differ: vegetation/tree" in note for note in notes)
     words[-1] = tmp_path / "other"
     assert_refused(run("eval", *model, *words), "other --known-classes (dropped: void, now none)")
+    turned = ["--known-classes", "4", "1-3", "0"]
+    assert_refused(run("eval", *model, *turned, *words), "fitted with --known-classes in another order")
     assert_refused(run("eval", *model, *known, *words, "--std", 9, 9, 9), "fitted with another config")
     file.write_text(NET.replace("manual_seed(3)", "manual_seed(4)") + BUILD)
     assert_refused(run("eval", *model, *known, *words), "fitted with another checkpoint")
