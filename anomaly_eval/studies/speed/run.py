@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -61,15 +61,14 @@ def run_speed(request: SpeedRequest, console: Console) -> SpeedFindings:
     load = _load_of_machine()
     with prepare_output(request.out, request.overwrite, SPEED) as output, _threads(request.threads):
         segmenters = {name: network.load() for name, network in zip(names, networks, strict=True)}
-        device = next(iter(segmenters.values())).device
         image = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
         timed = _calls(segmenters, image)
         calls = [one.call for one in timed]
         with torch.inference_mode():
             with progress_bar(console, "running", request.warm_up + request.runs) as advance:
-                wait = partial(torch.cuda.synchronize, device) if device.type == "cuda" else _nothing
+                wait = _waiting([segmenter.device for segmenter in segmenters.values()])
                 seconds = take_turns(calls, request.runs, request.warm_up, wait=wait, after_round=advance)
-            peaks = [peak_bytes(call, device) for call in calls]
+            peaks = [peak_bytes(one.call, segmenters[one.network].device) for one in timed]
         described = {name: segmenter.describe() for name, segmenter in segmenters.items()}
         machine = Machine(
             device=described[names[0]].device,
@@ -178,6 +177,12 @@ def _warnings(machine: Machine) -> list[str]:
         f"other programs were at work: a load of {machine.load_before:.1f} on {machine.cores} cores when this began; "
         f"times are too long, and spread wider"
     ]
+
+
+def _waiting(devices: Sequence[torch.device]) -> Callable[[], None]:
+    """Return what waits for the GPU, if one of the networks runs there: those of onnxruntime may not, and be first."""
+    gpu = next((device for device in devices if device.type == "cuda"), None)
+    return _nothing if gpu is None else partial(torch.cuda.synchronize, gpu)
 
 
 def _nothing() -> None:

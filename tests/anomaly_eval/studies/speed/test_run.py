@@ -124,3 +124,12 @@ def test_refusals(tmp_path: Path, speed: Callable[..., Answer]) -> None:
     assert_refused(speed("--names", "A"), "1 names for 2 checkpoints")
     assert_refused(speed("--config", "a.py"), "--config gives 1 values for 2 checkpoints")
     assert nothing_left(tmp_path)
+
+
+def test_a_gpu_is_waited_for_whichever_network_runs_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "synchronize", waited.append)
+    cpu, gpu = torch.device("cpu"), torch.device("cuda:0")
+    for devices in ([cpu, gpu], [gpu, cpu], [cpu, cpu]):
+        run._waiting(devices)()
+    assert waited == [gpu, gpu]
