@@ -27,7 +27,7 @@ CONFIG = Asked(
 MODEL = Asked(
     "A function that builds the network, FILE.py:FUNCTION: it runs, and may take the file of --ckpt.", "--model"
 )
-CHECKPOINTS = Asked("Checkpoints (.pth, .safetensors) or names of shipped networks, one or more.", "--ckpt")
+CHECKPOINTS = Asked("One or more networks, each as `eval` takes it: a checkpoint, or another kind.", "--ckpt")
 CONFIGS = Asked("A config for each checkpoint. Default: those inside the checkpoints.", "--config")
 IMPORTS = Asked("Modules that register parts of the network: names, or .py files. They run.", "--import")
 NAMES = Asked("What tables and figures call them. Default: their files.")
