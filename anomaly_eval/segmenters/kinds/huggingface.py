@@ -38,7 +38,7 @@ class TransformersFolders(NetworkKind):
         except ImportError as error:
             raise InputError(
                 f"{given.path} is a network of transformers, which is not installed ({error}); install it with `pip "
-                f"install 'gmmseg-anomaly[huggingface]'`."
+                f"install 'transformers>=5.0,<6'`."
             ) from error
         from anomaly_eval.segmenters.huggingface.building import build
         from anomaly_eval.segmenters.huggingface.folder import NetworkFolder

@@ -234,7 +234,7 @@ def test_one_size_and_a_protocol_of_whole_images(tmp_path: Path, refused: Refuse
 
 def test_without_the_extra(folder: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "transformers", None)
-    refused(folder, "is a network of transformers, which is not installed", "pip install 'gmmseg-anomaly[huggingface]'")
+    refused(folder, "is a network of transformers, which is not installed", "pip install 'transformers>=5.0,<6'")
 
 
 def test_a_config_of_mmsegmentation(folder: Path, evaluate: Evaluate) -> None:
