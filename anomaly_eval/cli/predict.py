@@ -18,5 +18,6 @@ def predict(context: typer.Context, request: PredictionRequest) -> None:
     found = run_prediction(replace(request, command=context.obj), open_console(stderr=True))
     say(f"Network: {found.network}")
     say(f"Score: {found.score}; {found.threshold}")
-    say(f"{found.images} images in {found.seconds:.1f} s, {found.images / found.seconds:.2f} a second")
+    pictures = f"{found.images} image{'s' * (found.images != 1)}"
+    say(f"{pictures} in {found.seconds:.1f} s, {found.images / found.seconds:.2f} a second")
     say(f"Predictions: {request.out}")

@@ -1,0 +1,33 @@
+"""Without a terminal, each phase that takes time is one line."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+import pytest
+from rich.console import Console
+
+from anomaly_eval.runtime import progress
+from anomaly_eval.runtime.progress import progress_bar
+
+
+def lines(monkeypatch: pytest.MonkeyPatch, seconds: float, total: int | None, steps: int) -> list[str]:
+    """What a phase prints, each of whose steps takes so many seconds."""
+    written = io.StringIO()
+    clock: Iterator[float] = iter(seconds * step for step in range(steps + 1))
+    monkeypatch.setattr(progress, "monotonic", lambda: next(clock))
+    with progress_bar(Console(file=written, emoji=False), "road_anomaly:train: [bold]", total) as advance:
+        for _ in range(steps):
+            advance()
+    return written.getvalue().splitlines()
+
+
+def test_a_long_phase_says_once_how_long_it_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert lines(monkeypatch, 1.5, 60, 60) == ["road_anomaly:train: [bold]: 2 of 60, about 0:01:27 left"]
+    assert lines(monkeypatch, 1.5, None, 60) == ["road_anomaly:train: [bold]: 2"]
+
+
+def test_a_short_one_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert lines(monkeypatch, 0.03, 60, 60) == []
+    assert lines(monkeypatch, 5.0, 1, 1) == []
