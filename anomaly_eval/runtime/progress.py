@@ -38,18 +38,22 @@ class _Line:
 
     def __init__(self, console: Console, description: str, total: int | None) -> None:
         self._console, self._description, self._total = console, description, total
-        self._done, self._began, self._said = 0, monotonic(), False
+        self._done, self._began, self._first, self._said = 0, monotonic(), 0.0, False
 
     def advance(self) -> None:
         """Take one step."""
+        now = monotonic()
         self._done += 1
-        passed = monotonic() - self._began
-        if self._said or passed < _SHORT or self._done == self._total:
+        if self._done == 1:
+            # What comes before the first step comes once.
+            self._first = now
+        known = self._done >= max(2, (self._total or 0) / 100)
+        if self._said or not known or now - self._began < _SHORT or self._done == self._total:
             return
         self._said = True
         text = f"{self._description}: {self._done}"
         if self._total is not None:
-            left = passed * (self._total - self._done) / self._done
+            left = (now - self._first) * (self._total - self._done) / (self._done - 1)
             text += f" of {self._total}, about {timedelta(seconds=round(left))} left"
         self._console.print(escape(text), highlight=False, soft_wrap=True)
 

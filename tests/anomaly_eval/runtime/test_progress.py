@@ -26,6 +26,7 @@ def lines(monkeypatch: pytest.MonkeyPatch, seconds: float, total: int | None, st
 def test_a_long_phase_says_once_how_long_it_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lines(monkeypatch, 1.5, 60, 60) == ["road_anomaly:train: [bold]: 2 of 60, about 0:01:27 left"]
     assert lines(monkeypatch, 1.5, None, 60) == ["road_anomaly:train: [bold]: 2"]
+    assert lines(monkeypatch, 1.5, 1000, 60) == ["road_anomaly:train: [bold]: 10 of 1000, about 0:24:45 left"]
 
 
 def test_a_short_one_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
