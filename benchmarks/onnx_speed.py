@@ -12,9 +12,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
-import time
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +31,7 @@ from torch import Tensor, nn
 from anomaly_eval.segmenters.given import Given
 from anomaly_eval.segmenters.load import load_segmenter
 from anomaly_eval.segmenters.protocol import NetworkSegmenter
+from networks import pairs
 
 CGNET = "mmseg::cgnet/cgnet_fcn_4xb4-60k_cityscapes-680x680.py"
 
@@ -81,19 +80,6 @@ def export(segmenter: NetworkSegmenter, path: Path) -> None:
     said = {"mean": mean, "std": std, "colours": colours, "align_corners": facts.align_corners}
     names = {} if facts.class_names is None else {"classes": list(facts.class_names)}
     path.with_suffix(".yaml").write_text(yaml.safe_dump(said | names), encoding="utf-8")
-
-
-def pairs(calls: tuple[Callable[[], Any], Callable[[], Any]], repeats: int) -> list[tuple[float, float]]:
-    """Run both calls in turn and return the seconds of each pair, without a first pair that warms up."""
-    seconds = []
-    for _ in range(repeats + 1):
-        times = []
-        for call in calls:
-            start = time.perf_counter()
-            call()
-            times.append(time.perf_counter() - start)
-        seconds.append((times[0], times[1]))
-    return seconds[1:]
 
 
 def main() -> None:
