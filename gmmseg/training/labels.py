@@ -86,12 +86,15 @@ class LabelRule:
             )
 
 
-@DATASETS.register_module()
-class CheckedSamples:
-    """A validation dataset whose labels are checked as they are read.
+class SamplesOfDataset:
+    """Another dataset, each sample of which is prepared and checked by `checked`.
 
-    Raises InputError that names the file of a label with other values than `classes` and `ignored`.
+    Raises InputError that names the file for a sample that cannot be prepared, and for a label with other values than
+    `classes` and `ignored`.
     """
+
+    used_for: str
+    """What messages call its images."""
 
     def __init__(self, dataset: Any, classes: int | None = None, ignored: Sequence[int] = (255,)) -> None:
         self.dataset = DATASETS.build(dataset) if isinstance(dataset, Mapping) else dataset
@@ -109,7 +112,8 @@ class CheckedSamples:
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, index: int) -> Any:
+    def checked(self, index: int) -> Any:
+        """Return a sample whose labels are what they must be."""
         try:
             sample = self.dataset[index]
         except InputError:
@@ -117,11 +121,21 @@ class CheckedSamples:
         except Exception as error:  # the steps of a pipeline fail in their own ways
             path = path_of(self.dataset, index)
             raise InputError(
-                f"the validation image {path} cannot be prepared ({reason_of(error)}); correct the file or the "
+                f"the {self.used_for} image {path} cannot be prepared ({reason_of(error)}); correct the file or the "
                 f"pipeline."
             ) from error
         check_sample(sample, self.rule, path_of(self.dataset, index, "seg_map_path"))
         return sample
+
+
+@DATASETS.register_module()
+class CheckedSamples(SamplesOfDataset):
+    """A validation dataset whose labels are checked as they are read."""
+
+    used_for = "validation"
+
+    def __getitem__(self, index: int) -> Any:
+        return self.checked(index)
 
 
 def check_sample(sample: Any, rule: LabelRule, path: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,8 @@ from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.registry import DATASETS, HOOKS
 
-from gmmseg.errors import InputError, reason_of
 from gmmseg.sampling import hash_seeds
-from gmmseg.training.labels import LabelRule, check_sample, path_of
+from gmmseg.training.labels import SamplesOfDataset
 from gmmseg.training.order import AUGMENTATION, STEP
 
 
@@ -26,45 +24,25 @@ def seed_everything(seed: int) -> None:
 
 
 @DATASETS.register_module()
-class SeededSamples:
+class SeededSamples(SamplesOfDataset):
     """A dataset whose samples are asked for by (index, position) and depend on (seed, position) alone.
 
     classes, ignore_indices: what the labels of a sample may hold; None checks nothing. Raises InputError that names the
     file for a sample that cannot be prepared or holds other labels.
     """
 
+    used_for = "training"
+
     def __init__(
         self, dataset: Any, seed: int, classes: int | None = None, ignore_indices: tuple[int, ...] = (255,)
     ) -> None:
-        self.dataset = DATASETS.build(dataset) if isinstance(dataset, Mapping) else dataset
-        self.seed, self.rule = seed, LabelRule(classes, tuple(ignore_indices))
-
-    @property
-    def metainfo(self) -> Any:
-        """Class names and palette of the dataset."""
-        return self.dataset.metainfo
-
-    def full_init(self) -> None:
-        """List the files."""
-        self.dataset.full_init()
-
-    def __len__(self) -> int:
-        return len(self.dataset)
+        super().__init__(dataset, classes, ignore_indices)
+        self.seed = seed
 
     def __getitem__(self, place: tuple[int, int]) -> Any:
         index, position = place
         seed_everything(hash_seeds(self.seed, AUGMENTATION, position))
-        try:
-            sample = self.dataset[index]
-        except InputError:
-            raise
-        except Exception as error:  # the steps of a pipeline fail in their own ways
-            path = path_of(self.dataset, index)
-            raise InputError(
-                f"the training image {path} cannot be prepared ({reason_of(error)}); correct the file or the pipeline."
-            ) from error
-        check_sample(sample, self.rule, path_of(self.dataset, index, "seg_map_path"))
-        return sample
+        return self.checked(index)
 
 
 @HOOKS.register_module()
