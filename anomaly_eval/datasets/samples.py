@@ -109,7 +109,7 @@ class SampleSet:
             )
         return InputError(f"{self.spec}: {error}; check its labels in {self.samples[0].label.parent}.")
 
-    def check_rankable(self) -> None:
+    def check_masks(self) -> None:
         """Raise InputError where no mask of an anomaly dataset holds an anomaly, or none an inlier.
 
         Reads masks until both are found, mostly one or two; what cannot be read is told when it has its turn.

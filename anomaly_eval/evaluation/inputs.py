@@ -114,7 +114,7 @@ def _find_all(request: EvaluationRequest) -> list[SampleSet]:
         samples = find_dataset(reference, request.data_root)
         # Before the network has looked at all images; of thresholds that are given, false alarms can be measured.
         if samples.card.task == "anomaly" and request.measures.thresholds is None:
-            samples.check_rankable()
+            samples.check_masks()
         if found.setdefault(samples.spec, samples).card.sha256 != samples.card.sha256:
             raise InputError(f"two different dataset cards are called {samples.spec}; rename one of them in its card.")
     return list(found.values())

@@ -117,12 +117,12 @@ def test_masks_are_looked_at_until_both_are_found(
         draw_pair(folder / f"images/{index}.png", folder / f"labels_masks/{index}.png", [values])
     samples = find("smiyc_road_anomaly21", tmp_path)
     with pytest.raises(InputError, match=f"there is no {kind} pixel at all, so nothing can be ranked: its masks hold"):
-        samples.check_rankable()
+        samples.check_masks()
     draw_pair(folder / "images/1.png", folder / "labels_masks/1.png", [[0, 1]])
     read = Sample.read_label
     monkeypatch.setattr(Sample, "read_label", lambda sample: seen.append(sample.id) or read(sample))
-    samples.check_rankable()
+    samples.check_masks()
     assert seen == ["0", "1"]
     # What cannot be read is told when its image has its turn.
     (folder / "labels_masks/0.png").write_bytes(b"")
-    samples.check_rankable()
+    samples.check_masks()
