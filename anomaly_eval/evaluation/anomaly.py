@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -14,9 +13,9 @@ from anomaly_eval.datasets.pixel_hashes import PixelHashes
 from anomaly_eval.datasets.samples import Sample, SampleSet
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.doubts import doubts_about
-from anomaly_eval.evaluation.image_loop import Passes
-from anomaly_eval.evaluation.image_work import Compute, Work
+from anomaly_eval.evaluation.image_work import Take, Work, score_computation
 from anomaly_eval.evaluation.journal.record import Arrays
+from anomaly_eval.evaluation.journal.record_store import Records
 from anomaly_eval.evaluation.measure_options import DEFAULT_MEASURES, Measures
 from anomaly_eval.evaluation.measures import MEMORY_BUDGET, MethodState, bootstrap_rows, method_counts, per_image_rows
 from anomaly_eval.evaluation.operating_points import KnownThreshold, PointStates, choose_thresholds, parse_goals
@@ -109,94 +108,127 @@ class AnomalyFindings:
     """What was asked for and cannot be computed on this dataset, each with the reason."""
 
 
-def evaluate_dataset(
-    source: ScoreSource,
-    samples: SampleSet,
-    passes: Passes,
-    observer: Observer | None = None,
-    measures: Measures = DEFAULT_MEASURES,
-    thresholds: Sequence[KnownThreshold] = (),
-) -> AnomalyFindings:
-    """Evaluate all methods in one pass over the images of one dataset.
+class AnomalyEvaluation:
+    """What a source of score maps gives on one dataset, found in one pass over its images or two.
 
-    thresholds: what is also measured, even on a dataset without any anomaly pixel, of which nothing else is. Component
-    metrics at the thresholds of the best pixel F1 take a second pass, as these are known only then. Raises InputError
-    for a dataset without anomaly labels or, without thresholds, without any anomaly pixel, an unusable image or label,
-    and NaN in logits or scores; the message names the file.
+    Run `first` over all images, then what `second` returns, and ask for the `findings`.
     """
-    check_rankable(samples)
-    console, clock = passes.console, passes.clock
-    compute = score_computation(source, samples, clock)
 
-    def finish(outputs: Arrays) -> Arrays:
-        return source.maps(outputs, clock)
+    def __init__(
+        self,
+        source: ScoreSource,
+        samples: SampleSet,
+        clock: Clock,
+        measures: Measures = DEFAULT_MEASURES,
+        *,
+        records: Records | None = None,
+        observer: Observer | None = None,
+        thresholds: Sequence[KnownThreshold] = (),
+    ) -> None:
+        """Take what is to be measured, and what else looks at each image.
 
-    track = measures.track_for(samples)
-    limit = MEMORY_BUDGET // max(1, len(source.methods))
-    states = {method: MethodState(measures, limit) for method in source.methods}
-    given = measures.component_thresholds(source.methods) if track is not None else {}
-    components = {name: ComponentState(track, value) for name, value in given.items()} if track is not None else {}
-    tally, points = _Tally(), PointStates(thresholds)
+        thresholds: what is also measured, even on a dataset without any anomaly pixel, of which nothing else is.
+        records: where what is kept of finished images lies. Raises InputError for a dataset without anomaly labels.
+        """
+        check_rankable(samples)
+        self.samples = samples
+        self._clock, self._measures, self._observer = clock, measures, observer
+        self._compute, self._records = score_computation(source, samples, clock), records
+        self._finish = lambda outputs: source.maps(outputs, clock)
+        self._track = measures.track_for(samples)
+        limit = MEMORY_BUDGET // max(1, len(source.methods))
+        self._states = {method: MethodState(measures, limit) for method in source.methods}
+        self._given = measures.component_thresholds(source.methods) if self._track is not None else {}
+        self._components = self._component_states(self._given)
+        self._has_thresholds, self._points = bool(thresholds), PointStates(thresholds)
+        self._tally, self._ranked, self._warnings = _Tally(), _Ranked(), list[str]()
 
-    def take(sample: Sample, image: NDArray[np.uint8], label: NDArray[np.uint8], maps: Arrays) -> None:
-        with clock.section("metrics"):
-            tally.add(sample, image, label)
+    @property
+    def first(self) -> Work:
+        """What is done in the pass over all images.
+
+        It raises InputError for an unusable image or label, and for NaN in logits or scores; the message names the
+        file.
+        """
+        return self._work(self._take)
+
+    def second(self) -> Work | None:
+        """Compute the metrics of the pool, and return what is done in a second pass, if there is anything.
+
+        Component metrics at thresholds of the best pixel F1 take one, as these are known only now. Raises InputError
+        where no pixel is an anomaly and no thresholds are given.
+        """
+        if self._has_thresholds and self._tally.without_anomaly == len(self.samples.samples):
+            self._warnings.append(
+                "there is no anomaly pixel, so nothing is ranked, and of thresholds only false alarms are known"
+            )
+            self._states = {}
+        with self._clock.section("metrics"):
+            without_threshold = [name for name in self._states if name not in self._given]
+            self._ranked = _compute(self._states, self.samples, self._measures, without_threshold)
+        self._warnings += [*self._ranked.doubts, *self._ranked.without_threshold]
+        if self._track is None or not self._ranked.best_f1:
+            return None
+        self._components |= self._component_states(self._ranked.best_f1)
+        return self._work(self._take_components)
+
+    def findings(self) -> AnomalyFindings:
+        """Return all that was found; what the dataset does not allow is in the warnings."""
+        samples, measures, tally, warnings = self.samples, self._measures, self._tally, self._warnings
+        with self._clock.section("metrics"):
+            counts = method_counts(self._states, self._ranked.metrics)
+            resampled = _if_possible("intervals", lambda: bootstrap_rows(samples, counts, measures, warnings), warnings)
+        with self._clock.section("input"):
+            record = dataset_record(samples, tally.sizes, tally.void_pixels, tally.without_anomaly, tally.hashes)
+        per_image = _if_possible("means over images", lambda: per_image_rows(samples, self._states), warnings)
+        components = _if_possible("component metrics", self._component_rows, warnings)
+        return AnomalyFindings(
+            rows=[_row(samples, name, found) for name, found in self._ranked.metrics.items()],
+            distributions=self._ranked.distributions,
+            record=record,
+            intervals=resampled[0] if resampled else [],
+            differences=resampled[1] if resampled else [],
+            per_image=per_image or [],
+            components=components or [],
+            counts=DatasetCounts(samples.spec, tally.hashes_by_id, measures.fpr_convention, counts) if counts else None,
+            chosen=self._ranked.chosen,
+            operating_points=self._points.rows(samples),
+            warnings=[f"{samples.spec}: {warning}" for warning in warnings],
+        )
+
+    def _work(self, take: Take) -> Work:
+        return Work(self._compute, take, self._finish, self._records)
+
+    def _take(self, sample: Sample, image: NDArray[np.uint8], label: NDArray[np.uint8], maps: Arrays) -> None:
+        with self._clock.section("metrics"):
+            self._tally.add(sample, image, label)
             for name, values in maps.items():
-                _update(states[name].update, values, label, name, sample)
-                if name in components:
-                    _update(components[name].update, values, label, name, sample)
-            points.update(maps, label, sample)
-        if observer is not None:
-            with clock.section("output"):
+                _update(self._states[name].update, values, label, name, sample)
+                if name in self._components:
+                    _update(self._components[name].update, values, label, name, sample)
+            self._points.update(maps, label, sample)
+        if self._observer is not None:
+            with self._clock.section("output"):
                 # Only maps of files exceed float32, which is what pictures can show.
                 shown = {name: rounded_to_float32(values) for name, values in maps.items()}
-                observer(samples, sample, image, label, shown)
+                self._observer(self.samples, sample, image, label, shown)
 
-    def take_components(sample: Sample, _: NDArray[np.uint8], label: NDArray[np.uint8], maps: Arrays) -> None:
-        with clock.section("metrics"):
-            for name in ranked.best_f1:
-                _update(components[name].update, maps[name], label, name, sample)
+    def _take_components(self, sample: Sample, _: NDArray[np.uint8], label: NDArray[np.uint8], maps: Arrays) -> None:
+        with self._clock.section("metrics"):
+            for name in self._ranked.best_f1:
+                _update(self._components[name].update, maps[name], label, name, sample)
 
-    passes.first(samples, samples.spec, Work(compute, take, finish))
-    warnings: list[str] = []
-    if thresholds and tally.without_anomaly == len(samples.samples):
-        warnings.append(
-            "there is no anomaly pixel, so nothing is ranked, and of thresholds only false alarms are known"
-        )
-        states = {}
-    with clock.section("metrics"):
-        ranked = _compute(states, samples, measures, [name for name in states if name not in given])
-        warnings += [*ranked.doubts, *ranked.without_threshold]
-    metrics = ranked.metrics
-    if track is not None and ranked.best_f1:
-        components |= {name: ComponentState(track, threshold) for name, threshold in ranked.best_f1.items()}
-        passes.again(samples, f"{samples.spec}, components", Work(compute, take_components, finish))
-    with clock.section("metrics"), console.status("bootstrap") if measures.resamples else nullcontext():
-        counts = method_counts(states, metrics)
-        resampled = _if_possible("intervals", lambda: bootstrap_rows(samples, counts, measures, warnings), warnings)
-    with clock.section("input"):
-        record = dataset_record(samples, tally.sizes, tally.void_pixels, tally.without_anomaly, tally.hashes)
-    per_image = _if_possible("means over images", lambda: per_image_rows(samples, states), warnings)
-    component_rows = _if_possible(
-        "component metrics",
-        lambda: [
-            _component_row(samples, name, components[name], name not in given) for name in states if name in components
-        ],
-        warnings,
-    )
-    return AnomalyFindings(
-        rows=[_row(samples, name, found) for name, found in metrics.items()],
-        distributions=ranked.distributions,
-        record=record,
-        intervals=resampled[0] if resampled else [],
-        differences=resampled[1] if resampled else [],
-        per_image=per_image or [],
-        components=component_rows or [],
-        counts=DatasetCounts(samples.spec, tally.hashes_by_id, measures.fpr_convention, counts) if counts else None,
-        chosen=ranked.chosen,
-        operating_points=points.rows(samples),
-        warnings=[f"{samples.spec}: {warning}" for warning in warnings],
-    )
+    def _component_states(self, thresholds: Mapping[str, float]) -> dict[str, ComponentState]:
+        if self._track is None:
+            return {}
+        return {name: ComponentState(self._track, value) for name, value in thresholds.items()}
+
+    def _component_rows(self) -> list[ComponentRow]:
+        return [
+            _component_row(self.samples, name, self._components[name], name not in self._given)
+            for name in self._states
+            if name in self._components
+        ]
 
 
 def _if_possible(what: str, measure: Callable[[], _Rows], warnings: list[str]) -> _Rows | None:
@@ -207,11 +239,6 @@ def _if_possible(what: str, measure: Callable[[], _Rows], warnings: list[str]) -
         # The metrics of the pool took a pass over all images and are not to be lost.
         warnings.append(f"no {what}, as {error}")
         return None
-
-
-def score_computation(source: ScoreSource, samples: SampleSet, clock: Clock) -> Compute:
-    """Return what computes all that the score maps of an image of a dataset follow from."""
-    return lambda sample, image, label: source.outputs(samples, sample, image, clock)
 
 
 def check_rankable(samples: SampleSet) -> None:
@@ -280,21 +307,6 @@ def _compute(
         ranked.chosen += chosen
         ranked.without_threshold += without
     return ranked
-
-
-def measure_thresholds(
-    source: ScoreSource, samples: SampleSet, passes: Passes, thresholds: Sequence[KnownThreshold]
-) -> list[OperatingRow]:
-    """Measure thresholds in a pass of their own over images that were evaluated before; raises as that does."""
-    states, clock = PointStates(thresholds), passes.clock
-
-    def take(sample: Sample, _: NDArray[np.uint8], label: NDArray[np.uint8], maps: Arrays) -> None:
-        with clock.section("metrics"):
-            states.update(maps, label, sample)
-
-    work = Work(score_computation(source, samples, clock), take, lambda outputs: source.maps(outputs, clock))
-    passes.again(samples, f"{samples.spec}, operating points", work)
-    return states.rows(samples)
 
 
 def dataset_record(

@@ -13,9 +13,9 @@ from anomaly_eval.datasets.pixel_hashes import PixelHashes
 from anomaly_eval.datasets.samples import Sample, SampleSet
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.anomaly import dataset_record
-from anomaly_eval.evaluation.image_loop import Passes
 from anomaly_eval.evaluation.image_work import Compute, Work
 from anomaly_eval.evaluation.journal.record import Arrays
+from anomaly_eval.evaluation.journal.record_store import Records
 from anomaly_eval.metrics import registry
 from anomaly_eval.metrics.closed_set import ClosedSetMetrics, ClosedSetState, confusion_matrix
 from anomaly_eval.metrics.labels import VOID
@@ -39,51 +39,73 @@ class ClosedSetFindings:
     record: DatasetRecord
 
 
-def evaluate_closed_set(
-    segmenter: Segmenter,
-    samples: SampleSet,
-    passes: Passes,
-    choice: ProtocolChoice = "card",
-) -> ClosedSetFindings:
-    """Evaluate one closed-set dataset in one pass, in memory that does not grow with its images.
+class ClosedSetEvaluation:
+    """What a network gives on one closed-set dataset, in memory that does not grow with its images.
 
-    `choice` names whose test settings count; a card without a protocol leaves them to the network. Raises InputError
-    for a dataset of another task, for other classes than the network's, for an unusable image or label, for labels
-    that are all void, and for NaN in logits; the message names the file.
+    Run `first` over all images, and ask for the `findings`.
     """
-    classes = check_same_classes(samples, segmenter)
-    clock = passes.clock
-    state, sizes, void_pixels, hashes = ClosedSetState(len(classes)), set(), 0, PixelHashes()
 
-    def take(sample: Sample, image: NDArray[np.uint8], label: NDArray[np.uint8], arrays: Arrays) -> None:
-        nonlocal void_pixels
-        with clock.section("metrics"):
-            of_image = ClosedSetState(len(classes))
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        samples: SampleSet,
+        clock: Clock,
+        choice: ProtocolChoice = "card",
+        records: Records | None = None,
+    ) -> None:
+        """Take the network and the dataset; `choice` names whose test settings count.
+
+        A card without a protocol leaves them to the network. Raises InputError for a dataset of another task, and for
+        other classes than the network's.
+        """
+        self.samples = samples
+        self._classes = check_same_classes(samples, segmenter)
+        self._segmenter, self._choice, self._clock, self._records = segmenter, choice, clock, records
+        self._state, self._hashes = ClosedSetState(len(self._classes)), PixelHashes()
+        self._sizes, self._void_pixels = set[tuple[int, int]](), 0
+
+    @property
+    def first(self) -> Work:
+        """What is done in the pass over all images.
+
+        It raises InputError for an unusable image or label, and for NaN in logits; the message names the file.
+        """
+        compute = count_computation(self._segmenter, self.samples, self._choice, self._clock)
+        return Work(compute, self._take, records=self._records)
+
+    def second(self) -> None:
+        """Nothing is left for a second pass."""
+
+    def findings(self) -> ClosedSetFindings:
+        """Return what was found; raises InputError for labels that are all void."""
+        samples, segmenter = self.samples, self._segmenter
+        try:
+            metrics = self._state.compute()
+        except ValueError as error:
+            raise samples.wrong_labels(error) from error
+        described = _under_protocol(segmenter, samples, self._choice).describe()
+        whose = "network" if self._choice == "network" or samples.card.protocol is None else "card"
+        # What the whole run resizes images to goes before the protocol, which then is not quite the card's.
+        size = segmenter.input_size
+        asked = "at the network's own size" if size.of_network else "with --resize"
+        changed = "" if size.native else f", {asked}"
+        used = f"{whose}{changed}: {described.inference}; {described.resize}"
+        with self._clock.section("input"):
+            record = dataset_record(samples, self._sizes, self._void_pixels, hashes=self._hashes)
+        return ClosedSetFindings(_row(samples, metrics, used), _class_rows(samples, self._classes, metrics), record)
+
+    def _take(self, sample: Sample, image: NDArray[np.uint8], label: NDArray[np.uint8], arrays: Arrays) -> None:
+        with self._clock.section("metrics"):
+            of_image = ClosedSetState(len(self._classes))
             of_image.counts = arrays[_COUNTS]
-            state.merge(of_image)
-            hashes.add(image, label)
-            void_pixels += int(np.count_nonzero(label == VOID))
-            sizes.add((label.shape[1], label.shape[0]))
-
-    passes.first(samples, samples.spec, Work(count_computation(segmenter, samples, choice, clock), take))
-    try:
-        metrics = state.compute()
-    except ValueError as error:
-        raise samples.wrong_labels(error) from error
-    described = _under_protocol(segmenter, samples, choice).describe()
-    whose = "network" if choice == "network" or samples.card.protocol is None else "card"
-    # What the whole run resizes images to goes before the protocol, which then is not quite the card's.
-    size = segmenter.input_size
-    asked = "at the network's own size" if size.of_network else "with --resize"
-    changed = "" if size.native else f", {asked}"
-    used = f"{whose}{changed}: {described.inference}; {described.resize}"
-    with clock.section("input"):
-        record = dataset_record(samples, sizes, void_pixels, hashes=hashes)
-    return ClosedSetFindings(_row(samples, metrics, used), _class_rows(samples, classes, metrics), record)
+            self._state.merge(of_image)
+            self._hashes.add(image, label)
+            self._void_pixels += int(np.count_nonzero(label == VOID))
+            self._sizes.add((label.shape[1], label.shape[0]))
 
 
 def count_computation(segmenter: Segmenter, samples: SampleSet, choice: ProtocolChoice, clock: Clock) -> Compute:
-    """Return what computes the confusion counts of an image, (classes, classes) int64; see `evaluate_closed_set`."""
+    """Return what computes the confusion counts of an image, (classes, classes) int64; see `ClosedSetEvaluation`."""
     tested = _under_protocol(segmenter, samples, choice)
 
     def compute(sample: Sample, image: NDArray[np.uint8], label: NDArray[np.uint8]) -> Arrays:

@@ -133,11 +133,11 @@ def fit_scores(
         console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)
     model, team = segmenter.describe(), None if journal is None else journal.team
     compute = _moments_of(segmenter.with_outputs(sources(scores, segmenter.provides)), scores, clock)
-    passes = Passes(console, clock, None if journal is None else journal.records, team)
+    passes, kept = Passes(console, clock, team), None if journal is None else journal.records
     if journal is not None and team is not None and not team.first:
         start = journal.begun()
         if start is not None:
-            passes.contribute(_from(samples, start), compute)
+            passes.contribute(_from(samples, start), compute, kept)
         return journal.learnt(model, scores, fitted_now=start is not None)
     known = journal.known(model, scores) if journal is not None else None
     if known is not None:
@@ -154,7 +154,7 @@ def fit_scores(
         if journal is not None:
             journal.keep(done, _arrays(moments))
 
-    passes.first(_from(samples, done), f"fitting on {samples.spec}", Work(compute, take))
+    passes.first(_from(samples, done), f"fitting on {samples.spec}", [Work(compute, take, records=kept)])
     with clock.section("fit"):
         records = _records(segmenter, samples, scores, moments, classes, journal)
     if journal is not None:

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly_eval.datasets.samples import Sample
+from anomaly_eval.datasets.samples import Sample, SampleSet
 from anomaly_eval.evaluation.journal.record import Arrays
+from anomaly_eval.evaluation.journal.record_store import Records
+from anomaly_eval.runtime.clock import Clock
+from anomaly_eval.score_maps.source import ScoreSource
 
 Compute = Callable[[Sample, NDArray[np.uint8], NDArray[np.uint8]], Arrays]
 """Called with sample, image (height, width, 3) and label (height, width); returns what is kept of the image."""
@@ -21,8 +24,17 @@ Take = Callable[[Sample, NDArray[np.uint8], NDArray[np.uint8], Arrays], None]
 
 @dataclass(frozen=True)
 class Work:
-    """Compute what is kept of an image, or read it from its record; finish that; and take what comes of it."""
+    """Compute what is kept of an image, or read it from its record; finish that; and take what comes of it.
+
+    records: None where nothing is kept of finished images.
+    """
 
     compute: Compute
     take: Take
     finish: Finish = lambda kept: kept
+    records: Records | None = None
+
+
+def score_computation(source: ScoreSource, samples: SampleSet, clock: Clock) -> Compute:
+    """Return what computes all that the score maps of an image of a dataset follow from."""
+    return lambda sample, image, label: source.outputs(samples, sample, image, clock)

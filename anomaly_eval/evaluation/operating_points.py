@@ -11,12 +11,17 @@ from numpy.typing import NDArray
 
 from anomaly_eval.datasets.samples import Sample, SampleSet
 from anomaly_eval.errors import InputError
+from anomaly_eval.evaluation.image_work import Work, score_computation
+from anomaly_eval.evaluation.journal.record import Arrays
+from anomaly_eval.evaluation.journal.record_store import Records
 from anomaly_eval.metrics import registry
 from anomaly_eval.metrics.counts import ThresholdCounts
 from anomaly_eval.metrics.operating_points import Goal, ThresholdState, threshold_for
 from anomaly_eval.results.origins import ModelRecord
 from anomaly_eval.results.records import OperatingRow
 from anomaly_eval.results.thresholds import check_same_network, read_thresholds
+from anomaly_eval.runtime.clock import Clock
+from anomaly_eval.score_maps.source import ScoreSource
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,31 @@ class PointStates:
     def rows(self, samples: SampleSet) -> list[OperatingRow]:
         """Return a row for each threshold."""
         return [_row(samples.spec, one, state) for one, state in self._states]
+
+
+class ThresholdEvaluation:
+    """What thresholds give on a dataset that was evaluated before, found in a pass of its own over the same images."""
+
+    def __init__(
+        self,
+        source: ScoreSource,
+        samples: SampleSet,
+        clock: Clock,
+        thresholds: Sequence[KnownThreshold],
+        records: Records | None = None,
+    ) -> None:
+        """Take the score maps and the thresholds, which are of methods of the source."""
+        self._states, self._samples, self._clock = PointStates(thresholds), samples, clock
+        compute = score_computation(source, samples, clock)
+        self.work = Work(compute, self._take, lambda outputs: source.maps(outputs, clock), records)
+
+    def rows(self) -> list[OperatingRow]:
+        """Return a row for each threshold."""
+        return self._states.rows(self._samples)
+
+    def _take(self, sample: Sample, _: NDArray[np.uint8], label: NDArray[np.uint8], maps: Arrays) -> None:
+        with self._clock.section("metrics"):
+            self._states.update(maps, label, sample)
 
 
 def parse_goals(words: Sequence[str]) -> list[Goal]:

@@ -35,8 +35,9 @@ def contribute(
 
     Raises InputError for an unusable image, for a record that cannot be written, and where another process failed.
     """
-    # A dataset may be fitted on and evaluated in one run.
-    claims = team.claims(f"{records.folder.path.name}/{samples.spec}", len(samples.samples))
+    # A dataset may be fitted on and evaluated in one run, and by several networks.
+    journal = records.folder.path
+    claims = team.claims(f"{journal.parent.name}/{journal.name}/{samples.spec}", len(samples.samples))
     mine = (samples.samples[number] for number in claims)
     for seen in prefetch(mine, lambda sample: records.load(samples, sample), clock):
         if seen.arrays is None:
@@ -46,13 +47,15 @@ def contribute(
     records.flush()
 
 
-def collect(
-    samples: SampleSet, title: str, work: Work, console: Console, clock: Clock, records: Records, team: Team
-) -> None:
+def collect(samples: SampleSet, title: str, work: Work, console: Console, clock: Clock, team: Team) -> None:
     """Contribute, and beside it take what all images add, in order, whoever computed what is kept of them.
 
-    All of it comes from records, so that memory does not grow with the lead of one process. Raises as `contribute`.
+    All of it comes from records, so that memory does not grow with the lead of one process. Raises as `contribute`,
+    and ValueError for work without records.
     """
+    records = work.records
+    if records is None:
+        raise ValueError("several processes exchange what they find through records, and there are none")
     pass_ = _Pass(samples, work, records, team)
     with ThreadPoolExecutor(max_workers=1) as pool:
         collecting = pool.submit(pass_.take_all, console, title)

@@ -66,6 +66,12 @@ class Seen:
     """None where there is no sound record."""
 
 
+def file_hashes(sample: Sample) -> tuple[str, str]:
+    """Return the SHA-256 of the files of an image and of its label."""
+    image, label = (hashlib.sha256(path.read_bytes()).hexdigest() for path in (sample.image, sample.label))
+    return image, label
+
+
 class Records:
     """Reads and writes the records of one run. Use it as a context manager."""
 
@@ -92,15 +98,17 @@ class Records:
         self._beside = Beside(self._write)
 
     def load(self, samples: SampleSet, sample: Sample) -> Seen:
-        """Read an image, its label and its record; a record of no use is warned of, and then as if it were not there.
+        """Read an image, its label and its record, as `find` does.
 
         Raises InputError where image or label cannot be read.
         """
-        pair = read_pair(sample)
-        files = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (sample.image, sample.label)]
-        of = RecordOf(run=self._run, dataset=samples.spec, id=sample.id, image_sha256=files[0], label_sha256=files[1])
-        path = self.folder.file(samples.spec, sample.id)
-        return Seen(pair, of, self._arrays(path, of))
+        return self.find(samples, read_pair(sample), file_hashes(sample))
+
+    def find(self, samples: SampleSet, pair: Loaded, hashes: tuple[str, str]) -> Seen:
+        """Read the record of an image whose files have these hashes; one of no use is warned of and not returned."""
+        sample = pair[0]
+        of = RecordOf(run=self._run, dataset=samples.spec, id=sample.id, image_sha256=hashes[0], label_sha256=hashes[1])
+        return Seen(pair, of, self._arrays(self.folder.file(samples.spec, sample.id), of))
 
     def keep(self, seen: Seen, arrays: Arrays) -> None:
         """Begin to write what an image adds; it takes its name when it is whole.

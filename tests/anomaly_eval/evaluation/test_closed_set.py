@@ -18,8 +18,8 @@ from rich.console import Console
 from anomaly_eval.datasets.cards import load_card
 from anomaly_eval.datasets.samples import find_samples
 from anomaly_eval.errors import InputError
-from anomaly_eval.evaluation.anomaly import evaluate_dataset
-from anomaly_eval.evaluation.closed_set import check_same_classes, evaluate_closed_set
+from anomaly_eval.evaluation.anomaly import AnomalyEvaluation
+from anomaly_eval.evaluation.closed_set import ClosedSetEvaluation, check_same_classes
 from anomaly_eval.evaluation.image_loop import Passes
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.score_maps.source import NetworkScores
@@ -119,7 +119,9 @@ def test_equals_mmsegmentations_test(tmp_path, model, own, tested, card, sizes, 
     network = networks.build(with_test_settings(model, **tested))
     path = networks.save(tmp_path / "net.pth", with_test_settings(model, **own), network)
     samples = find_samples(*load_card(str(write_card(tmp_path, card, FIVE[labels]))), tmp_path)
-    found = evaluate_closed_set(load_segmenter(path, device="cpu"), samples, Passes(QUIET, Clock()))
+    evaluation = ClosedSetEvaluation(load_segmenter(path, device="cpu"), samples, Clock())
+    Passes(QUIET, Clock()).first(samples, "a pass", [evaluation.first])
+    found = evaluation.findings()
     expected, areas = metrics_of_mmseg(network, tmp_path, scale, reduce_zero_label=labels == "ade")
     label_pixels = np.array([row.n_label_pixels for row in found.classes])
     np.testing.assert_array_equal(label_pixels, areas[3])
@@ -319,9 +321,9 @@ def test_each_task_refuses_the_other_ones_datasets(tmp_path, data, checkpoint):
     closed = find_samples(*load_card(str(tmp_path / "training.yaml")), data)
     anomalies = find_samples(*load_card("road_anomaly"), data)
     with pytest.raises(InputError, match=r"training is a closed-set dataset .* --fit-dataset"):
-        evaluate_dataset(NetworkScores(segmenter, []), closed, Passes(QUIET, Clock()))
+        AnomalyEvaluation(NetworkScores(segmenter, []), closed, Clock())
     with pytest.raises(InputError, match="road_anomaly is an anomaly dataset"):
-        evaluate_closed_set(segmenter, anomalies, Passes(QUIET, Clock()))
+        ClosedSetEvaluation(segmenter, anomalies, Clock())
     with pytest.raises(InputError, match="road_anomaly is an anomaly dataset"):
         check_same_classes(anomalies, segmenter)
 
