@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ from anomaly_eval.errors import InputError, closest
 from anomaly_eval.evaluation.measure_options import Measures
 from anomaly_eval.evaluation.request import EvaluationRequest
 from anomaly_eval.evaluation.run import run_evaluation
+from anomaly_eval.evaluation.together import run_together
 from anomaly_eval.reports.combining import combine, read_run
 from anomaly_eval.reports.comparable import NamedRun
 from anomaly_eval.reports.figures.dataset import dataset_figures
@@ -100,36 +102,47 @@ def evaluate(
     of scores, such as `sml_without`; and `running` or `measures` as a whole.
 
     Of functions nothing is kept to go on from, and files of statistics or thresholds are refused, as nothing tells one
-    from another. `out` of several networks holds a folder of each.
+    from another. `out` of several networks holds a report on all, and a folder of
+    each.
 
     Raises InputError, whose text is one sentence, for whatever the command would refuse, and for an option that there
     is not.
     """
     several = _several(network)
-    if several is not None:
-        folders = {name: None if out is None else Path(out) / file for name, file in file_names(several).items()}
-        found = {
-            name: evaluate(one, datasets, out=folders[name], progress=progress, **options)
-            for name, one in several.items()
-        }
-        return _together(found)
-    with tempfile.TemporaryDirectory() as temporary:
+    with tempfile.TemporaryDirectory() as temporary, ExitStack() as modes:
         folder = Path(temporary) / "out" if out is None else Path(out)
-        # Nobody could go on from a folder that is deleted in any case.
-        values = {"journal": out is not None, **options, "out": folder}
+        values = {**options, "out": folder}
         values["datasets"] = [datasets] if isinstance(datasets, str | Path) else list(datasets)
+        # Nobody could go on from a folder that is deleted in any case.
+        kept = out is not None
         console = open_console(stderr=True, quiet=not progress)
-        if network is None or isinstance(network, str | os.PathLike):
-            results = run_evaluation(_request(values | {"checkpoint": network}), console)
-        else:
-            if options.get("model") is not None:
-                raise InputError("a network from Python and model are two networks; give one of them.")
-            if not is_told_apart(network):
-                _refuse_what_needs_weights(options)
-                values["journal"] = False
-            with modes_kept(network):
-                results = run_evaluation(replace(_request(values), instance=network), console)
-        return Evaluation(results, read_distributions(folder))
+        if several is None:
+            results = run_evaluation(_request_for(network, values, kept, modes), console)
+            return Evaluation(results, read_distributions(folder))
+        requests = {name: _request_for(one, values, kept, modes) for name, one in several.items()}
+        files = file_names(requests)
+        return _together(
+            {
+                name: Evaluation(results, read_distributions(folder / files[name]))
+                for name, results in run_together(requests, console).results.items()
+            }
+        )
+
+
+def _request_for(network: Any, values: Mapping[str, Any], kept: bool, modes: ExitStack) -> EvaluationRequest:
+    """Build the request for a network; one from Python has its mode kept until `modes` ends.
+
+    kept: whether there is a journal, where nothing else is said.
+    """
+    if network is None or isinstance(network, str | os.PathLike):
+        return _request({"journal": kept, **values, "checkpoints": [] if network is None else [network]})
+    if values.get("model") is not None:
+        raise InputError("a network from Python and model are two networks; give one of them.")
+    if not is_told_apart(network):
+        _refuse_what_needs_weights(values)
+        kept = False
+    modes.enter_context(modes_kept(network))
+    return replace(_request({"journal": kept, **values}), instance=network)
 
 
 def _several(network: Any) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import typer
+from rich.console import Console
 
 from anomaly_eval.cli.app import Command, parameters
 from anomaly_eval.cli.options import say
@@ -45,19 +46,45 @@ class EvaluateCommand(Command):
 
 def evaluate(context: typer.Context, request: EvaluationRequest) -> None:
     """Evaluate a checkpoint, or score maps: methods x anomaly datasets, and classes of closed-set ones, to tables."""
+    request = replace(request, score_options=context.meta[SCORE_OPTIONS], command=context.obj)
+    console = open_console(stderr=True)
+    found = _evaluate_one(request, console) if len(request.checkpoints) < 2 else _evaluate_several(request, console)
+    if found:
+        say(f"Results: {request.out}")
+
+
+def _evaluate_one(request: EvaluationRequest, console: Console) -> bool:
+    """Evaluate one network, or score maps, and print the tables; return whether this is the process to do so."""
     from anomaly_eval.evaluation.contradictions import check_options
     from anomaly_eval.evaluation.processes.team import as_one_of
     from anomaly_eval.evaluation.run import contribute, run_evaluation
     from anomaly_eval.reports.tables import print_results
 
-    request = replace(request, score_options=context.meta[SCORE_OPTIONS], command=context.obj)
     # Before processes look for each other.
     check_options(request)
-    console = open_console(stderr=True)
     results = as_one_of(
         request.launcher, lambda team: run_evaluation(request, console, team), lambda team: contribute(request, team)
     )
-    if results is None:
-        return
-    print_results(open_console(), results, request.with_published)
-    say(f"Results: {request.out}")
+    if results is not None:
+        print_results(open_console(), results, request.with_published)
+    return results is not None
+
+
+def _evaluate_several(request: EvaluationRequest, console: Console) -> bool:
+    """Evaluate several networks and print the tables of all; return as `_evaluate_one` does."""
+    from anomaly_eval.evaluation.contradictions import check_options
+    from anomaly_eval.evaluation.processes.team import as_one_of
+    from anomaly_eval.evaluation.together import contribute_together, run_together
+    from anomaly_eval.reports.terminal import print_comparison
+
+    requests = request.of_each()
+    for one in requests.values():
+        check_options(one)
+    found = as_one_of(
+        request.launcher,
+        lambda team: run_together(requests, console, team),
+        lambda team: contribute_together(requests, team),
+    )
+    for table in found.tables if found is not None else ():
+        print_comparison(open_console(), table)
+    return found is not None

@@ -32,6 +32,9 @@ def check_options(request: EvaluationRequest) -> None:
     if measures.seed is not None and not measures.resamples:
         raise InputError("--seed is that of the resamples; add --bootstrap NUMBER, or leave it out.")
     _check_source(request)
+    for name, values in {"--config": request.config, "--stats": request.statistics}.items():
+        if len(values) > 1:
+            raise InputError(f"{name} gives {len(values)} values for one network; give one of them.")
     measures.check()
     if measures.negate and request.save_scores is not None:
         raise InputError(
@@ -41,7 +44,7 @@ def check_options(request: EvaluationRequest) -> None:
     parse_goals(measures.operating_points)
     if measures.thresholds is not None:
         read_thresholds(measures.thresholds)
-    if request.statistics is not None and request.fit_dataset is not None:
+    if request.statistics and request.fit_dataset is not None:
         raise InputError("--stats and --fit-dataset exclude each other; give one of them.")
     scores = choose_scores(request.scores, ALL_OUTPUTS, request.chosen_options)
     known = score_options()
@@ -52,7 +55,7 @@ def check_options(request: EvaluationRequest) -> None:
                 f"{flag(name)} changes {kind.name}, which is not among --scores; add it or leave the option out."
             )
     lacking = unfitted(scores)
-    given = request.statistics or request.fit_dataset
+    given = request.given_statistics or request.fit_dataset
     if request.scores is not None and lacking and given is None and request.shipped_statistics is None:
         raise InputError(f"the score {lacking[0].name} needs statistics of the training data: {FITTING}.")
 
@@ -79,12 +82,11 @@ def check_tasks(request: EvaluationRequest, tasks: set[Task]) -> None:
 def _check_source(request: EvaluationRequest) -> None:
     """Refuse a run without anything to evaluate, with two things, and with score maps and options of a network."""
     if request.names and not request.score_maps:
-        instead = "" if request.checkpoint is None else " in the place of --ckpt"
         raise InputError(
-            f"--names is what the methods of --score-maps are called; leave it out, or give --score-maps "
-            f"FOLDER{instead}."
+            "--names is what several networks, or the methods of --score-maps, are called; leave it out for a single "
+            "network."
         )
-    has_network = any(one is not None for one in (request.checkpoint, request.model, request.instance))
+    has_network = bool(request.checkpoints) or any(one is not None for one in (request.model, request.instance))
     if has_network == bool(request.score_maps):
         network = "--ckpt" if request.model is None else "--model"
         both = f"{network} and --score-maps exclude each other" if has_network else "there is nothing to evaluate"

@@ -71,7 +71,7 @@ def of_network(
     for samples in closed_sets:
         check_same_classes(samples, segmenter)
     shipped = request.shipped_statistics
-    statistics = request.statistics or shipped
+    statistics = request.given_statistics or shipped
     ranked = len(closed_sets) < len(inputs.datasets)
     scores = choose_scores(request.scores, segmenter.provides, request.chosen_options) if ranked else []
     if ranked:

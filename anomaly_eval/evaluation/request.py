@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +12,7 @@ from anomaly_eval.evaluation.measure_options import DEFAULT_MEASURES, Measures
 from anomaly_eval.runtime.choices import Precision, ProtocolChoice
 from anomaly_eval.runtime.lone_values import TakesLoneValues
 from anomaly_eval.runtime.option_fields import DATA_ROOT, JOURNAL, LAUNCHER, Asked, LauncherName
-from anomaly_eval.segmenters.running import AS_USUAL, CHECKPOINT_OR_MAPS, CONFIG, MODEL, Running
+from anomaly_eval.segmenters.running import AS_USUAL, CHECKPOINTS_OR_MAPS, CONFIGS, MODEL, Running
 
 if TYPE_CHECKING:
     from anomaly_eval.score_maps.disk import MapsRequest
@@ -34,7 +34,7 @@ class EvaluationRequest(TakesLoneValues):
     datasets: Annotated[
         Sequence[str], Asked("One or more datasets: names, NAME:VARIANT, or card files (.yaml).", "--dataset")
     ]
-    checkpoint: Annotated[Path | None, CHECKPOINT_OR_MAPS] = None
+    checkpoints: Annotated[Sequence[Path], CHECKPOINTS_OR_MAPS] = ()
     """None where there are `score_maps` instead, or a `model` or an `instance` that needs none."""
     model: Annotated[str | None, MODEL] = None
     instance: Any = None
@@ -48,14 +48,19 @@ class EvaluationRequest(TakesLoneValues):
     ] = ()
     names: Annotated[
         Sequence[str],
-        Asked("A method's name for each folder of --score-maps. Default: as saved, or the folder's."),
+        Asked(
+            "What tables call each of several networks, or the method of each folder of --score-maps. Default: their "
+            "files, or as saved."
+        ),
     ] = ()
     out: Annotated[Path, Asked("Folder for the results.")] = Path("out")
     data_root: Annotated[Path | None, DATA_ROOT] = None
-    config: Annotated[str | None, CONFIG] = None
+    config: Annotated[Sequence[str], CONFIGS] = ()
     scores: Annotated[Sequence[str] | None, Asked("Scores. Default: all usual ones that the network allows.")] = None
     fit_dataset: Annotated[str | None, Asked("Fit scores that learn on this closed-set dataset first.")] = None
-    statistics: Annotated[Path | None, Asked("Statistics written by `gmmseg-anomaly fit`.", "--stats")] = None
+    statistics: Annotated[
+        Sequence[Path], Asked("Statistics written by `gmmseg-anomaly fit`, a file for each network.", "--stats")
+    ] = ()
     score_options: Mapping[str, Any] = field(default_factory=dict)
     """Options of scores by the names that `anomaly_eval.scores.score_options` gives them, such as `sml_without`."""
     protocol: Annotated[
@@ -83,12 +88,40 @@ class EvaluationRequest(TakesLoneValues):
 
     @property
     def network(self) -> NetworkRequest | None:
-        """The network to evaluate; None where there are score maps instead."""
+        """The network to evaluate; None where there are score maps instead. Several are asked for by `of_each`."""
+        config = next(iter(self.config), None)
         if self.instance is not None:
-            return self.running.instance(self.instance, self.config)
-        if self.checkpoint is None and self.model is None:
+            return self.running.instance(self.instance, config)
+        if not self.checkpoints and self.model is None:
             return None
-        return self.running.network(self.checkpoint, self.config, self.model)
+        return self.running.network(next(iter(self.checkpoints), None), config, self.model)
+
+    def of_each(self) -> dict[str, EvaluationRequest]:
+        """Return a request for each of several networks, by the names that tables call them.
+
+        Raises InputError where two have one name, and for a list of options without one for each.
+        """
+        from anomaly_eval.reports.names import network_names
+
+        if self.model is not None:
+            raise InputError(
+                "--model is one network, with one --ckpt at most; give several as --ckpt FILE.py:FUNCTION ...."
+            )
+        count = len(self.checkpoints)
+        for name, values in {"--config": self.config, "--stats": self.statistics}.items():
+            if values and len(values) != count:
+                raise InputError(f"{name} gives {len(values)} values for {count} networks; give one for each --ckpt.")
+        names = network_names(self.checkpoints, self.names)
+        return {
+            name: replace(
+                self,
+                checkpoints=self.checkpoints[place : place + 1],
+                config=self.config[place : place + 1],
+                statistics=self.statistics[place : place + 1],
+                names=(),
+            )
+            for place, name in enumerate(names)
+        }
 
     @property
     def maps(self) -> MapsRequest | None:
@@ -103,8 +136,13 @@ class EvaluationRequest(TakesLoneValues):
         return {name: value for name, value in self.score_options.items() if value not in (None, (), [])}
 
     @property
+    def given_statistics(self) -> Path | None:
+        """The file of --stats."""
+        return next(iter(self.statistics), None)
+
+    @property
     def shipped_statistics(self) -> Path | None:
         """The statistics that ship with the network, unless others are given."""
-        if self.network is None or self.statistics is not None or self.fit_dataset is not None:
+        if self.network is None or self.statistics or self.fit_dataset is not None:
             return None
         return self.network.statistics

@@ -38,6 +38,7 @@ def run_evaluation(request: EvaluationRequest, console: Console, team: Team | No
     folder.sweep()
     check_output(request.out, request.overwrite)
     with folder.locked():
+        folder.clear_others(request.overwrite)
         with (
             prepare_output(request.out, request.overwrite) as output,
             RunJournal(folder, console, wanted=request.journal and maps is None, team=team) as journal,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import Field
@@ -88,6 +88,26 @@ class ReportRecord(Record):
     formats: list[str]
 
 
+@dataclass(frozen=True)
+class Report:
+    """What a report says, before it is written."""
+
+    entries: Entries
+    combined: Results
+    tables: Mapping[str, ComparisonTable]
+    paired: Paired | None
+    request: ReportRequest
+
+    def write(self, folder: Path) -> None:
+        """Write it into a folder."""
+        for name, text in _texts(self, folder).items():
+            (folder / name).write_text(text, encoding="utf-8")
+        if "html" in self.request.formats:
+            _write_page(self.entries, self.combined, self.tables, folder)
+        if self.request.figures:
+            draw_distributions(distributions_of(self.entries.members), folder / _FIGURES)
+
+
 def run_report(request: ReportRequest) -> list[ComparisonTable]:
     """Read the folders, write the report, and return its tables for the terminal.
 
@@ -99,22 +119,20 @@ def run_report(request: ReportRequest) -> list[ComparisonTable]:
     for name in request.formats:
         if name not in FORMATS:
             raise InputError(f"there is no format {name!r}; choose among {', '.join(FORMATS)}.")
-    entries = read_entries(request.runs, request.names, parse_groups(request.groups))
+    report = report_of(read_entries(request.runs, request.names, parse_groups(request.groups)), request)
+    with prepare_output(request.out, request.overwrite, REPORT) as output:
+        report.write(output.path)
+    return list(report.tables.values())
+
+
+def report_of(entries: Entries, request: ReportRequest) -> Report:
+    """Arrange runs in tables, whatever the request says of their folders; raises InputError as `run_report` does."""
     compared = entries.compared
     combined = combine(compared, request.mixed)
     paired = _draw(entries, compared, request)
     if paired is not None:
         combined = _with_draws(combined, paired, entries)
-    tables = _tables(entries, compared, combined, request)
-    texts = _texts(entries, tables, paired, request)
-    with prepare_output(request.out, request.overwrite, REPORT) as output:
-        for name, text in texts.items():
-            (output.path / name).write_text(text, encoding="utf-8")
-        if "html" in request.formats:
-            _write_page(entries, combined, tables, output.path)
-        if request.figures:
-            draw_distributions(distributions_of(entries.members), output.path / _FIGURES)
-    return list(tables.values())
+    return Report(entries, combined, _tables(entries, compared, combined, request), paired, request)
 
 
 def _draw(entries: Entries, compared: Sequence[NamedRun], request: ReportRequest) -> Paired | None:
@@ -205,14 +223,16 @@ def _write_page(entries: Entries, combined: Results, tables: Mapping[str, Compar
         write_document(document, curves, list(records.values()), no_images, folder)
 
 
-def _texts(
-    entries: Entries, tables: Mapping[str, ComparisonTable], paired: Paired | None, request: ReportRequest
-) -> dict[str, str]:
-    """Return the content of each file of tables, and of the record."""
+def _texts(report: Report, folder: Path) -> dict[str, str]:
+    """Return the content of each file of tables, and of the record; runs in the folder itself are named within it."""
+    entries, tables, request = report.entries, report.tables, report.request
     record = ReportRecord(
         command=shlex.join(request.command),
         runs={
-            run.name: ReportedRun(folder=str(run.folder), results_sha256=_sha256(run.folder / RESULTS_FILE))
+            run.name: ReportedRun(
+                folder=str(run.folder.relative_to(folder) if run.folder.is_relative_to(folder) else run.folder),
+                results_sha256=_sha256(run.folder / RESULTS_FILE),
+            )
             for run in entries.members
         },
         groups={group.name: [of_run(group.name, run.name) for run in group.runs] for group in entries.groups},
@@ -224,7 +244,7 @@ def _texts(
     if "md" in request.formats:
         texts[_MARKDOWN] = "\n".join(map(markdown_table, tables.values()))
     if "csv" in request.formats:
-        texts |= _csv_texts(entries, paired)
+        texts |= _csv_texts(entries, report.paired)
     return texts
 
 

@@ -73,6 +73,21 @@ def is_zen4(cpuinfo: Path) -> bool:
     )
 
 
+def free_memory(meminfo: Path = Path("/proc/meminfo"), group: Path = Path("/sys/fs/cgroup")) -> float | None:
+    """Return which part of the memory is free, of the machine or of this container; None where nobody tells."""
+    try:
+        lines = dict(line.split(":", 1) for line in meminfo.read_text().splitlines() if ":" in line)
+        found = int(lines["MemAvailable"].split()[0]) / int(lines["MemTotal"].split()[0])
+    except (OSError, ValueError, KeyError, IndexError, ZeroDivisionError):
+        return None
+    try:
+        limit, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
+    except (OSError, ValueError):
+        # Without a limit the file says so in a word.
+        return found
+    return min(found, 1 - used / limit)
+
+
 _OF_OPENCV = -4
 
 

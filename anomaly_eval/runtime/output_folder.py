@@ -47,11 +47,15 @@ ERRORS_OF_WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 
 @dataclass(frozen=True)
 class FolderKind:
-    """How a folder is recognised as one of ours: what it may hold, and a JSON file with keys that no other has."""
+    """How a folder is recognised as one of ours: what it may hold, and a JSON file with keys that no other has.
+
+    holds: of which kind folders of any name in it may be, beside the entries.
+    """
 
     marker: str
     keys: frozenset[str]
     entries: frozenset[str]
+    holds: FolderKind | None = None
 
 
 RESULTS = FolderKind(
@@ -201,7 +205,7 @@ def check_output(folder: Path, overwrite: bool, kind: FolderKind = RESULTS) -> N
             f"{folder} holds no {kind.marker} written by this tool, so --overwrite will not delete it; "
             f"choose another --out."
         )
-    foreign = sorted({entry.name for entry in folder.iterdir()} - kind.entries)
+    foreign = _foreign(folder, kind)
     if foreign:
         raise InputError(
             f"{folder} also holds {foreign[0]}, which is not ours and --overwrite would delete; choose another --out."
@@ -276,6 +280,16 @@ def _is_ours(folder: Path, kind: FolderKind) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(content, dict) and content.keys() >= kind.keys
+
+
+def _foreign(folder: Path, kind: FolderKind) -> list[str]:
+    """Return the names in a folder that are not of its kind."""
+
+    def is_held(entry: Path) -> bool:
+        held = kind.holds
+        return held is not None and entry.is_dir() and _is_ours(entry, held) and not _foreign(entry, held)
+
+    return sorted(entry.name for entry in folder.iterdir() if entry.name not in kind.entries and not is_held(entry))
 
 
 def cannot_write(path: Path, error: OSError) -> InputError:

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 _WHAT = "A network: a checkpoint, or the name of a shipped one (`gmmseg-anomaly networks` lists what can be given)"
 CHECKPOINT = Asked(f"{_WHAT}.", "--ckpt")
-CHECKPOINT_OR_MAPS = Asked(f"{_WHAT}; this, or --score-maps.", "--ckpt")
+CHECKPOINTS_OR_MAPS = Asked(
+    "One or more networks: checkpoints, or names of shipped ones (`gmmseg-anomaly networks` lists what can be given); "
+    "these, or --score-maps.",
+    "--ckpt",
+)
 CONFIG = Asked(
     "Config: a shipped name, a .py file, mmseg::NAME. Default: that inside the checkpoint, never executed.", "--config"
 )
@@ -28,7 +32,10 @@ MODEL = Asked(
     "A function that builds the network, FILE.py:FUNCTION: it runs, and may take the file of --ckpt.", "--model"
 )
 CHECKPOINTS = Asked("One or more networks, each as `eval` takes it: a checkpoint, or another kind.", "--ckpt")
-CONFIGS = Asked("A config for each checkpoint. Default: those inside the checkpoints.", "--config")
+CONFIGS = Asked(
+    "A config for each checkpoint: a shipped name, a .py file, mmseg::NAME. Default: those inside, never executed.",
+    "--config",
+)
 IMPORTS = Asked("Modules that register parts of the network: names, or .py files. They run.", "--import")
 NAMES = Asked("What tables and figures call them. Default: their files.")
 

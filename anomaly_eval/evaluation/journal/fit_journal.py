@@ -57,7 +57,7 @@ class FitJournal:
             # A second fit need not have the same bits on a GPU.
             self._folder.records.drop()
         elif self.team is not None:
-            self.team.say(_START, _KNOWN)
+            self.team.say(self._folder.said(_START), _KNOWN)
         return found
 
     def begin(self) -> tuple[int, Arrays]:
@@ -68,13 +68,13 @@ class FitJournal:
         if known:
             self._say(f"goes on: {known} of {len(samples)} images of {self._samples.spec} are fitted on")
         if self.team is not None:
-            self.team.say(_START, str(done))
+            self.team.say(self._folder.said(_START), str(done))
         self._dropped = done
         return done, sums
 
     def begun(self) -> int | None:
         """Return, as another process than the first, how many images need no work; None where all is known."""
-        start = self.team.hear(_START) if self.team is not None else _KNOWN
+        start = self.team.hear(self._folder.said(_START)) if self.team is not None else _KNOWN
         return None if start == _KNOWN else int(start)
 
     def keep(self, done: int, sums: Arrays) -> None:
@@ -104,7 +104,7 @@ class FitJournal:
         self._drop_until(len(self._samples.samples))
         self._folder.drop_sums()
         if self.team is not None:
-            self.team.say(_FITTED, "yes")
+            self.team.say(self._folder.said(_FITTED), "yes")
 
     def give_up(self) -> None:
         """Delete what images added, as nothing can be learnt from it: other images must not be held against it."""
@@ -114,7 +114,7 @@ class FitJournal:
     def learnt(self, model: ModelRecord, scores: Sequence[FittedScore], fitted_now: bool) -> dict[str, FitRecord]:
         """Load, as another process than the first, what that one knows or fits now."""
         if fitted_now and self.team is not None:
-            self.team.hear(_FITTED)
+            self.team.hear(self._folder.said(_FITTED))
         if not wait_for(self._folder.statistics.is_file):
             raise not_shared(self._folder.path)
         return load_statistics(self._folder.statistics, model, scores)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -26,6 +27,7 @@ from anomaly_eval.runtime.output_folder import (
 from anomaly_eval.runtime.safe_read import read_regular
 
 _LOCK, _RUN, _TOKEN, _PUBLICATION = "lock", "run.json", "token", "publication"
+_PARTS = "networks"
 _STATISTICS, _SUMS = "statistics.safetensors", "sums.record"
 _MOST_BYTES = 1 << 30
 _TRIES = 5
@@ -38,13 +40,28 @@ class UnwritableError(Exception):
 
 
 class JournalFolder:
-    """The hidden folder beside an output folder; nothing is read or written until it is asked for."""
+    """The hidden folder beside an output folder; nothing is read or written until it is asked for.
 
-    def __init__(self, out: Path, datasets: Sequence[SampleSet] = (), fit_set: SampleSet | None = None) -> None:
-        """Take the output folder or file, the datasets whose images get records, and the one that is fitted on."""
+    That of a run of several networks holds a folder of the same kind for each.
+    """
+
+    def __init__(
+        self,
+        out: Path,
+        datasets: Sequence[SampleSet] = (),
+        fit_set: SampleSet | None = None,
+        *,
+        parts: Sequence[str] = (),
+        within: Path | None = None,
+    ) -> None:
+        """Take the output folder or file, the datasets whose images get records, and the one that is fitted on.
+
+        parts: names of files for several networks. within: where it lies, if not beside the output.
+        """
         self.out = out
         self.target = Path(os.path.realpath(out))
-        self.path = self.target.parent / f".{self.target.name}.journal"
+        self.path = within or self.target.parent / f".{self.target.name}.journal"
+        self.parts = {name: JournalFolder(out, datasets, fit_set, within=self.path / _PARTS / name) for name in parts}
         self.records = RecordFolder(self.path / "records", datasets)
         # Those of a dataset that is both fitted on and evaluated are not the same.
         self.fit_records = RecordFolder(self.path / "fit", [fit_set] if fit_set is not None else [])
@@ -56,7 +73,32 @@ class JournalFolder:
     def holds_work(self) -> bool:
         """Whether any image has a record, or scores were fitted, wholly or in part."""
         fitted = self.statistics.exists() or self.sums.exists()
-        return fitted or not (self.records.empty and self.fit_records.empty)
+        own = fitted or not (self.records.empty and self.fit_records.empty)
+        return own or any(part.holds_work for part in self.parts.values())
+
+    def clear_others(self, overwrite: bool) -> None:
+        """Make sure that no interrupted run of other networks is kept here, in the lock of the folder.
+
+        Raises InputError where there is one and `overwrite` does not say that it may be deleted.
+        """
+        kept = [found for found in self.path.glob(f"{_PARTS}/*") if found.name not in self.parts]
+        names = [found.name for found in kept if (found / _RUN).is_file()]
+        if self.parts and (self.path / _RUN).is_file():
+            names.append("one alone")
+        if names and not overwrite:
+            raise InputError(
+                f"an interrupted run for {self.out} was of other networks ({', '.join(sorted(names))}); give these to "
+                f"go on, add --overwrite to start anew, or choose another --out."
+            )
+        for found in kept:
+            shutil.rmtree(found, ignore_errors=True)
+        if self.parts:
+            with suppress(OSError):
+                self._clear_own()
+
+    def said(self, what: str) -> str:
+        """Return the key under which processes tell each other something of this journal."""
+        return f"{self.path.name}/{what}"
 
     def note_publication(self, partial: Path) -> None:
         """Note which folder is about to be renamed to the output folder."""
@@ -143,6 +185,7 @@ class JournalFolder:
             )
         try:
             self._clear()
+            self.path.mkdir(parents=True, exist_ok=True)
             write_atomically(self.path / _RUN, (fingerprint.model_dump_json(indent=1) + "\n").encode())
         except (OSError, InputError) as error:
             cause = error if isinstance(error, OSError) else error.__cause__
@@ -173,6 +216,13 @@ class JournalFolder:
             self.sums.unlink(missing_ok=True)
 
     def _clear(self) -> None:
+        """Delete all that a run keeps."""
+        self._clear_own()
+        for part in self.parts.values():
+            part._clear()
+            remove_empty([part.path, self.path / _PARTS])
+
+    def _clear_own(self) -> None:
         """Delete the records before what says whose they are."""
         self.records.drop()
         self.fit_records.drop()

@@ -111,11 +111,11 @@ class RunJournal:
             write_atomically(self._folder.token, token.encode())
         except InputError as error:
             raise UnwritableError(str(error)) from error
-        team.say(_BEGUN, token)
+        team.say(self._folder.said(_BEGUN), token)
 
     def _join(self, fingerprint: Fingerprint, team: Team) -> None:
         """Find the journal that the first process began; raises InputError where it is not to be seen, or differs."""
-        token = team.hear(_BEGUN)
+        token = team.hear(self._folder.said(_BEGUN))
         if not wait_for(lambda: self._folder.token.is_file() and self._folder.token.read_text() == token):
             raise not_shared(self._folder.path)
         begun = self._folder.fingerprint()

@@ -120,7 +120,7 @@ class Workshop:
     ) -> EvaluationRequest:
         return EvaluationRequest(
             datasets=datasets,
-            checkpoint=self.checkpoint(step.network),
+            checkpoints=[self.checkpoint(step.network)],
             out=self._out(step),
             data_root=self.data_root,
             scores=scores,

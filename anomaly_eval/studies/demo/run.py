@@ -81,7 +81,7 @@ def run_demo(request: DemoRequest, console: Console) -> DemoFindings:
                 results = run_evaluation(
                     EvaluationRequest(
                         datasets=[NAME, f"{CLASSES_NAME}:val"],
-                        checkpoint=training.weights,
+                        checkpoints=[training.weights],
                         out=output.path / kind,
                         data_root=data_root,
                         fit_dataset=f"{CLASSES_NAME}:train",

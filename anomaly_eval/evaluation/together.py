@@ -1,0 +1,185 @@
+"""Several networks in one run: each image is read once for all of them, and one table tells them apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.markup import escape
+
+from anomaly_eval.errors import InputError
+from anomaly_eval.evaluation.contradictions import check_options
+from anomaly_eval.evaluation.image_loop import Passes
+from anomaly_eval.evaluation.inputs import Evaluated, Inputs, find_inputs, of_network
+from anomaly_eval.evaluation.journal.journal_folder import JournalFolder
+from anomaly_eval.evaluation.journal.run_journal import RunJournal
+from anomaly_eval.evaluation.part import Part, computation
+from anomaly_eval.evaluation.processes.team import Team, wait_for_others
+from anomaly_eval.evaluation.request import EvaluationRequest
+from anomaly_eval.evaluation.run import work_through
+from anomaly_eval.reports.comparable import NamedRun
+from anomaly_eval.reports.comparison import ComparisonTable
+from anomaly_eval.reports.entries import Entries
+from anomaly_eval.reports.report import REPORT, report_of
+from anomaly_eval.reports.request import FORMATS, ReportRequest
+from anomaly_eval.results.records import Results
+from anomaly_eval.runtime.clock import Clock
+from anomaly_eval.runtime.console import open_console
+from anomaly_eval.runtime.file_names import file_names
+from anomaly_eval.runtime.machine import free_memory
+from anomaly_eval.runtime.output_folder import RESULTS, check_output, prepare_output
+
+TOGETHER = replace(REPORT, holds=RESULTS)
+"""The folder of a run: a report, and a folder of results for each network."""
+_LEAST_FREE = 0.25
+"""Of the memory, before one more network is loaded: what a network takes while it runs is not known before."""
+
+
+@dataclass(frozen=True)
+class Together:
+    """What several networks gave, by their names, and the tables of all."""
+
+    results: Mapping[str, Results]
+    tables: Sequence[ComparisonTable]
+
+
+class _Run:
+    """What all networks of a run share."""
+
+    def __init__(self, requests: Mapping[str, EvaluationRequest], console: Console, team: Team | None) -> None:
+        self.requests, self.console, self.team = requests, console, team
+        self.shared = next(iter(requests.values()))
+        self.reading, self.started = Clock(), datetime.now(timezone.utc).isoformat(timespec="seconds")
+        with self.reading.section("input"):
+            self.inputs = _inputs(requests)
+        self.files = file_names(requests)
+        for name, file in self.files.items():
+            if file in REPORT.entries:
+                raise InputError(f"a network cannot be called {name!r}, as a file of the report is; give --names.")
+        fit_set = self.inputs.fit_set
+        self.folder = JournalFolder(self.shared.out, self.inputs.datasets, fit_set, parts=list(self.files.values()))
+
+    def journal(self, name: str) -> RunJournal:
+        """Return the journal of one network."""
+        part = self.folder.parts[self.files[name]]
+        return RunJournal(part, self.console, wanted=self.requests[name].journal, team=self.team)
+
+    def load(self, name: str, clock: Clock, journal: RunJournal) -> Evaluated:
+        """Load a network, and fit its scores."""
+        self.console.print(f"{escape(name)}:", highlight=False, soft_wrap=True)
+        return of_network(self.requests[name], self.inputs, self.console, clock, journal)
+
+
+def run_together(requests: Mapping[str, EvaluationRequest], console: Console, team: Team | None = None) -> Together:
+    """Evaluate several networks, write a folder of results for each and a report into one, and return both.
+
+    The requests, by the names of the networks, differ in the network alone. As many networks as the memory holds share
+    each pass over the images; each gives what it gives alone. Raises as `run_evaluation` does, and for networks that no
+    folder can be called by.
+    """
+    run = _Run(requests, console, team)
+    out, overwrite = run.shared.out, run.shared.overwrite
+    run.folder.sweep()
+    check_output(out, overwrite, TOGETHER)
+    with run.folder.locked():
+        run.folder.clear_others(overwrite)
+        with prepare_output(out, overwrite, TOGETHER) as output, ExitStack() as journals:
+            results: dict[str, Results] = {}
+            while waiting := [name for name in requests if name not in results]:
+                results |= _evaluate_some(run, waiting, output.path, journals)
+            tables = _write_report(run, results, output.path)
+            run.folder.note_publication(output.path)
+        if team is not None:
+            wait_for_others(team, console)
+        # Only now, as the results have their name.
+        run.folder.delete()
+    return Together(results, tables)
+
+
+def contribute_together(requests: Mapping[str, EvaluationRequest], team: Team) -> None:
+    """Do a share of what the first process of a team collects, network by network; raises InputError as it does."""
+    run = _Run(requests, open_console(quiet=True), team)
+    for name, request in requests.items():
+        clock = Clock()
+        with run.journal(name) as journal:
+            evaluated, passes = run.load(name, clock, journal), Passes(run.console, clock, team)
+            for samples in run.inputs.datasets:
+                passes.contribute(samples, computation(request, evaluated, samples, clock), journal.records)
+
+
+def _evaluate_some(run: _Run, waiting: Sequence[str], folder: Path, journals: ExitStack) -> dict[str, Results]:
+    """Evaluate the first networks that wait, as many as there is memory for, in one pass over each dataset."""
+    with ExitStack() as stack:
+        parts: dict[str, Part] = {}
+        for name in waiting:
+            clock = Clock()
+            journal = journals.enter_context(run.journal(name))
+            evaluated = run.load(name, clock, journal)
+            place = folder / run.files[name]
+            place.mkdir()
+            part = Part(
+                run.requests[name],
+                evaluated,
+                run.inputs.datasets,
+                place,
+                console=run.console,
+                clock=clock,
+                records=journal.records,
+            )
+            parts[name] = stack.enter_context(part)
+            # Other processes do one network after the other.
+            if run.team is not None or (len(parts) < len(waiting) and _is_scarce(evaluated)):
+                break
+        if 1 < len(run.requests) > len(parts) and run.team is None:
+            run.console.print(f"memory is scarce: {', '.join(map(escape, parts))} first", highlight=False)
+        before = run.reading.seconds["input"]
+        work_through(list(parts.values()), run.inputs.datasets, Passes(run.console, run.reading, run.team))
+        for part in parts.values():
+            # All of them waited for the images.
+            part.clock.seconds["input"] += run.reading.seconds["input"] - before
+        return {name: part.write(run.started) for name, part in parts.items()}
+
+
+def _inputs(requests: Mapping[str, EvaluationRequest]) -> Inputs:
+    """Check the options of all networks, and find the datasets, which are the same for all."""
+    for request in requests.values():
+        check_options(request)
+        if request.measures.thresholds is not None:
+            raise InputError("--thresholds are of one network; evaluate it alone.")
+    return find_inputs(next(iter(requests.values())))
+
+
+def _is_scarce(evaluated: Evaluated) -> bool:
+    """Whether one more network may be too much for the memory of the device."""
+    segmenter = evaluated.segmenter
+    if segmenter is not None and segmenter.device.type == "cuda":
+        free, whole = torch.cuda.mem_get_info(segmenter.device)
+        return bool(free < _LEAST_FREE * whole)
+    part = free_memory()
+    return part is not None and part < _LEAST_FREE
+
+
+def _write_report(run: _Run, results: Mapping[str, Results], folder: Path) -> list[ComparisonTable]:
+    """Write the tables of all networks beside their folders, and return them."""
+    shared, measures = run.shared, run.shared.measures
+    entries = Entries([NamedRun(name, folder / run.files[name], found) for name, found in results.items()], [], [])
+    report = report_of(
+        entries,
+        ReportRequest(
+            out=shared.out,
+            formats=[name for name in FORMATS if shared.page or name != "html"],
+            with_published=shared.with_published,
+            intervals=bool(measures.resamples),
+            resamples=measures.resamples,
+            seed=measures.seed,
+            figures=shared.figures,
+            command=shared.command,
+        ),
+    )
+    report.write(folder)
+    return list(report.tables.values())
