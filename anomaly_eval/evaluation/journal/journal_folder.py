@@ -92,6 +92,7 @@ class JournalFolder:
             )
         for found in kept:
             shutil.rmtree(found, ignore_errors=True)
+        remove_empty([self.path / _PARTS])
         if self.parts:
             with suppress(OSError):
                 self._clear_own()

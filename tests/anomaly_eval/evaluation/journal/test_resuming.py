@@ -66,7 +66,7 @@ def computed(monkeypatch):
         return call
 
     monkeypatch.setattr(anomaly, "score_computation", counted)
-    monkeypatch.setattr("anomaly_eval.evaluation.run.score_computation", counted)
+    monkeypatch.setattr("anomaly_eval.evaluation.part.score_computation", counted)
     return ids
 
 

@@ -1,0 +1,193 @@
+"""Several networks in one run give what each gives alone, and one table."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from anomaly_eval.cli.main import main
+from anomaly_eval.datasets import prefetch
+from anomaly_eval.evaluation import image_loop
+from anomaly_eval.runtime.machine import free_memory
+from tests.anomaly_eval import networks
+from tests.anomaly_eval.commands import assert_refused, rows
+from tests.anomaly_eval.evaluation.journal.killing import MEASURES, content, run, run_and_kill_at
+
+NAMES = ("first", "second")
+_EVENTS = 160
+"""How often a run of both networks touches a file for its output folder, about."""
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> list[Path]:
+    """A softmax network and a GMMSeg network of the same classes."""
+    first = networks.save(tmp_path / "first.pth", networks.CGNET, networks.build(networks.CGNET, seed=1))
+    return [first, networks.save_gmm(tmp_path / "second.pth")]
+
+
+@pytest.fixture
+def words(tmp_path: Path, data: Path, pair: list[Path]) -> Callable[..., list[str]]:
+    """Return the arguments of a run of some networks, with everything that is written, into a folder of this name."""
+
+    def of(name: str, *checkpoints: Path, everything: bool = True) -> list[str]:
+        card = str(tmp_path / "training.yaml")
+        sets = ["--dataset", "road_anomaly", card, "--data-root", str(data), "--fit-dataset", card]
+        measures = [*MEASURES, "--heatmaps", "1", "--operating-points", "fpr=0.1"] if everything else []
+        given = map(str, checkpoints or pair)
+        return ["eval", "--ckpt", *given, *sets, "--out", str(tmp_path / name), "--device", "cpu", *measures]
+
+    return of
+
+
+def shared(folder: Path) -> dict[str, bytes]:
+    """Return what a run wrote beside the folders of its networks, without what holds times."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.name != "report.json"}
+
+
+def broken(data: Path) -> Callable[[], object]:
+    """Damage the label of the last image, and return how to mend it."""
+    label = data / "road_anomaly" / "labels_masks" / "3.png"
+    sound = label.read_bytes()
+    Image.fromarray(np.zeros((10, 12), np.uint8)).save(label)
+    return lambda: label.write_bytes(sound)
+
+
+def test_each_network_gives_what_it_gives_alone(tmp_path: Path, words: Any, pair: list[Path], capsys: Any) -> None:
+    assert main(words("both")) == 0
+    printed = capsys.readouterr().out
+    assert "first: MSP" in printed and "second: GMMSeg" in printed and "Results: " in printed
+    for name, path in zip(NAMES, pair, strict=True):
+        assert main(words(name, path)) == 0
+        assert content(tmp_path / "both" / name) == content(tmp_path / name)
+    folders = [str(tmp_path / name) for name in NAMES]
+    options = ["--bootstrap", "40", "--seed", "3", "--intervals", "--format", "tex", "csv", "md"]
+    assert main(["report", *folders, "--out", str(tmp_path / "report"), *options]) == 0
+    assert shared(tmp_path / "both") == shared(tmp_path / "report")
+    methods = {row["run"] for row in rows(tmp_path / "both")}
+    assert methods == set(NAMES)
+
+
+def test_each_image_is_read_once(words: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    real = prefetch.read_pair
+
+    def counted(sample: Any) -> Any:
+        read.append(f"{sample.image.parts[-3]}/{sample.id}")
+        return real(sample)
+
+    monkeypatch.setattr(image_loop, "read_pair", counted)
+    assert main(words("out", everything=False)) == 0
+    # Each network is fitted before the passes that they share.
+    assert sorted(read) == [*(f"road_anomaly/{one}" for one in range(4)), *(f"training/{one // 3}" for one in range(9))]
+
+
+def test_where_memory_is_scarce_one_follows_the_other(
+    tmp_path: Path, words: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    assert main(words("whole", everything=False)) == 0
+    monkeypatch.setattr("anomaly_eval.evaluation.together.free_memory", lambda: 0.2)
+    assert main(words("parts", everything=False)) == 0
+    assert "memory is scarce: first first" in capsys.readouterr().err
+    assert shared(tmp_path / "parts") == shared(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    ("meminfo", "files", "expected"),
+    [
+        ("MemTotal: 100 kB\nMemAvailable: 40 kB\n", {}, 0.4),
+        ("MemTotal: 100 kB\nMemAvailable: 40 kB\n", {"memory.max": "max\n", "memory.current": "5\n"}, 0.4),
+        ("MemTotal: 100 kB\nMemAvailable: 40 kB\n", {"memory.max": "50\n", "memory.current": "45\n"}, 0.1),
+        ("MemTotal: 100 kB\n", {}, None),
+        (None, {}, None),
+    ],
+)
+def test_free_memory(tmp_path: Path, meminfo: str | None, files: dict[str, str], expected: float | None) -> None:
+    if meminfo is not None:
+        (tmp_path / "meminfo").write_text(meminfo)
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    found = free_memory(tmp_path / "meminfo", tmp_path)
+    assert found == (None if expected is None else pytest.approx(expected))
+
+
+def test_an_interrupted_run_goes_on(tmp_path: Path, data: Path, words: Any, pair: list[Path], capsys: Any) -> None:
+    mend = broken(data)
+    assert main(words("out")) == 2
+    journal = tmp_path / ".out.journal" / "networks"
+    assert [len(list((journal / name).glob("records/*/*.record"))) for name in NAMES] == [3, 3]
+    mend()
+    capsys.readouterr()
+    for others, why in ((pair[:1], "first, second"), ([pair[0], tmp_path / "third.pth"], "second")):
+        if not others[-1].exists():
+            networks.save(others[-1], networks.CGNET)
+        result = main(words("out", *others)), "", capsys.readouterr().err
+        assert_refused(result, f"was of other networks ({why})", "--overwrite")
+    assert main(words("out")) == 0
+    assert "goes on: 3 of 4 images of road_anomaly" in capsys.readouterr().err
+    assert main(words("whole")) == 0
+    assert shared(tmp_path / "out") == shared(tmp_path / "whole")
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_overwriting_clears_what_other_networks_left(tmp_path: Path, data: Path, words: Any, pair: list[Path]) -> None:
+    mend = broken(data)
+    assert main(words("out", everything=False)) == 2
+    mend()
+    assert main([*words("out", pair[0], everything=False), "--overwrite"]) == 0
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="processes are copied")
+def test_killed_at_any_moment_it_ends_with_the_same_bits(tmp_path: Path, words: Any) -> None:
+    assert run(words("whole")) == 0
+    whole = shared(tmp_path / "whole") | {name: content(tmp_path / "whole" / name) for name in NAMES}
+    event = random.Random(5).randrange(_EVENTS)
+    assert run_and_kill_at(words("out"), tmp_path / "out", event) == -9
+    published = (tmp_path / "out").exists()
+    assert run(words("out")) == (2 if published else 0)
+    assert shared(tmp_path / "out") | {name: content(tmp_path / "out" / name) for name in NAMES} == whole
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_earlier_results_are_replaced_and_nothing_else(tmp_path: Path, words: Any, capsys: Any) -> None:
+    assert main(words("out", everything=False)) == 0
+    again = [*words("out", everything=False), "--overwrite"]
+    assert main(again) == 0
+    (tmp_path / "out" / "first" / "notes.txt").write_text("mine")
+    capsys.readouterr()
+    assert_refused((main(again), "", capsys.readouterr().err), "also holds first", "not ours")
+    assert (tmp_path / "out" / "first" / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        (["--names", "a"], "--names gives 1 names for 2"),
+        (["--names", "a", "a"], "'a' is there twice"),
+        (["--names", "a", "figures"], "cannot be called 'figures'"),
+        (["--config", "a.py"], "--config gives 1 values for 2 networks"),
+        (["--stats", "a.safetensors"], "--stats gives 1 values for 2 networks"),
+        (["--model", "net.py:build"], "--model is one network"),
+        (["--thresholds", "thresholds.json"], "thresholds.json"),
+    ],
+)
+def test_what_is_refused(
+    tmp_path: Path, data: Path, pair: list[Path], more: list[str], sentence: str, capsys: Any
+) -> None:
+    places = ["--dataset", "road_anomaly", "--data-root", str(data), "--out", str(tmp_path / "out")]
+    assert_refused((main(["eval", "--ckpt", *map(str, pair), *places, *more]), "", capsys.readouterr().err), sentence)
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_network_takes_one_config(tmp_path: Path, data: Path, pair: list[Path], capsys: Any) -> None:
+    words = ["eval", "--ckpt", str(pair[0]), "--dataset", "road_anomaly", "--data-root", str(data)]
+    assert_refused(
+        (main([*words, "--config", "a.py", "b.py"]), "", capsys.readouterr().err), "2 values for one network"
+    )
