@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from anomaly_eval.results.record import Record
 
@@ -47,6 +47,17 @@ class ModelRecord(Record):
     device: str
     notes: list[str] = Field(default_factory=list)
     """What was taken for granted of the network: what is made of pixels, whether it gives probabilities, and others."""
+
+    tta: str | None = None
+    """The views of each image that were averaged, as `--tta` names them; None is the image as it is."""
+    members: list[ModelRecord] = Field(default_factory=list)
+    """The networks that were averaged; the other fields are then of all of them. Empty for a network alone."""
+
+    @model_serializer(mode="wrap")
+    def _without_means(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what a network alone has not, so that files of it are those of earlier versions to the byte."""
+        content: dict[str, Any] = write(self)
+        return {name: value for name, value in content.items() if name not in ("tta", "members") or value}
 
     @property
     def resolution(self) -> str:

@@ -9,6 +9,7 @@ _FIELDS = (
     ("config_sha256", "config"),
     ("resize", "--resize"),
     ("inference", "inference mode"),
+    ("tta", "--tta"),
 )
 
 
@@ -30,6 +31,7 @@ def network_difference(before: ModelRecord, now: ModelRecord) -> tuple[str, str]
     return None
 
 
-def _short(value: str) -> str:
+def _short(value: str | None) -> str:
+    value = value or "none"
     shown = value[:12] if len(value) == 64 else value[:100]
     return shown if shown.isprintable() else repr(shown)

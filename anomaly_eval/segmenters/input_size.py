@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -13,7 +13,8 @@ from anomaly_eval.errors import InputError
 
 _LARGEST = 32_000
 """No side of an image that OpenCV resizes may be longer than about this, in pixels."""
-_LARGEST_FACTOR = 16
+LARGEST_FACTOR = 16
+"""Of what both sides are multiplied by."""
 _MOST_PIXELS = 1 << 28
 """Of a network's input: 3 GB of float32 before the first layer."""
 
@@ -73,9 +74,9 @@ class InputSize:
             rule = cls(short_side=int(text))
         else:
             raise SizeError(f"{text!r} is not understood; give a factor (0.5x), a short side (512) or WIDTHxHEIGHT")
-        if rule.factor is not None and not 0 < rule.factor <= _LARGEST_FACTOR:
+        if rule.factor is not None and not 0 < rule.factor <= LARGEST_FACTOR:
             raise SizeError(
-                f"{text!r} is a factor out of range; give one above 0 and up to {_LARGEST_FACTOR}, a short side (512) "
+                f"{text!r} is a factor out of range; give one above 0 and up to {LARGEST_FACTOR}, a short side (512) "
                 f"or WIDTHxHEIGHT"
             )
         sizes = rule.exact or ((rule.short_side or 0,) if rule.factor is None else ())
@@ -87,6 +88,18 @@ class InputSize:
     def native(self) -> bool:
         """Whether images enter the network at their own size."""
         return self == InputSize()
+
+    def times(self, factor: float) -> InputSize:
+        """Return the rule that gives `factor` times this size; whose rule it is stays as it was."""
+        if factor == 1:
+            return self
+        return replace(
+            self,
+            factor=None if self.short_side or self.exact else factor * (self.factor or 1.0),
+            short_side=_rounded(self.short_side * factor) if self.short_side else None,
+            exact=(_rounded(self.exact[0] * factor), _rounded(self.exact[1] * factor)) if self.exact else None,
+            long_side_at_most=_rounded(self.long_side_at_most * factor) if self.long_side_at_most else None,
+        )
 
     def __str__(self) -> str:
         if self.exact:
@@ -113,9 +126,7 @@ class InputSize:
         factor = self.short_side / min(width, height) if self.short_side else self.factor or 1.0
         if self.long_side_at_most:
             factor = min(factor, self.long_side_at_most / max(width, height))
-        # As mmcv rounds, so that its sizes are met to the pixel.
-        across, down = (max(int(side * factor + 0.5), 1) for side in (width, height))
-        return across, down
+        return _rounded(width * factor), _rounded(height * factor)
 
     def apply(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Resize (height, width, 3) bilinearly on 8-bit values, as mmcv's `Resize` does; a native image is returned."""
@@ -123,3 +134,8 @@ class InputSize:
         if target == (image.shape[1], image.shape[0]):
             return image
         return np.asarray(cv2.resize(image, target, interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+
+
+def _rounded(side: float) -> int:
+    """Return the nearest number of pixels, at least 1, as mmcv rounds, so that its sizes are met to the pixel."""
+    return max(int(side + 0.5), 1)

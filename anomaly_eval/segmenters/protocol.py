@@ -53,7 +53,7 @@ class NetworkSegmenter:
         """
         self.network, self.window_batch, self._known = network, window_batch, known_classes
         self._imports = dict(imports or {})
-        self.input_size = input_size or network.facts.input_size
+        self._rule, self._factor = input_size or network.facts.input_size, 1.0
         self.provides = network.facts.provides
         self._windows = network.facts.windows
         # Then as mmsegmentation: it resizes class maps to the network's input first, and those to the image.
@@ -69,6 +69,15 @@ class NetworkSegmenter:
     def has_class_names(self) -> bool:
         """Whether these are names."""
         return self.network.facts.class_names is not None
+
+    @property
+    def input_size(self) -> InputSize:
+        """At which size images enter the network; what is set is multiplied by what it was `scaled` by."""
+        return self._rule.times(self._factor)
+
+    @input_size.setter
+    def input_size(self, size: InputSize) -> None:
+        self._rule = size
 
     @property
     def device(self) -> torch.device:
@@ -142,9 +151,15 @@ class NetworkSegmenter:
         other._is_tested = True
         if protocol is not None:
             other._windows = protocol.slide
-            if self.input_size.native:
+            if self._rule.native:
                 short_side, limit = protocol.short_side, protocol.long_side_at_most
-                other.input_size = InputSize(short_side=short_side, long_side_at_most=limit)
+                other._rule = InputSize(short_side=short_side, long_side_at_most=limit)
+        return other
+
+    def scaled(self, factor: float) -> NetworkSegmenter:
+        """Return this network with inputs of `factor` times the size, whichever rule or protocol gives that size."""
+        other = copy.copy(self)
+        other._factor *= factor
         return other
 
     def describe(self) -> ModelRecord:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gmmseg  # noqa: F401  isort: skip
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,3 +74,41 @@ def test_an_input_that_would_be_too_large_is_refused_and_keeps_its_aspect_ratio(
         match=f"{image[0]}x{image[1]} would enter the network as {size} .*choose a smaller input with --resize",
     ):
         InputSize.parse(text).target(*image)
+
+
+sizes = st.one_of(
+    st.just(InputSize()),
+    st.builds(InputSize, factor=st.floats(0.1, 3)),
+    st.builds(InputSize, short_side=st.integers(8, 1500)),
+    st.builds(lambda short, more: InputSize(short_side=short, long_side_at_most=short + more), sides, sides),
+    st.builds(lambda across, down: InputSize(exact=(across, down)), sides, sides),
+)
+
+
+@given(sizes, st.floats(0.25, 3), st.integers(64, 2000), st.integers(64, 2000))
+def test_a_multiple_of_a_size_gives_inputs_that_are_so_many_times_as_large(size, factor, width, height):
+    before, after = size.target(width, height), size.times(factor).target(width, height)
+    # A pixel is lost in each rounding; that of a short side or of a limit is stretched over the long side.
+    aspect = max(width, height) / min(width, height)
+    for side, multiple in zip(before, after, strict=True):
+        assert abs(multiple - factor * side) <= (factor + 1) * (1 + aspect) / 2 + 1
+
+
+@given(sizes, st.floats(0.25, 3), st.booleans())
+def test_a_multiple_is_of_the_same_kind_and_the_same_owner(size, factor, of_network):
+    size = replace(size, of_network=of_network)
+    multiple = size.times(factor)
+    assert multiple.of_network is of_network
+    assert multiple.native is (size.native and factor == 1)
+    for field in ("short_side", "exact", "long_side_at_most"):
+        assert (getattr(size, field) is None) == (getattr(multiple, field) is None)
+    assert size.times(1) is size
+
+
+def test_multiples_of_rules():
+    texts = {str(InputSize.parse(text).times(0.75)) for text in ("2x", "513", "70x45")}
+    assert texts == {"1.5x", "short side 385", "53x34"}
+    assert InputSize(short_side=512, long_side_at_most=2048).times(1.25) == InputSize(
+        short_side=640, long_side_at_most=2560
+    )
+    assert str(InputSize().times(0.75)) == "0.75x"
