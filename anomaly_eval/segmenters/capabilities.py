@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 from torch import Tensor, nn
 
 from anomaly_eval.results.origins import FitRecord
+from anomaly_eval.segmenters.base import Segmenter
 from anomaly_eval.segmenters.network import NetworkFacts
 from gmmseg.settings import MixtureSettings
 
@@ -30,3 +31,11 @@ class Exportable(Protocol):
 
     def exported(self) -> bytes:
         """Return the content of the file, safetensors; raises InputError for weights that it cannot hold."""
+
+
+@runtime_checkable
+class Scalable(Protocol):
+    """A segmenter whose images can be given another size."""
+
+    def scaled(self, factor: float) -> Segmenter:
+        """Return the same network with inputs of `factor` times the size, whichever rule or protocol gives that."""
