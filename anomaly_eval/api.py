@@ -27,7 +27,6 @@ from anomaly_eval.results.record import Record
 from anomaly_eval.results.records import Results
 from anomaly_eval.results.titles import of_run
 from anomaly_eval.runtime.console import open_console
-from anomaly_eval.runtime.file_names import file_names
 from anomaly_eval.runtime.lone_values import as_list_of
 from anomaly_eval.runtime.option_fields import asked_fields, build
 from anomaly_eval.scores import score_options
@@ -120,11 +119,11 @@ def evaluate(
             results = run_evaluation(_request_for(network, values, kept, modes), console)
             return Evaluation(results, read_distributions(folder))
         requests = {name: _request_for(one, values, kept, modes) for name, one in several.items()}
-        files = file_names(requests)
+        found = run_together(requests, console)
         return _together(
             {
-                name: Evaluation(results, read_distributions(folder / files[name]))
-                for name, results in run_together(requests, console).results.items()
+                name: Evaluation(results, read_distributions(folder / found.folders[name]))
+                for name, results in found.results.items()
             }
         )
 

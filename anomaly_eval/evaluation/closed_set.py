@@ -89,7 +89,8 @@ class ClosedSetEvaluation:
         size = segmenter.input_size
         asked = "at the network's own size" if size.of_network else "with --resize"
         changed = "" if size.native else f", {asked}"
-        used = f"{whose}{changed}: {described.inference}; {described.resize}"
+        views = "" if described.tta is None else f"; mean probabilities of the views {described.tta}"
+        used = f"{whose}{changed}: {described.inference}; {described.resize}{views}"
         with self._clock.section("input"):
             record = dataset_record(samples, self._sizes, self._void_pixels, hashes=self._hashes)
         return ClosedSetFindings(_row(samples, metrics, used), _class_rows(samples, self._classes, metrics), record)

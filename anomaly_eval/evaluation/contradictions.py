@@ -13,12 +13,13 @@ from anomaly_eval.runtime.option_fields import flag, given_flags
 from anomaly_eval.score_maps.keys import folder_and_key
 from anomaly_eval.scores import choose_scores, score_options, unfitted
 from anomaly_eval.segmenters.base import ALL_OUTPUTS
+from anomaly_eval.segmenters.views import Views
 
 FITTING = "give --fit-dataset NAME, or --stats FILE as written by `gmmseg-anomaly fit`"
 _OF_SCORES = ("scores", "fit_dataset", "statistics", "save_scores")
 _OF_NETWORKS = (
     *("config", "resize", "device", "window_batch", "imports", "known_classes", "mean", "std", "colours", "launcher"),
-    *(*_OF_SCORES, "protocol"),
+    *(*_OF_SCORES, "protocol", "tta", "ensemble"),
 )
 _OF_ANOMALIES = (
     *(*_OF_SCORES, "heatmaps", "figures", "resamples", "per_image", "components", "negate", "fpr_convention"),
@@ -35,6 +36,8 @@ def check_options(request: EvaluationRequest) -> None:
     for name, values in {"--config": request.config, "--stats": request.statistics}.items():
         if len(values) > 1:
             raise InputError(f"{name} gives {len(values)} values for one network; give one of them.")
+    if request.tta:
+        Views.parse(request.tta)
     measures.check()
     if measures.negate and request.save_scores is not None:
         raise InputError(

@@ -13,17 +13,21 @@ from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.closed_set import check_same_classes
 from anomaly_eval.evaluation.contradictions import FITTING, check_options, check_tasks
 from anomaly_eval.evaluation.fit import fit_scores, fits_of_network
-from anomaly_eval.evaluation.journal.fingerprint import fingerprint_of
+from anomaly_eval.evaluation.journal.fingerprint import Fingerprint, fingerprint_of
 from anomaly_eval.evaluation.journal.run_journal import RunJournal
 from anomaly_eval.evaluation.request import EvaluationRequest
 from anomaly_eval.results.origins import FitRecord
 from anomaly_eval.runtime.clock import Clock
+from anomaly_eval.score_maps.averaged import AveragedScores, NetworkViews
 from anomaly_eval.score_maps.disk import MapsOnDisk
 from anomaly_eval.score_maps.negated import Negated
 from anomaly_eval.score_maps.source import NetworkScores, ScoreSource
 from anomaly_eval.scores import Score, choose_scores, unfitted
 from anomaly_eval.scores.statistics_file import load_statistics
 from anomaly_eval.segmenters.base import Segmenter
+from anomaly_eval.segmenters.mean_probabilities import MeanProbabilities
+from anomaly_eval.segmenters.sharing import SharedSegmenter
+from anomaly_eval.segmenters.views import Views
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,12 @@ class Evaluated:
     warnings: Sequence[str]
     maps: MapsOnDisk | None = None
     """The files behind the score maps, if there are any."""
+    views: Sequence[Segmenter] = ()
+    """How the network looks at images, or the network itself; empty where there is none."""
+    scores: Sequence[Score] = ()
+    """Those of the network, with what they learnt."""
+    fingerprint: Fingerprint | None = None
+    """What its records depend on; None where nothing is kept."""
 
 
 def find_inputs(request: EvaluationRequest) -> Inputs:
@@ -70,12 +80,16 @@ def of_network(
     closed_sets = [samples for samples in inputs.datasets if samples.card.task == "closed_set"]
     for samples in closed_sets:
         check_same_classes(samples, segmenter)
+    views = _views(request, segmenter)
+    # A mask classifier has no probabilities to average, which only classes need.
+    tested = MeanProbabilities(views) if request.tta and closed_sets else views[0]
     shipped = request.shipped_statistics
     statistics = request.given_statistics or shipped
     ranked = len(closed_sets) < len(inputs.datasets)
     scores = choose_scores(request.scores, segmenter.provides, request.chosen_options) if ranked else []
     if ranked:
         request.measures.check_methods([score.name for score in scores])
+    fingerprint = None
     if journal.wanted:
         fingerprint = fingerprint_of(
             network,
@@ -85,6 +99,7 @@ def of_network(
             fit_set=inputs.fit_set,
             statistics=statistics,
             protocol=request.protocol or "card",
+            tta=str(Views.parse(request.tta)) if request.tta else None,
         )
         journal.begin(fingerprint, request.overwrite, inputs.datasets, inputs.fit_set)
     fits: dict[str, FitRecord] = {}
@@ -97,8 +112,17 @@ def of_network(
     fits |= fits_of_network(segmenter, scores)
     scores, warnings = _drop_unfitted(scores)
     _check_kept(request.scores or (), scores, statistics)
-    source = Negated(NetworkScores(segmenter, scores), request.measures.negate)
-    return Evaluated(source, segmenter, fits, warnings)
+    found = AveragedScores([NetworkViews(views, scores)]) if request.tta else NetworkScores(views[0], scores)
+    source = Negated(found, request.measures.negate)
+    return Evaluated(source, tested, fits, warnings, views=views, scores=scores, fingerprint=fingerprint)
+
+
+def _views(request: EvaluationRequest, segmenter: Segmenter) -> list[Segmenter]:
+    """Return how a network looks at images; in an ensemble, each view runs once an image for all that ask for it."""
+    if request.tta:
+        views = Views.parse(request.tta).of(segmenter)
+        return [view.shared() if request.ensemble else view for view in views]
+    return [SharedSegmenter(segmenter) if request.ensemble else segmenter]
 
 
 def of_maps(request: EvaluationRequest, maps: MapsOnDisk) -> Evaluated:

@@ -107,10 +107,12 @@ class Part:
         """Close them."""
         self._stack.__exit__(kind, error, trace)
 
-    def begin(self, samples: SampleSet) -> Evaluation:
-        """Return the evaluation of a dataset, of which nothing is done yet."""
+    def begin(self, samples: SampleSet) -> Evaluation | None:
+        """Return the evaluation of a dataset, of which nothing is done yet; None for classes, where there are none."""
         evaluated, request = self._evaluated, self._request
-        if samples.card.task == "closed_set" and evaluated.segmenter is not None:
+        if samples.card.task == "closed_set":
+            if evaluated.segmenter is None:
+                return None
             return ClosedSetEvaluation(
                 evaluated.segmenter, samples, self.clock, request.protocol or "card", self._records
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.measure_options import DEFAULT_MEASURES, Measures
@@ -17,6 +17,9 @@ from anomaly_eval.segmenters.running import AS_USUAL, CHECKPOINTS_OR_MAPS, CONFI
 if TYPE_CHECKING:
     from anomaly_eval.score_maps.disk import MapsRequest
     from anomaly_eval.segmenters.running import NetworkRequest
+
+
+EnsembleName = Literal["mean"]
 
 
 def _heatmap_count(word: str) -> int | None:
@@ -68,6 +71,14 @@ class EvaluationRequest(TakesLoneValues):
         Asked("Test settings for closed-set datasets: of the dataset's card, or the network's own. Default: card."),
     ] = None
     running: Running = AS_USUAL
+    tta: Annotated[
+        Sequence[str],
+        Asked("Average over views of each image: flip (mirrored), 0.75x, 1.25x; the image as it is is always one."),
+    ] = ()
+    ensemble: Annotated[
+        EnsembleName | None,
+        Asked("Also evaluate the mean of all networks: of their probabilities, and of their scores.", alone="mean"),
+    ] = None
     save_scores: Annotated[
         Precision | None,
         Asked("Also write all score maps as TIFF: float32, without loss, or rounded to float16.", alone="float32"),

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from rich.console import Console
 
 from anomaly_eval.datasets.samples import SampleSet
+from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.image_loop import Passes
 from anomaly_eval.evaluation.inputs import find_inputs, of_maps, of_network
 from anomaly_eval.evaluation.journal.journal_folder import JournalFolder
@@ -28,6 +29,8 @@ def run_evaluation(request: EvaluationRequest, console: Console, team: Team | No
     Cheap checks come first, so that a mistake is told before the network runs. A run that was interrupted goes on from
     its journal; see `anomaly_eval.evaluation.journal`.
     """
+    if request.ensemble is not None:
+        raise InputError("--ensemble averages several networks; give more of them as --ckpt A B, or leave it out.")
     clock = Clock()
     started = datetime.now(timezone.utc).isoformat(timespec="seconds")
     with clock.section("input"):
@@ -82,12 +85,12 @@ def contribute(request: EvaluationRequest, team: Team) -> None:
 def work_through(parts: Sequence[Part], datasets: Sequence[SampleSet], passes: Passes) -> None:
     """Evaluate all parts on all datasets; each image is read once in a pass, for all of them."""
     for samples in datasets:
-        begun = [part.begin(samples) for part in parts]
-        passes.first(samples, samples.spec, [one.first for one in begun])
-        again = [work for one in begun if (work := one.second()) is not None]
+        begun = [(part, one) for part in parts if (one := part.begin(samples)) is not None]
+        passes.first(samples, samples.spec, [one.first for _, one in begun])
+        again = [work for _, one in begun if (work := one.second()) is not None]
         if again:
             passes.again(samples, f"{samples.spec}, components", again)
-        for part, one in zip(parts, begun, strict=True):
+        for part, one in begun:
             part.end(one)
     # Only now are the thresholds of all datasets known.
     for samples in datasets:

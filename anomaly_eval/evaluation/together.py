@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.contradictions import check_options
+from anomaly_eval.evaluation.ensembles import OF_PROBABILITIES, OF_SCORES, ensemble_fingerprint, ensembles
 from anomaly_eval.evaluation.image_loop import Passes
 from anomaly_eval.evaluation.inputs import Evaluated, Inputs, find_inputs, of_network
 from anomaly_eval.evaluation.journal.journal_folder import JournalFolder
@@ -45,6 +46,8 @@ class Together:
     """What several networks gave, by their names, and the tables of all."""
 
     results: Mapping[str, Results]
+    folders: Mapping[str, str]
+    """Where their results lie in the folder of the run."""
     tables: Sequence[ComparisonTable]
 
 
@@ -57,7 +60,7 @@ class _Run:
         self.reading, self.started = Clock(), datetime.now(timezone.utc).isoformat(timespec="seconds")
         with self.reading.section("input"):
             self.inputs = _inputs(requests)
-        self.files = file_names(requests)
+        self.files = file_names([*requests, *((OF_PROBABILITIES, OF_SCORES) if self.shared.ensemble else ())])
         for name, file in self.files.items():
             if file in REPORT.entries:
                 raise InputError(f"a network cannot be called {name!r}, as a file of the report is; give --names.")
@@ -66,8 +69,8 @@ class _Run:
 
     def journal(self, name: str) -> RunJournal:
         """Return the journal of one network."""
-        part = self.folder.parts[self.files[name]]
-        return RunJournal(part, self.console, wanted=self.requests[name].journal, team=self.team)
+        part, wanted = self.folder.parts[self.files[name]], all(one.journal for one in self.requests.values())
+        return RunJournal(part, self.console, wanted=wanted, team=self.team)
 
     def load(self, name: str, clock: Clock, journal: RunJournal) -> Evaluated:
         """Load a network, and fit its scores."""
@@ -98,7 +101,7 @@ def run_together(requests: Mapping[str, EvaluationRequest], console: Console, te
             wait_for_others(team, console)
         # Only now, as the results have their name.
         run.folder.delete()
-    return Together(results, tables)
+    return Together(results, run.files, tables)
 
 
 def contribute_together(requests: Mapping[str, EvaluationRequest], team: Team) -> None:
@@ -116,14 +119,13 @@ def _evaluate_some(run: _Run, waiting: Sequence[str], folder: Path, journals: Ex
     """Evaluate the first networks that wait, as many as there is memory for, in one pass over each dataset."""
     with ExitStack() as stack:
         parts: dict[str, Part] = {}
-        for name in waiting:
-            clock = Clock()
-            journal = journals.enter_context(run.journal(name))
-            evaluated = run.load(name, clock, journal)
+
+        def add(name: str, evaluated: Evaluated, clock: Clock, journal: RunJournal) -> None:
             place = folder / run.files[name]
             place.mkdir()
+            request = run.requests.get(name, run.shared)
             part = Part(
-                run.requests[name],
+                request,
                 evaluated,
                 run.inputs.datasets,
                 place,
@@ -132,11 +134,25 @@ def _evaluate_some(run: _Run, waiting: Sequence[str], folder: Path, journals: Ex
                 records=journal.records,
             )
             parts[name] = stack.enter_context(part)
-            # Other processes do one network after the other.
-            if run.team is not None or (len(parts) < len(waiting) and _is_scarce(evaluated)):
+
+        members = []
+        for name in waiting:
+            clock, journal = Clock(), journals.enter_context(run.journal(name))
+            members.append(run.load(name, clock, journal))
+            add(name, members[-1], clock, journal)
+            # Other processes do one network after the other, and an ensemble needs all.
+            scarce = len(parts) < len(waiting) and not run.shared.ensemble and _is_scarce(members[-1])
+            if run.team is not None or scarce:
                 break
-        if 1 < len(run.requests) > len(parts) and run.team is None:
+        if len(parts) < len(waiting) and run.team is None:
             run.console.print(f"memory is scarce: {', '.join(map(escape, parts))} first", highlight=False)
+        for name, evaluated in ensembles(run.shared, members).items() if run.shared.ensemble else ():
+            run.console.print(f"{name}:", highlight=False)
+            journal = journals.enter_context(run.journal(name))
+            fingerprint = ensemble_fingerprint(evaluated, members)
+            if fingerprint is not None:
+                journal.begin(fingerprint, run.shared.overwrite, run.inputs.datasets)
+            add(name, evaluated, Clock(), journal)
         before = run.reading.seconds["input"]
         work_through(list(parts.values()), run.inputs.datasets, Passes(run.console, run.reading, run.team))
         for part in parts.values():
@@ -149,6 +165,10 @@ def _inputs(requests: Mapping[str, EvaluationRequest]) -> Inputs:
     """Check the options of all networks, and find the datasets, which are the same for all."""
     for request in requests.values():
         check_options(request)
+        if request.ensemble is not None and request.launcher != "none":
+            raise InputError(
+                "--ensemble is for one process, which looks at an image with all networks; leave out --launcher."
+            )
         if request.measures.thresholds is not None:
             raise InputError("--thresholds are of one network; evaluate it alone.")
     return find_inputs(next(iter(requests.values())))

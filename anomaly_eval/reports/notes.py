@@ -129,8 +129,11 @@ def closed_set_notes_of(
                 )
             )
     conventions = results.conventions
+    used = runs or models or {"": results.provenance.model}
+    has_views = any(isinstance(model, ModelRecord) and model.tta for model in used.values())
+    augmentation = "" if has_views else "; no test-time augmentation"
     notes += [
-        Note("", f"Closed set: {conventions.closed_set}."),
+        Note("", f"Closed set: {conventions.closed_set}{augmentation}."),
         Note("", f"Means: {conventions.closed_set_means}."),
         Note("", f"Class maps: {conventions.closed_set_maps}."),
     ]

@@ -14,13 +14,16 @@ def origin_name(origin: Origin) -> str:
     """Return a short name: of the weights, or of the folders with score maps."""
     if isinstance(origin, MapsRecord):
         return f"score maps in {', '.join(PurePath(folder.folder).name for folder in origin.folders)}"
-    return PurePath(origin.checkpoint).stem
+    return " + ".join(PurePath(one.checkpoint).stem for one in origin.members or [origin])
 
 
 def origin_text(origin: Origin) -> str:
     """Name the network and its weights, or the folders of score maps, without the folders they lay in."""
     if isinstance(origin, MapsRecord):
         return " ".join(map(_folder_text, origin.folders))
+    if origin.members:
+        listed = (f"{PurePath(one.checkpoint).name} ({_hash(one, _HASH_DIGITS)})" for one in origin.members)
+        return f"Mean of {', '.join(listed)}."
     return (
         f"Checkpoint: {PurePath(origin.checkpoint).name} ({_hash(origin, _HASH_DIGITS)}), "
         f"config: {PurePath(origin.config).name}."
@@ -57,7 +60,8 @@ def origin_details(origin: Origin) -> list[tuple[str, str]]:
 
 
 def _resolution(model: ModelRecord) -> str:
-    return f"Resolution: {model.resolution}, inference: {model.inference}."
+    views = "" if model.tta is None else f", averaged over the views {model.tta}"
+    return f"Resolution: {model.resolution}, inference: {model.inference}{views}."
 
 
 def _hash(model: ModelRecord, digits: int | None = None) -> str:
@@ -72,6 +76,7 @@ def _network_details(model: ModelRecord) -> list[tuple[str, str]]:
         *(("Own code", f"{name}, sha256 {sha256}") for name, sha256 in model.imports.items()),
         ("Resolution", model.resolution),
         ("Inference", model.inference),
+        *([("Views", model.tta)] if model.tta is not None else []),
         ("Device", model.device),
         ("Classes", ", ".join(model.classes)),
         *([("Outputs left out", ", ".join(model.dropped_classes))] if model.dropped_classes else []),

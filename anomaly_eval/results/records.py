@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import (
-    Field,
-    field_validator,
-)
+from pydantic import BeforeValidator, Field, field_validator
 
 from anomaly_eval.datasets.cards import Task
 from anomaly_eval.metrics import registry
@@ -214,6 +211,11 @@ def _definitions() -> dict[str, str]:
     return {metric.key: metric.definition for metric in registry.RANKING}
 
 
+def _without_views(text: object) -> object:
+    """Return what earlier versions said of closed sets as it is said now: views stand in each row's protocol."""
+    return text.removesuffix("; no test-time augmentation") if isinstance(text, str) else text
+
+
 class Conventions(MetricRecord):
     """The choices that every number depends on, in words."""
 
@@ -222,8 +224,8 @@ class Conventions(MetricRecord):
     metrics: dict[str, str] = Field(default_factory=_definitions)
     """Definitions of the ranking metrics; what is not given is that of the registry."""
     class_maps: str = "resized bilinearly to the label, then reduced over classes"
-    closed_set: str = (
-        "confusion counts of all pixels of the set are pooled, void pixels are dropped; no test-time augmentation"
+    closed_set: Annotated[str, BeforeValidator(_without_views)] = (
+        "confusion counts of all pixels of the set are pooled, void pixels are dropped"
     )
     closed_set_maps: str = (
         "as in mmsegmentation, logits are resized bilinearly to the network's input, then to the label, and the class "

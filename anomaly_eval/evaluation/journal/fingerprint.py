@@ -30,13 +30,14 @@ class DatasetFingerprint(Record):
 class Fingerprint(Record):
     """All that an image's record depends on, apart from the bytes of its own files."""
 
-    format: int = 5
+    format: int = 6
     checkpoint_sha256: str
     config_sha256: str
     imports: list[str]
     """Of each module of --import, its name and the hash of its file."""
     resize: str
     inference: str
+    tta: str | None
     classes: list[str]
     protocol: str
     device: str
@@ -66,6 +67,7 @@ _MEANINGS = {
     "imports": "--import",
     "resize": "--resize",
     "inference": "the network's inference mode",
+    "tta": "--tta",
     "classes": "the list of known classes",
     "protocol": "--protocol",
     "device": "the device",
@@ -152,6 +154,7 @@ def fingerprint_of(
     fit_set: SampleSet | None = None,
     statistics: Path | None = None,
     protocol: ProtocolChoice = "card",
+    tta: str | None = None,
 ) -> Fingerprint:
     """Return the fingerprint of a run with this network and these scores, before they are fitted."""
     model = segmenter.describe()
@@ -161,6 +164,7 @@ def fingerprint_of(
         imports=[f"{name} ({sha256[:12]})" for name, sha256 in model.imports.items()],
         resize=model.resize,
         inference=model.inference,
+        tta=tta,
         classes=model.classes,
         protocol=protocol,
         device=model.device,
