@@ -45,7 +45,7 @@ class MeanScores:
         """Return what the score maps of each member follow from, its number before each name: `0/msp`."""
         kept: dict[str, NDArray[Any]] = {}
         for number, member in enumerate(self._members):
-            shown = np.ascontiguousarray(image[:, ::-1]) if member.mirrored else image
+            shown = image[:, ::-1].copy() if member.mirrored else image
             outputs = member.source.outputs(samples, sample, shown, clock)
             kept |= {f"{number}/{name}": values for name, values in outputs.items()}
         return kept

@@ -125,7 +125,8 @@ class View:
         """Segment an RGB image (height, width, 3), uint8; of a mirrored view, maps are those of the mirrored image."""
         if self._shared is not None:
             return self._shared(image)
-        shown = np.ascontiguousarray(image[:, ::-1]) if self.mirrored else image
+        # A copy, as torch takes no array that runs backwards.
+        shown = image[:, ::-1].copy() if self.mirrored else image
         try:
             return self._scaled(shown)
         except InputError as error:

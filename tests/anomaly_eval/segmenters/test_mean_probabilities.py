@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -123,14 +125,25 @@ def test_what_a_mirrored_view_says_is_mirrored_back() -> None:
     torch.testing.assert_close(both, (plain + plain.flip(2)) / 2)
 
 
-def test_a_network_that_knows_no_left_or_right_says_the_same_mirrored() -> None:
-    class OfPixels(Network):
-        def forward(self, inputs: Tensor, wanted: frozenset[str]) -> Mapping[str, Tensor]:
-            return {"logits": inputs / 50}
+class OfPixels(Network):
+    """Logits that are the pixels: a network that knows no left or right."""
 
+    def forward(self, inputs: Tensor, wanted: frozenset[str]) -> Mapping[str, Tensor]:
+        return {"logits": inputs / 50}
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.floats(0.3, 2.5), st.integers(0, 2**32 - 1))
+def test_a_network_that_knows_no_left_or_right_says_the_same_mirrored(
+    height: int, width: int, factor: float, seed: int
+) -> None:
+    image = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     segmenter = NetworkSegmenter(OfPixels(facts(), torch.device("cpu")))
-    assert torch.equal(mean_of([View(segmenter, mirrored=True)]), mean_of([segmenter]))
-    assert torch.equal(mean_of([*Views.parse(["flip"]).of(segmenter)]), mean_of([segmenter]))
+    plain = mean_of([segmenter], image)
+    torch.testing.assert_close(mean_of([View(segmenter, mirrored=True)], image), plain, atol=1e-6, rtol=0)
+    torch.testing.assert_close(mean_of([*Views.parse(["flip"]).of(segmenter)], image), plain, atol=1e-6, rtol=0)
+    # Of a resized image, pixels may be rounded to the value next to it.
+    scaled, mirrored = (mean_of([View(segmenter, factor, mirrored)], image) for mirrored in (False, True))
+    torch.testing.assert_close(mirrored, scaled, atol=0.02, rtol=0)
 
 
 def test_scores_of_one_member_are_those_of_the_network() -> None:
