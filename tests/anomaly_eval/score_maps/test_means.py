@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -239,6 +240,30 @@ def test_each_view_runs_once_an_image(segmenters: list[Segmenter], monkeypatch: 
     source = AveragedScores([NetworkViews(VIEWS.of(segmenters[0]), scores_of(segmenters[0]))])
     maps_of(source)
     assert runs == [(1, False), (1, True), (0.5, False), (0.5, True)]
+
+
+class Watched:
+    """A segmenter that notes how many of its predictions are still held when it is called again."""
+
+    def __init__(self, segmenter: Segmenter) -> None:
+        for name in ("classes", "has_class_names", "input_size", "device", "provides", "fits", "describe"):
+            setattr(self, name, getattr(segmenter, name))
+        self.with_outputs = self.with_protocol = lambda _: self
+        self._segmenter, self._given, self.held = segmenter, list[weakref.ref[torch.Tensor]](), list[int]()
+
+    def __call__(self, image: NDArray[np.uint8]) -> Prediction:
+        self.held.append(sum(given() is not None for given in self._given))
+        prediction = self._segmenter(image)
+        self._given.append(weakref.ref(prediction.class_maps.values))
+        return prediction
+
+
+def test_what_a_view_said_is_freed_before_the_next_one_runs(segmenters: list[Segmenter]) -> None:
+    watched = cast(Any, Watched(segmenters[0]))
+    views = [View(watched, mirrored=mirrored) for mirrored in (False, True, False)]
+    MeanProbabilities(views)(IMAGE)
+    maps_of(AveragedScores([NetworkViews(views, scores_of(segmenters[0]))]))
+    assert watched.held == [0] * 6
 
 
 def test_views_that_are_shared_give_the_same_bits(segmenters: list[Segmenter]) -> None:
