@@ -38,6 +38,10 @@ def check_options(request: EvaluationRequest) -> None:
             raise InputError(f"{name} gives {len(values)} values for one network; give one of them.")
     if request.tta:
         Views.parse(request.tta)
+    if request.ensemble is not None and request.launcher != "none":
+        raise InputError(
+            "--ensemble is for one process, which looks at an image with all networks; leave out --launcher."
+        )
     measures.check()
     if measures.negate and request.save_scores is not None:
         raise InputError(

@@ -165,10 +165,6 @@ def _inputs(requests: Mapping[str, EvaluationRequest]) -> Inputs:
     """Check the options of all networks, and find the datasets, which are the same for all."""
     for request in requests.values():
         check_options(request)
-        if request.ensemble is not None and request.launcher != "none":
-            raise InputError(
-                "--ensemble is for one process, which looks at an image with all networks; leave out --launcher."
-            )
         if request.measures.thresholds is not None:
             raise InputError("--thresholds are of one network; evaluate it alone.")
     return find_inputs(next(iter(requests.values())))

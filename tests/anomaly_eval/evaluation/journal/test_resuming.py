@@ -367,7 +367,7 @@ def test_results_that_cannot_be_written_leave_the_journal(tmp_path, evaluate, mo
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("anomaly_eval.evaluation.run.write_tables", full)
+        patch.setattr("anomaly_eval.evaluation.part.write_tables", full)
         code, _, errors = evaluate("--scores", "msp")
     assert code == 2 and "cannot write" in errors and "No space left" in errors
     assert hidden(tmp_path) == [".out.journal"] and len(records(tmp_path)) == 4

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from anomaly_eval.cli.main import main
+from tests.anomaly_eval import networks
 from tests.anomaly_eval.commands import assert_refused
 from tests.anomaly_eval.evaluation.journal.killing import MEASURES, content, run
 
@@ -52,6 +53,22 @@ def test_two_processes_find_the_bits_of_one(tmp_path, words):
     assert run_as_two(words, tmp_path / "two").count("Results: ") == 1
     assert run([*words, "--out", str(tmp_path / "one")]) == 0
     assert content(tmp_path / "two") == content(tmp_path / "one")
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_two_processes_find_the_bits_of_one_of_several_networks(tmp_path, data, checkpoint):
+    """Both networks are fitted and ranked, and neither takes what is said of the other."""
+    other, card = (
+        networks.save(tmp_path / "other.pth", networks.CGNET, networks.build(networks.CGNET, seed=3)),
+        str(tmp_path / "training.yaml"),
+    )
+    sets = ["--dataset", "road_anomaly", "--fit-dataset", card, "--data-root", str(data)]
+    words = ["eval", "--ckpt", str(checkpoint), str(other), *sets, "--device", "cpu", "--scores", "msp", "sml"]
+    assert run_as_two(words, tmp_path / "two").count("Results: ") == 1
+    assert run([*words, "--out", str(tmp_path / "one")]) == 0
+    for name in ("net", "other"):
+        assert content(tmp_path / "two" / name) == content(tmp_path / "one" / name)
+    assert (tmp_path / "two" / "results.csv").read_bytes() == (tmp_path / "one" / "results.csv").read_bytes()
     assert not list(tmp_path.glob(".*"))
 
 
