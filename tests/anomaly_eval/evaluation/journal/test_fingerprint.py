@@ -14,6 +14,7 @@ BEFORE = Fingerprint(
     imports=[],
     resize="native",
     inference="whole",
+    tta=None,
     classes=["road", "car"],
     protocol="card",
     device="cpu",
@@ -27,12 +28,13 @@ BEFORE = Fingerprint(
     versions={"torch": "2.9.0", "numpy": "2.3.0"},
 )
 CHANGES = {
-    "format": (6, "the format of records was 5 and is 6"),
+    "format": (7, "the format of records was 6 and is 7"),
     "checkpoint_sha256": ("a" * 64, "the checkpoint was 333333333333 and is aaaaaaaaaaaa"),
     "config_sha256": ("a" * 64, "the config was 444444444444 and is aaaaaaaaaaaa"),
     "imports": (["own.py (0a)"], "--import was none and is own.py (0a)"),
     "resize": ("0.5x", "--resize was native and is 0.5x"),
     "inference": ("slide, crop 5", "the network's inference mode was whole and is slide, crop 5"),
+    "tta": ("flip", "--tta was none and is flip"),
     "classes": (["road"], "the list of known classes was road car and is road"),
     "protocol": ("network", "--protocol was card and is network"),
     "device": ("NVIDIA H100", "the device was cpu and is NVIDIA H100"),
