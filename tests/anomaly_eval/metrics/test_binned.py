@@ -34,6 +34,7 @@ from anomaly_eval.metrics.rates import (
     tpr_at_fpr,
 )
 from anomaly_eval.metrics.runs import Run
+from tests.anomaly_eval.metrics.updated import updated
 
 GRID = st.integers(-12, 12).map(lambda step: step / 4)
 WITH_INFINITIES = st.one_of(GRID, st.sampled_from([-np.inf, np.inf, -0.0]))
@@ -60,10 +61,7 @@ def image(anomalies, inliers):
 
 
 def binned(bins, *images):
-    state = BinnedRankingState(bins)
-    for scores, labels in images:
-        state.update(scores, labels)
-    return state
+    return updated(BinnedRankingState(bins), images)
 
 
 def exact_counts(scores, labels):

@@ -27,6 +27,7 @@ from anomaly_eval.metrics.components import (
     match_counts,
 )
 from anomaly_eval.metrics.labels import ANOMALY, INLIER, VOID
+from tests.anomaly_eval.metrics.updated import updated
 from tests.shared_data import shared_data
 
 SMALL_TRACK = Track("small", least_predicted=3, least_component=2)
@@ -87,10 +88,7 @@ def same(one: ComponentMetrics, other: ComponentMetrics) -> bool:
 
 
 def compute(images, track=SMALL_TRACK, threshold=0.5) -> ComponentMetrics:
-    state = ComponentState(track, threshold)
-    for scores, label in images:
-        state.update(scores, label)
-    return state.compute()
+    return updated(ComponentState(track, threshold), images).compute()
 
 
 def drawing(text):

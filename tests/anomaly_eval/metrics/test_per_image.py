@@ -15,6 +15,7 @@ from anomaly_eval.metrics.labels import ANOMALY, INLIER, VOID
 from anomaly_eval.metrics.per_image import PerImageMetrics, PerImageState
 from anomaly_eval.metrics.ranking import RankingState
 from anomaly_eval.metrics.registry import RANKING, means_over_images
+from tests.anomaly_eval.metrics.updated import updated
 
 SCORES = st.one_of(st.sampled_from([-np.inf, np.inf]), st.integers(-8, 8).map(lambda step: step / 4))
 LABELS = st.sampled_from([INLIER, ANOMALY, VOID])
@@ -36,10 +37,7 @@ def images(draw):
 
 
 def state_of(drawn):
-    state = PerImageState()
-    for scores, labels in drawn:
-        state.update(scores, labels)
-    return state
+    return updated(PerImageState(), drawn)
 
 
 def by_scikit_learn(scores, labels):

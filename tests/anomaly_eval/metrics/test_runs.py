@@ -16,6 +16,7 @@ from anomaly_eval.metrics.labels import ANOMALY, INLIER, VOID
 from anomaly_eval.metrics.ranking import RankingState
 from anomaly_eval.metrics.rates import auroc
 from anomaly_eval.metrics.runs import ScorePool, sort_in_place
+from tests.anomaly_eval.metrics.updated import updated
 
 FEW_VALUES = st.sampled_from([-np.inf, -1.0, 0.0, 1.0, 2.0, np.inf])
 VALUES = st.one_of(FEW_VALUES, st.integers(-20, 20).map(float))
@@ -41,10 +42,7 @@ def content(pool):
 
 
 def state_of(images, limit=None):
-    state = RankingState(limit)
-    for scores, labels in images:
-        state.update(scores, labels)
-    return state
+    return updated(RankingState(limit), images)
 
 
 def random_images(seed, n=6, kinds=(np.float32,)):
