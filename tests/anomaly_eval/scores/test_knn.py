@@ -14,9 +14,9 @@ from anomaly_eval.errors import InputError
 from anomaly_eval.metrics.labels import VOID
 from anomaly_eval.scores import choose_scores, score_maps
 from anomaly_eval.scores.knn import KNN, kth_distances, unit_length
-from anomaly_eval.scores.pixel_sample import pixel_keys
 from anomaly_eval.segmenters.base import Prediction
 from anomaly_eval.segmenters.coarse_maps import CoarseMaps
+from tests.anomaly_eval.scores.labelled_pixels import by_key
 
 CLASSES, DIMENSIONS, GRID, SIZE = 3, 6, (5, 7), (40, 56)
 NAMES = ["road", "car", "sky"]
@@ -39,16 +39,7 @@ def unit(feature):
 
 
 def reference_bank(seeds, size):
-    """The labelled pixels with the smallest keys, pixel by pixel."""
-    found = []
-    for seed in seeds:
-        prediction, label = image(seed)
-        keys = pixel_keys(f"frame_{seed}", GRID[0] * GRID[1])
-        for y in range(GRID[0]):
-            for x in range(GRID[1]):
-                if label[8 * y + 4, 8 * x + 4] != VOID:
-                    found.append((keys[GRID[1] * y + x], prediction.features.values[:, y, x].numpy()))
-    return [feature for _, feature in sorted(found, key=lambda pair: pair[0])[:size]]
+    return by_key({f"frame_{seed}": image(seed) for seed in seeds})[:size]
 
 
 def fit(seeds, **options):

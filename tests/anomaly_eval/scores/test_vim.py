@@ -12,11 +12,11 @@ from anomaly_eval.errors import InputError
 from anomaly_eval.metrics.labels import VOID
 from anomaly_eval.scores import choose_scores, score_maps
 from anomaly_eval.scores.base import ClassStatistics
-from anomaly_eval.scores.pixel_sample import pixel_keys
 from anomaly_eval.scores.vim import ViM, usual_dimensions
 from anomaly_eval.segmenters.base import Prediction
 from anomaly_eval.segmenters.coarse_maps import CoarseMaps
 from anomaly_eval.segmenters.linear_classifier import LinearClassifier
+from tests.anomaly_eval.scores.labelled_pixels import by_key
 
 CLASSES, DIMENSIONS, GRID, SIZE = 4, 9, (5, 7), (40, 56)
 NAMES = ["road", "car", "sky", "train"]
@@ -43,16 +43,7 @@ def image(seed, dead=0):
 
 
 def labelled(seeds):
-    """The labelled pixels of all images, with their keys."""
-    found = []
-    for seed in seeds:
-        prediction, label = image(seed)
-        keys = pixel_keys(f"frame_{seed}", GRID[0] * GRID[1])
-        for y in range(GRID[0]):
-            for x in range(GRID[1]):
-                if label[8 * y + 4, 8 * x + 4] != VOID:
-                    found.append((keys[GRID[1] * y + x], prediction.features.values[:, y, x].double().numpy()))
-    return [feature for _, feature in sorted(found, key=lambda pair: pair[0])]
+    return [feature.astype(np.float64) for feature in by_key({f"frame_{seed}": image(seed) for seed in seeds})]
 
 
 def fit(seeds, dead=0, **options):
