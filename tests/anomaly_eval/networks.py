@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,54 @@ def point_rend() -> dict[str, Any]:
     ]
     model["test_cfg"] = dict(mode="whole", subdivision_steps=2, subdivision_num_points=64, scale_factor=2)
     return model
+
+
+def with_test_settings(model: dict[str, Any], **test_cfg: Any) -> dict[str, Any]:
+    """A network with another test_cfg."""
+    return copy.deepcopy(model) | {"test_cfg": test_cfg}
+
+
+def padded(model: dict[str, Any]) -> dict[str, Any]:
+    """A network whose images are padded to multiples of 32."""
+    model = copy.deepcopy(model)
+    model["data_preprocessor"]["test_cfg"] = dict(size_divisor=32)
+    return model
+
+
+def mix_transformer(
+    widths: Sequence[int], heads: Sequence[int], layers: Sequence[int], channels: int, **head: Any
+) -> dict[str, Any]:
+    """A small SegFormer; `head` replaces settings of its head."""
+    return dict(
+        type="EncoderDecoder",
+        data_preprocessor=PREPROCESSOR,
+        backbone=dict(
+            type="MixVisionTransformer",
+            in_channels=3,
+            embed_dims=widths[0] // heads[0],
+            num_stages=4,
+            num_layers=list(layers),
+            num_heads=list(heads),
+            patch_sizes=[7, 3, 3, 3],
+            sr_ratios=[8, 4, 2, 1],
+            out_indices=(0, 1, 2, 3),
+            mlp_ratio=4,
+            qkv_bias=True,
+        ),
+        decode_head=dict(
+            type="SegformerHead",
+            in_channels=list(widths),
+            in_index=[0, 1, 2, 3],
+            channels=channels,
+            dropout_ratio=0.1,
+            num_classes=5,
+            norm_cfg=NORM,
+            align_corners=False,
+            loss_decode=dict(type="CrossEntropyLoss"),
+        )
+        | head,
+        test_cfg=dict(mode="whole"),
+    )
 
 
 def build(model: dict[str, Any], seed: int = 0) -> torch.nn.Module:

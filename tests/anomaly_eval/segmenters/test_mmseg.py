@@ -16,6 +16,10 @@ from anomaly_eval.segmenters.load import load_segmenter
 from tests.anomaly_eval import networks
 
 
+def sliding(model, crop, stride):
+    return networks.with_test_settings(model, mode="slide", crop_size=crop, stride=stride)
+
+
 @pytest.fixture
 def image():
     rng = np.random.default_rng(0)
@@ -34,25 +38,13 @@ def logits_of_mmseg(network, image):
         return network.test_step(data)[0].seg_logits.data
 
 
-def sliding(model, crop, stride):
-    model = copy.deepcopy(model)
-    model["test_cfg"] = dict(mode="slide", crop_size=crop, stride=stride)
-    return model
-
-
-def padded(model):
-    model = copy.deepcopy(model)
-    model["data_preprocessor"]["test_cfg"] = dict(size_divisor=32)
-    return model
-
-
 @pytest.mark.parametrize(
     ("model", "batch"),
     [
         (networks.CGNET, 4),
         (networks.cascade(), 4),
         (networks.point_rend(), 4),
-        (padded(networks.CGNET), 4),
+        (networks.padded(networks.CGNET), 4),
         (sliding(networks.CGNET, (48, 64), (32, 40)), 1),
         (sliding(networks.CGNET, (48, 64), (32, 40)), 4),
         (sliding(networks.cascade(), (64, 64), (40, 48)), 3),

@@ -15,38 +15,14 @@ from torch.nn import functional
 
 from anomaly_eval.segmenters.load import load_segmenter
 from anomaly_eval.segmenters.segformer_names import is_of_nvlabs
+from tests.anomaly_eval import networks
 
 DIMS, HEADS, RATIOS, DEPTH, EMBED, CLASSES = (8, 16, 24, 32), (1, 2, 3, 4), (8, 4, 2, 1), 2, 20, 5
 EPS = 1e-6
-MODEL = dict(
-    type="EncoderDecoder",
-    data_preprocessor=dict(type="SegDataPreProcessor", mean=[0.0] * 3, std=[50.0] * 3, bgr_to_rgb=True, pad_val=0),
-    backbone=dict(
-        type="MixVisionTransformer",
-        in_channels=3,
-        embed_dims=8,
-        num_stages=4,
-        num_layers=[DEPTH] * 4,
-        num_heads=[1, 2, 3, 4],
-        patch_sizes=[7, 3, 3, 3],
-        sr_ratios=list(RATIOS),
-        out_indices=(0, 1, 2, 3),
-        mlp_ratio=4,
-        qkv_bias=True,
-    ),
-    decode_head=dict(
-        type="SegformerHead",
-        in_channels=[8, 16, 24, 32],
-        in_index=[0, 1, 2, 3],
-        # Another width than that of the weights, as in the configs of mmsegmentation.
-        channels=12,
-        num_classes=CLASSES,
-        norm_cfg=dict(type="BN"),
-        align_corners=False,
-        loss_decode=dict(type="CrossEntropyLoss"),
-    ),
-    test_cfg=dict(mode="whole"),
-)
+# Another width than that of the weights, as in the configs of mmsegmentation.
+MODEL = networks.mix_transformer(DIMS, HEADS, [DEPTH] * 4, channels=12) | {
+    "data_preprocessor": dict(type="SegDataPreProcessor", mean=[0.0] * 3, std=[50.0] * 3, bgr_to_rgb=True, pad_val=0)
+}
 
 
 class Attention(nn.Module):
