@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from PIL import Image
 from safetensors.torch import save_file
 
 from anomaly_eval.cli.main import main
 from anomaly_eval.datasets.cards import load_card
 from anomaly_eval.datasets.samples import locate_samples
 from tests.anomaly_eval.commands import rows
+from tests.anomaly_eval.datasets.drawn_files import draw
 from tests.docs.pages import CHECKOUT, blocks
 
 EXTENDING = CHECKOUT / "docs" / "extending"
@@ -31,12 +31,6 @@ def card(folder: Path, number: int) -> Path:
     path = folder / f"{yaml.safe_load(text)['name']}.yaml"
     path.write_text(text, encoding="utf-8")
     return path
-
-
-def draw(path: Path, values: np.ndarray) -> None:
-    """Write an image or a mask."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(values).save(path)
 
 
 def test_a_data_set_is_a_card(tmp_path: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:

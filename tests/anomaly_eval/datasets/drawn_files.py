@@ -18,6 +18,14 @@ from anomaly_eval.datasets.samples import (
 VALUES = [[0, 1, 255, 0]]
 
 
+def touch(folder: Path, *names: str) -> Path:
+    """Put empty files into a folder, and return it."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
 def draw(path: Path, values: Any = VALUES, dtype: type[np.unsignedinteger[Any]] = np.uint8) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.array(values, dtype=dtype)).save(path)

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import yaml
-from PIL import Image
 
 from anomaly_eval.datasets.cards import UNKNOWN, DatasetCard, Layout, load_card, shipped_cards
 from anomaly_eval.datasets.check import CheckReport, check_dataset, list_datasets
 from anomaly_eval.datasets.layouts import fill_template
 from anomaly_eval.datasets.samples import scan_samples
+from tests.anomaly_eval.datasets.drawn_files import draw
 from tests.shared_data import shared_data
-
-
-def draw(path: Path, values: Any) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.array(values, dtype=np.uint8)).save(path)
-    return path
 
 
 @pytest.fixture

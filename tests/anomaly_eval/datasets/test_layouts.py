@@ -20,12 +20,7 @@ from anomaly_eval.datasets.layouts import (
     parse_template,
 )
 from anomaly_eval.errors import InputError
-
-
-def touch(root: Path, *names: str) -> None:
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).touch()
+from tests.anomaly_eval.datasets.drawn_files import touch
 
 
 def found(root: Path, template: str, folder: str = "set", variant: str = "val") -> dict[str, list[str]]:

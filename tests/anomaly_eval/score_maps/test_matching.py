@@ -13,6 +13,7 @@ from anomaly_eval.datasets.samples import Sample, SampleSet
 from anomaly_eval.errors import InputError
 from anomaly_eval.runtime.file_names import file_names
 from anomaly_eval.score_maps.matching import list_maps, match
+from tests.anomaly_eval.datasets.drawn_files import touch
 
 
 def samples_of(*names: tuple[str, str, str]) -> SampleSet:
@@ -25,13 +26,6 @@ THREE = samples_of(("a", "a.png", "a.png"), ("b", "b.png", "b.png"), ("c.d", "c.
 RELEASED = samples_of(
     ("02_a", "02_a_leftImg8bit.png", "0001_02_a_labels.png"), ("04 b", "04 b_leftImg8bit.png", "0002_04 b_labels.png")
 )
-
-
-def touch(folder: Path, *names: str) -> Path:
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).touch()
-    return folder
 
 
 def matched(samples: SampleSet, folder: Path) -> dict[str, str]:

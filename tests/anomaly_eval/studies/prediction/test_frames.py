@@ -5,18 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.studies.prediction.frames import Picture, Video, find_inputs
-
-
-def drawn(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(path)
-    return path
+from tests.anomaly_eval.datasets.drawn_files import draw
 
 
 def names(*paths: Path) -> list[str]:
@@ -24,9 +17,9 @@ def names(*paths: Path) -> list[str]:
 
 
 def test_names_tell_files_apart(tmp_path):
-    one, other = drawn(tmp_path / "a" / "x.png"), drawn(tmp_path / "b" / "x.png")
-    drawn(tmp_path / "a" / "x.jpg")
-    drawn(tmp_path / "a" / "X y.PNG")
+    one, other = draw(tmp_path / "a" / "x.png"), draw(tmp_path / "b" / "x.png")
+    draw(tmp_path / "a" / "x.jpg")
+    draw(tmp_path / "a" / "X y.PNG")
     assert names(one) == ["x"]
     assert names(one, one, tmp_path / "a" / ".." / "a" / "x.png") == ["x"]
     assert names(tmp_path / "a") == ["X_y", "x.jpg", "x.png"]
@@ -44,7 +37,7 @@ def test_folders_are_looked_through_without_what_is_hidden(tmp_path, photos, vid
 
 
 def test_names_that_are_no_text_are_refused(tmp_path):
-    drawn(tmp_path / "a.png").rename(tmp_path / os.fsdecode(b"\xff.png"))
+    draw(tmp_path / "a.png").rename(tmp_path / os.fsdecode(b"\xff.png"))
     with pytest.raises(InputError, match=r"udcff.png' is not UTF-8"):
         find_inputs([tmp_path])
 
@@ -52,7 +45,7 @@ def test_names_that_are_no_text_are_refused(tmp_path):
 def test_links_to_one_image_are_several_images(tmp_path):
     (tmp_path / "links").mkdir()
     for index in range(3):
-        (tmp_path / "links" / f"{index}.png").symlink_to(drawn(tmp_path / "a.png"))
+        (tmp_path / "links" / f"{index}.png").symlink_to(draw(tmp_path / "a.png"))
     assert names(tmp_path / "links") == ["0", "1", "2"]
 
 
