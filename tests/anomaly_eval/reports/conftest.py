@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import io
+from typing import Literal
 
+import pytest
+from rich.console import Console
+
+from anomaly_eval.reports.tables import print_results
 from anomaly_eval.results.origins import FitRecord, ModelRecord
 from anomaly_eval.results.records import Conventions, DatasetRecord, Provenance, Results, Row, Timing
 
@@ -24,20 +29,34 @@ def row(dataset: str, method: str, auroc: float, ap: float, fpr95: float) -> Row
     )
 
 
-def record(name: str, title: str, n_images: int, expected_images: int | None) -> DatasetRecord:
+def record(
+    name: str,
+    title: str,
+    n_images: int,
+    expected_images: int | None,
+    task: Literal["anomaly", "closed_set"] = "anomaly",
+) -> DatasetRecord:
     """Return the record of a dataset."""
     return DatasetRecord(
+        task=task,
         name=name,
         title=title,
         layout="flat",
         n_images=n_images,
         expected_images=expected_images,
-        n_images_without_anomaly=1,
+        n_images_without_anomaly=1 if task == "anomaly" else None,
         n_void_pixels=7,
         image_sizes=[(2048, 1024)],
         card_sha256="c" * 64,
         files_sha256="f" * 64,
     )
+
+
+def terminal(results: Results, with_published: bool = False, width: int = 200) -> str:
+    """Return what the terminal shows, without styles."""
+    console = Console(file=io.StringIO(), width=width, record=True)
+    print_results(console, results, with_published)
+    return console.export_text()
 
 
 @pytest.fixture

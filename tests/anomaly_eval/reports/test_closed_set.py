@@ -7,7 +7,6 @@ import io
 import math
 
 import pytest
-from rich.console import Console
 
 from anomaly_eval.reports.closed_set import compare_closed_set
 from anomaly_eval.reports.published import read_published_closed_set
@@ -15,11 +14,11 @@ from anomaly_eval.reports.tables import (
     closed_set_classes_csv,
     closed_set_csv,
     closed_set_latex,
-    print_results,
     results_markdown,
     write_tables,
 )
-from anomaly_eval.results.records import ClosedSetClassRow, ClosedSetRow, DatasetRecord, Results
+from anomaly_eval.results.records import ClosedSetClassRow, ClosedSetRow, Results
+from tests.anomaly_eval.reports.conftest import record, terminal
 
 NAN = float("nan")
 
@@ -39,22 +38,6 @@ def classes(dataset: str) -> list[ClosedSetClassRow]:
     ]
 
 
-def record(name: str, title: str, expected_images: int) -> DatasetRecord:
-    return DatasetRecord(
-        task="closed_set",
-        name=name,
-        title=title,
-        layout="flat",
-        n_images=4,
-        expected_images=expected_images,
-        n_images_without_anomaly=None,
-        n_void_pixels=7,
-        image_sizes=[(2048, 1024)],
-        card_sha256="c" * 64,
-        files_sha256="f" * 64,
-    )
-
-
 @pytest.fixture
 def mixed(results: Results) -> Results:
     """Two closed-set datasets beside the two of anomalies; one of each is incomplete."""
@@ -67,8 +50,8 @@ def mixed(results: Results) -> Results:
             "closed_set_classes": [*classes("cityscapes"), *classes("ade20k")],
             "datasets": [
                 *results.datasets,
-                record("cityscapes", "Cityscapes", 500),
-                record("ade20k", "ADE20K", 4),
+                record("cityscapes", "Cityscapes", 4, 500, "closed_set"),
+                record("ade20k", "ADE20K", 4, 4, "closed_set"),
             ],
             "warnings": [*results.warnings, "cityscapes: 4 images found instead of 500"],
         }
@@ -80,12 +63,6 @@ def alone(mixed: Results) -> Results:
     """The closed-set datasets without the others."""
     records = [record for record in mixed.datasets if record.task == "closed_set"]
     return mixed.model_copy(update={"rows": [], "datasets": records, "warnings": ["about nothing in particular"]})
-
-
-def terminal(results: Results, with_published: bool = False, width: int = 100) -> str:
-    console = Console(file=io.StringIO(), width=width, record=True)
-    print_results(console, results, with_published)
-    return console.export_text()
 
 
 def test_csv_holds_the_rows_exactly(mixed: Results) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import math
 
 import pytest
-from rich.console import Console
 
 from anomaly_eval.reports.components_and_per_image import compare_components, compare_per_image
 from anomaly_eval.reports.latex import latex_table
-from anomaly_eval.reports.tables import print_results, results_latex, results_markdown, write_tables
+from anomaly_eval.reports.tables import results_latex, results_markdown, write_tables
 from anomaly_eval.results.records import ComponentRow, DifferenceRow, IntervalRow, PerImageRow, Results
-from tests.anomaly_eval.reports.conftest import LOST_AND_FOUND, ROAD_ANOMALY
+from tests.anomaly_eval.reports.conftest import LOST_AND_FOUND, ROAD_ANOMALY, terminal
 
 
 @pytest.fixture
@@ -69,12 +67,6 @@ def measured(results: Results) -> Results:
     )
 
 
-def terminal(results: Results, width: int) -> str:
-    console = Console(file=io.StringIO(), width=width, record=True)
-    print_results(console, results, with_published=False)
-    return console.export_text()
-
-
 def test_intervals_stand_behind_the_numbers_they_belong_to(measured: Results) -> None:
     (line,) = (
         line for line in results_markdown(measured, False).splitlines() if line.startswith("| MSP") and "45" in line
@@ -91,7 +83,7 @@ def test_intervals_stand_behind_the_numbers_they_belong_to(measured: Results) ->
 
 @pytest.mark.parametrize("width", [60, 100, 300])
 def test_terminals_of_any_width_show_whole_intervals(measured: Results, width: int) -> None:
-    shown = terminal(measured, width)
+    shown = terminal(measured, width=width)
     assert shown.count("[10.0, 100.0]") == 6
     assert "86.99 [10.0, 100.0]" in shown
     header, row = (next(line for line in shown.splitlines() if word in line) for word in ("AP", "86.99"))
@@ -113,7 +105,7 @@ def test_components_have_a_table_with_the_track_and_where_thresholds_come_from(m
         "12 components; anomaly track, with 100 pixels or more, predicted ones 500 or more; thresholds of the best"
         in table.notes[-3].text
     )
-    shown = terminal(measured, 120)
+    shown = terminal(measured, width=120)
     assert "sIoU ↑" in shown and "30.25" in shown
     assert r"\textbf{30.25}" in latex_table(table)
 

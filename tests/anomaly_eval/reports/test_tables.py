@@ -23,16 +23,10 @@ from anomaly_eval.reports.tables import print_results, results_csv, results_late
 from anomaly_eval.results.records import DatasetRecord, Results, Row
 from anomaly_eval.results.titles import method_name
 from anomaly_eval.scores import SCORES
+from tests.anomaly_eval.reports.conftest import terminal
 
 Cells = dict[str, list[str]]
 METRICS = ("auroc", "ap", "fpr95")
-
-
-def terminal(results: Results, with_published: bool, width: int = 200) -> str:
-    """Return what the terminal shows, without styles."""
-    console = Console(file=io.StringIO(), width=width, record=True)
-    print_results(console, results, with_published)
-    return console.export_text()
 
 
 def latex_cells(text: str) -> list[tuple[str, list[str]]]:
