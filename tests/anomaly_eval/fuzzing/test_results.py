@@ -16,7 +16,6 @@ from anomaly_eval.metrics.histograms import ScoreHistogram
 from anomaly_eval.reports.report import run_report
 from anomaly_eval.reports.request import ReportRequest
 from anomaly_eval.results.curves import Distribution, distributions_csv, read_distributions
-from anomaly_eval.results.origins import FitRecord, ModelRecord
 from anomaly_eval.results.records import (
     ClosedSetClassRow,
     ClosedSetRow,
@@ -31,19 +30,9 @@ from anomaly_eval.results.records import (
     Row,
     Timing,
 )
+from tests.anomaly_eval.fuzzing.origins import FIT, MODEL
 from tests.anomaly_eval.fuzzing.readers import ODD_NUMBERS, damaged, examples, only_input_errors, rearranged
 
-FIT = FitRecord(dataset="cityscapes", n_images=1, expected_images=2, files_sha256="e" * 64, notes=["a note"])
-MODEL = ModelRecord(
-    checkpoint="net.pth",
-    checkpoint_sha256="a" * 64,
-    config="checkpoint meta",
-    config_sha256="b" * 64,
-    classes=["road", "sky"],
-    inference="whole",
-    resize="native",
-    device="cpu",
-)
 NUMBERS = {"n_images": 2, "n_anomaly_pixels": 10, "n_inlier_pixels": 90}
 PLACE = {"dataset": "own", "method": "msp"}
 

@@ -18,8 +18,8 @@ from PIL import Image
 from anomaly_eval.score_maps.files import read_score_map
 from anomaly_eval.score_maps.index import MapsIndex, SavedMap, read_index
 from anomaly_eval.score_maps.tiff import encode_tiff
+from tests.anomaly_eval.fuzzing.origins import FIT, MODEL
 from tests.anomaly_eval.fuzzing.readers import ODD_TEXT, ODD_VALUES, damaged, examples, only_input_errors, rearranged
-from tests.anomaly_eval.fuzzing.test_statistics import FIT, MODEL
 
 SIZE = (9, 13)
 VALUES = np.random.default_rng(0).standard_normal(SIZE).astype(np.float32)

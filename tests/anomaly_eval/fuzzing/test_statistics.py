@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save
 
-from anomaly_eval.results.origins import FitRecord, ModelRecord
 from anomaly_eval.scores import FittedScore, score_maps
 from anomaly_eval.scores.knn import KNN
 from anomaly_eval.scores.mahalanobis import Mahalanobis
@@ -23,19 +22,9 @@ from anomaly_eval.segmenters.base import Prediction
 from anomaly_eval.segmenters.coarse_maps import CoarseMaps
 from anomaly_eval.segmenters.linear_classifier import LinearClassifier
 from gmmseg.safetensors_files import tensors_sha256
+from tests.anomaly_eval.fuzzing.origins import FIT, MODEL
 from tests.anomaly_eval.fuzzing.readers import ODD_TEXT, ODD_VALUES, damaged, examples, only_input_errors, rearranged
 
-MODEL = ModelRecord(
-    checkpoint="net.pth",
-    checkpoint_sha256="a" * 64,
-    config="checkpoint meta",
-    config_sha256="b" * 64,
-    classes=["road", "sky", "car"],
-    inference="whole",
-    resize="native",
-    device="cpu",
-)
-FIT = FitRecord(dataset="cityscapes", n_images=3, expected_images=3, files_sha256="c" * 64, notes=[])
 PREDICTION = Prediction(
     logits=CoarseMaps.covering(torch.randn(3, 4, 5), (8, 10)),
     features=CoarseMaps.covering(torch.randn(2, 4, 5), (8, 10)),

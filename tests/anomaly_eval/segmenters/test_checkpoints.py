@@ -18,15 +18,7 @@ from anomaly_eval.segmenters.configs import find_config, parse_literals
 from anomaly_eval.segmenters.load import load_segmenter
 from gmmseg.checkpoints import load_checkpoint
 from tests.anomaly_eval import networks
-
-RAN = "gmmseg_anomaly_test_has_run_code"
-
-
-class Trap:
-    """Sets an environment variable when it is unpickled."""
-
-    def __reduce__(self):
-        return exec, (f"import os; os.environ[{RAN!r}] = '1'",)
+from tests.anomaly_eval.hostile.checkpoints import RAN, Trap
 
 
 @pytest.fixture(autouse=True)
@@ -208,16 +200,9 @@ def test_a_type_outside_the_registry_is_not_imported(tmp_path, kind):
         find_config(checkpoint, None)
 
 
-class Unpickled:
-    """Sets the variable when mmengine loads it as the class weights of a loss."""
-
-    def __reduce__(self):
-        return exec, (f"import os; os.environ[{RAN!r}] = '1'",)
-
-
 @pytest.mark.parametrize("place", ["decode_head", "auxiliary_head"])
 def test_class_weights_in_a_file_are_not_loaded(tmp_path, monkeypatch, place):
-    (tmp_path / "weights.pkl").write_bytes(pickle.dumps(Unpickled()))
+    (tmp_path / "weights.pkl").write_bytes(pickle.dumps(Trap()))
     monkeypatch.chdir(tmp_path)
     model = copy.deepcopy(networks.CGNET)
     loss = dict(type="CrossEntropyLoss", class_weight="weights.pkl")
