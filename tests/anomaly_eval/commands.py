@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import io
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,9 @@ from PIL import Image
 
 from anomaly_eval.results.records import Results
 
+Answer = tuple[int, str, str]
+"""Exit code, standard output, standard error."""
+Command = Callable[..., Answer]
 SIZE = (96, 64)
 TRAINING_CARD = """
 name: training
@@ -34,7 +37,7 @@ def write_pair(folder: Path, name: str, image: np.ndarray, mask: np.ndarray) -> 
         Image.fromarray(content).save(folder / kind / f"{name}.png")
 
 
-def assert_refused(result: tuple[int, str, str], *words: str) -> None:
+def assert_refused(result: Answer, *words: str) -> None:
     """Exit code 2 and one sentence on standard error that holds the words; no traceback."""
     code, _, errors = result
     lines = [line for line in errors.splitlines() if line and "Warning" not in line and "warn" not in line]
@@ -54,5 +57,7 @@ def nothing_left(folder: Path) -> bool:
     return not (folder / "out").exists() and {path.name for path in folder.glob(".out*")} <= {".out.journal"}
 
 
-def rows(folder: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO((folder / "results.csv").read_text())))
+def rows(folder: Path, name: str = "results.csv") -> list[dict[str, str]]:
+    """Return the rows of a table in a folder of results."""
+    with (folder / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from anomaly_eval.cli.main import main
-from tests.anomaly_eval.commands import SIZE, TRAINING_CARD, write_pair
+from tests.anomaly_eval.commands import SIZE, TRAINING_CARD, Answer, Command, write_pair
 
 
 def draw_data(tmp_path):
@@ -40,10 +40,24 @@ def checkpoint(tmp_path):
 
 
 @pytest.fixture
-def evaluate(tmp_path, data, checkpoint, capsys):
-    """Run `eval` with sensible arguments and return (exit code, standard output, standard error)."""
+def command(capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run a command and return what it answers."""
 
-    def run(*arguments: str, **replaced: str) -> tuple[int, str, str]:
+    def run(*words: object) -> Answer:
+        # What was printed before is no answer to this.
+        capsys.readouterr()
+        code = main([str(word) for word in words])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def evaluate(tmp_path, data, checkpoint, command) -> Command:
+    """Run `eval` with sensible arguments and return what it answers."""
+
+    def run(*arguments: str, **replaced: str) -> Answer:
         options = {
             "--ckpt": str(checkpoint),
             "--dataset": "road_anomaly",
@@ -51,9 +65,6 @@ def evaluate(tmp_path, data, checkpoint, capsys):
             "--out": str(tmp_path / "out"),
             "--device": "cpu",
         } | {f"--{name.replace('_', '-')}": value for name, value in replaced.items()}
-        words = [word for option in options.items() for word in option]
-        code = main(["eval", *words, *arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
+        return command("eval", *(word for option in options.items() for word in option), *arguments)
 
     return run

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from functools import partial
@@ -34,7 +33,7 @@ def recall(monkeypatch):
 
 
 def results_of_classes(folder):
-    return list(csv.DictReader((folder / "out" / "closed_set_classes.csv").open()))
+    return rows(folder / "out", "closed_set_classes.csv")
 
 
 def by_scikit_learn(folder, data, method):
@@ -93,7 +92,7 @@ def test_results_of_before_lack_it_and_are_shown(tmp_path, evaluate, monkeypatch
     monkeypatch.setattr(registry, "RANKING", (*registry.RANKING, RECALL))
     assert main(["report", str(tmp_path / "out"), "--out", str(tmp_path / "again")]) == 0
     assert re.search(rf"FPR95 ↓ +{TITLE} ↑", capsys.readouterr().out)
-    (line,) = csv.DictReader((tmp_path / "again" / "results.csv").open())
+    (line,) = rows(tmp_path / "again")
     assert line[KEY] == "" and float(line["auroc"]) > 0
 
 

@@ -6,30 +6,13 @@ import json
 import re
 import shlex
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from anomaly_eval.cli.main import main
-from tests.anomaly_eval.commands import SIZE, assert_refused, write_pair
-
-Answer = tuple[int, str, str]
-
-
-@pytest.fixture
-def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., Answer]:
-    """Run a command and return (exit code, standard output, standard error)."""
-
-    def run(*words: object) -> Answer:
-        capsys.readouterr()
-        code = main(list(map(str, words)))
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
+from tests.anomaly_eval.commands import SIZE, Answer, assert_refused, write_pair
 
 
 @pytest.fixture

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from anomaly_eval.cli.main import main
 from anomaly_eval.datasets.cards import DatasetCard, shipped_cards
 from anomaly_eval.datasets.samples import DATA_VARIABLE
-from tests.anomaly_eval.commands import assert_refused
-
-Get = Callable[..., tuple[int, str, str]]
+from tests.anomaly_eval.commands import Answer, Command, assert_refused
 
 
 @pytest.fixture
-def get(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Get:
+def get(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
     monkeypatch.delenv(DATA_VARIABLE, raising=False)
     monkeypatch.chdir(tmp_path)
 
-    def run(*words: str) -> tuple[int, str, str]:
-        code = main(["datasets", "get", *words])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
+    def run(*words: str) -> Answer:
+        return command("datasets", "get", *words)
 
     return run
 
@@ -38,7 +32,7 @@ def draw_road_anomaly(root: Path, values: list[list[int]]) -> None:
 
 
 @pytest.mark.parametrize("card", shipped_cards(), ids=lambda card: card.name)
-def test_every_card_says_how_it_is_got(card: DatasetCard, get: Get) -> None:
+def test_every_card_says_how_it_is_got(card: DatasetCard, get: Command) -> None:
     for variant, wanted in card.variants.items():
         code, output, errors = get(card.spec(variant))
         assert (code, errors) == (0, "")
@@ -50,7 +44,7 @@ def test_every_card_says_how_it_is_got(card: DatasetCard, get: Get) -> None:
         assert output.endswith("With --data-root DIR, what lies there is checked.\n")
 
 
-def test_places_are_written_out(get: Get) -> None:
+def test_places_are_written_out(get: Command) -> None:
     output = get("muad:test_ood_low_adv")[1]
     assert (
         "muad/test_ood_low_adv/leftImg8bit/*_leftImg8bit.* with muad/test_ood_low_adv/leftLabel/*_leftLabel.*" in output
@@ -58,7 +52,7 @@ def test_places_are_written_out(get: Get) -> None:
     assert "muad may also be called MUAD." in output
 
 
-def test_what_is_there_is_checked(tmp_path: Path, get: Get) -> None:
+def test_what_is_there_is_checked(tmp_path: Path, get: Command) -> None:
     draw_road_anomaly(tmp_path, [[0, 1, 2, 255]])
     code, output, _ = get("road_anomaly", "--data-root", str(tmp_path))
     assert code == 0
@@ -66,14 +60,14 @@ def test_what_is_there_is_checked(tmp_path: Path, get: Get) -> None:
     assert "nothing is wrong with these files" in output
 
 
-def test_what_is_wrong_with_it_is_named(tmp_path: Path, get: Get) -> None:
+def test_what_is_wrong_with_it_is_named(tmp_path: Path, get: Command) -> None:
     draw_road_anomaly(tmp_path, [[0, 1, 2, 7]])
     code, output, _ = get("road_anomaly", "--data-root", str(tmp_path))
     assert code == 2
     assert "cow.labels/labels_semantic.png holds the value 7" in output
 
 
-def test_what_is_not_there_yet_is_said_and_no_error(tmp_path: Path, get: Get) -> None:
+def test_what_is_not_there_yet_is_said_and_no_error(tmp_path: Path, get: Command) -> None:
     code, output, errors = get("road_anomaly", "--data-root", str(tmp_path))
     assert (code, errors) == (0, "")
     assert f"Not there yet: nothing of road_anomaly was found under {tmp_path}" in output
@@ -82,6 +76,6 @@ def test_what_is_not_there_yet_is_said_and_no_error(tmp_path: Path, get: Get) ->
     assert f"give --data-root {tmp_path / 'deeper'}" in get("road_anomaly", "--data-root", str(tmp_path))[1]
 
 
-def test_a_name_or_a_data_root_that_is_none_is_refused(tmp_path: Path, get: Get) -> None:
+def test_a_name_or_a_data_root_that_is_none_is_refused(tmp_path: Path, get: Command) -> None:
     assert_refused(get("road_anomly"), "'road_anomly'; did you mean road_anomaly?")
     assert_refused(get("road_anomaly", "--data-root", str(tmp_path / "none")), "is no folder")

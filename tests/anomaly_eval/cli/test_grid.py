@@ -7,19 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from anomaly_eval.cli.main import main
-from tests.anomaly_eval.commands import assert_refused
+from tests.anomaly_eval.commands import Answer, Command, assert_refused
 
 
 @pytest.fixture
-def grid(tmp_path: Path, data: Path, checkpoint: Path, capsys):
-    """Run `grid` on the drawn anomalies and return (exit code, standard output, standard error)."""
+def grid(tmp_path: Path, data: Path, checkpoint: Path, command: Command) -> Command:
+    """Run `grid` on the drawn anomalies and return what it answers."""
 
-    def run(*words: str, dataset: str = "road_anomaly") -> tuple[int, str, str]:
-        places = ["--data-root", str(data), "--out", str(tmp_path / "grid"), "--device", "cpu"]
-        code = main(["grid", "--ckpt", str(checkpoint), "--dataset", dataset, *places, *words])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
+    def run(*words: str, dataset: str = "road_anomaly") -> Answer:
+        places = ["--data-root", data, "--out", tmp_path / "grid", "--device", "cpu"]
+        return command("grid", "--ckpt", checkpoint, "--dataset", dataset, *places, *words)
 
     return run
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import csv
-
 import cv2
 import numpy as np
 import pytest
@@ -82,18 +79,6 @@ def metrics_of_mmseg(network, root, scale=None, reduce_zero_label=False):
     return metric.evaluate(count), areas
 
 
-def with_test_settings(model, **test_cfg):
-    model = copy.deepcopy(model)
-    model["test_cfg"] = test_cfg
-    return model
-
-
-def padded(model):
-    model = copy.deepcopy(model)
-    model["data_preprocessor"]["test_cfg"] = dict(size_divisor=32)
-    return model
-
-
 WHOLE, WINDOWS = dict(mode="whole"), dict(mode="slide", crop_size=(48, 64), stride=(32, 40))
 NATIVE, SHORT = [(96, 64), (140, 90), (64, 100)], [(96, 64), (141, 91), (300, 60), (60, 301)]
 SLIDE_CARD, SHORT_CARD = "{slide: {crop: [48, 64], stride: [32, 40]}}", "{short_side: 48, long_side_at_most: 192}"
@@ -109,15 +94,15 @@ SLIDE_CARD, SHORT_CARD = "{slide: {crop: [48, 64], stride: [32, 40]}}", "{short_
         (networks.CGNET, WINDOWS, WHOLE, SHORT_CARD, SHORT, (192, 48), "ade"),
         (networks.cascade(), WHOLE, WINDOWS, SLIDE_CARD, NATIVE, None, "inlier"),
         (networks.cascade(), WHOLE, WHOLE, SHORT_CARD, SHORT, (192, 48), "ade"),
-        (padded(networks.cascade()), WHOLE, WHOLE, SHORT_CARD, SHORT, (192, 48), "inlier"),
+        (networks.padded(networks.cascade()), WHOLE, WHOLE, SHORT_CARD, SHORT, (192, 48), "inlier"),
     ],
     ids=["whole", "not its windows", "windows", "its own", "short side", "aligned windows", "aligned", "padded"],
 )
 def test_equals_mmsegmentations_test(tmp_path, model, own, tested, card, sizes, scale, labels):
     """The protocol of the card counts, whatever the network's own settings are; without one, the network's."""
     draw_set(tmp_path, sizes, labels)
-    network = networks.build(with_test_settings(model, **tested))
-    path = networks.save(tmp_path / "net.pth", with_test_settings(model, **own), network)
+    network = networks.build(networks.with_test_settings(model, **tested))
+    path = networks.save(tmp_path / "net.pth", networks.with_test_settings(model, **own), network)
     samples = find_samples(*load_card(str(write_card(tmp_path, card, FIVE[labels]))), tmp_path)
     evaluation = ClosedSetEvaluation(load_segmenter(path, device="cpu"), samples, Clock())
     Passes(QUIET, Clock()).first(samples, "a pass", [evaluation.first])
@@ -161,11 +146,11 @@ def test_closed_set_alone_needs_no_statistics_and_writes_no_ranking(tmp_path, ev
         *["closed_set.csv", "closed_set.tex", "closed_set_classes.csv", "results.json", "results.md"]
     ]
     results = read(tmp_path)
-    (row,) = list(csv.DictReader((tmp_path / "out/closed_set.csv").open()))
+    (row,) = rows(tmp_path / "out", "closed_set.csv")
     assert list(row) == ["dataset", "miou", "macc", "aacc", "n_images", "n_pixels", "n_classes", "protocol"]
     assert (row["dataset"], row["n_images"], row["protocol"]) == ("training", "3", "network: whole; native")
     assert float(row["miou"]) == results.closed_set[0].metrics["miou"]
-    classes = list(csv.DictReader((tmp_path / "out/closed_set_classes.csv").open()))
+    classes = rows(tmp_path / "out", "closed_set_classes.csv")
     assert [found["name"] for found in classes] == list(networks.CLASSES)
     assert [float(found["iou"]) for found in classes] == [found.metrics["iou"] for found in results.closed_set_classes]
     assert float(row["miou"]) == pytest.approx(np.mean([float(found["iou"]) for found in classes]), abs=1e-9)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 
 import numpy as np
@@ -17,10 +15,6 @@ from anomaly_eval.metrics.ranking import RankingState
 from anomaly_eval.metrics.rates import CONVENTIONS, fpr_at_tpr
 from anomaly_eval.metrics.registry import FPR95
 from tests.anomaly_eval.commands import assert_refused, nothing_left, read, rows
-
-
-def table(folder, name):
-    return list(csv.DictReader(io.StringIO((folder / "out" / name).read_text())))
 
 
 def test_intervals_hold_the_metric_and_are_the_same_for_a_seed(tmp_path, evaluate):
@@ -42,7 +36,7 @@ def test_intervals_hold_the_metric_and_are_the_same_for_a_seed(tmp_path, evaluat
         )
         assert row.low <= row.difference <= row.high
     first = (tmp_path / "out" / "intervals.csv").read_bytes()
-    assert len(table(tmp_path, "differences.csv")) == 3
+    assert len(rows(tmp_path / "out", "differences.csv")) == 3
     row = results.intervals[0]
     for name in ("results.md", "results.tex"):
         assert f"{row.low:.1f}, {row.high:.1f}" in (tmp_path / "out" / name).read_text()
@@ -68,7 +62,7 @@ def test_without_being_asked_nothing_more_is_measured(tmp_path, evaluate):
 def test_means_over_images_have_names_of_their_own(tmp_path, evaluate):
     code, output, _ = evaluate("--scores", "msp", "--per-image")
     assert code == 0
-    (row,) = table(tmp_path, "per_image.csv")
+    (row,) = rows(tmp_path / "out", "per_image.csv")
     assert (row["n_images"], row["n_left_out"]) == ("3", "1")
     assert float(row["per_image_auroc"]) != float(rows(tmp_path / "out")[0]["auroc"])
     assert "Means over images" in output

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from dataclasses import replace
@@ -14,7 +12,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from tests.anomaly_eval.commands import SIZE, assert_refused, nothing_left, read, write_pair
+from tests.anomaly_eval.commands import SIZE, assert_refused, nothing_left, read, rows, write_pair
 
 OTHER_CARD = """
 name: other
@@ -44,10 +42,6 @@ def others(tmp_path, data):
             write_pair(data / folder, str(index), image, mask)
         (tmp_path / f"{folder}.yaml").write_text(OTHER_CARD.replace("name: other", f"name: {folder}"))
     return str(tmp_path / "other.yaml"), str(tmp_path / "quiet.yaml")
-
-
-def rows(folder: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO((folder / "operating_points.csv").read_text())))
 
 
 def saved(run: Path, data: Path, dataset: str, method: str) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -84,7 +78,7 @@ def test_thresholds_move_from_one_dataset_to_others(tmp_path, data, others, eval
     home = tmp_path / "home"
     assert evaluate("--scores", "msp", "energy", "--save-scores", "--operating-points", "fpr=0.05", "tpr=0.9", "f1",
                     out=str(home))[0] == 0  # fmt: skip
-    at_home = rows(home)
+    at_home = rows(home, "operating_points.csv")
     assert [(row["method"], row["point"]) for row in at_home] == [
         (method, point) for method in ("msp", "energy") for point in ("fpr=0.05", "tpr=0.9", "f1")
     ]
@@ -103,7 +97,7 @@ def test_thresholds_move_from_one_dataset_to_others(tmp_path, data, others, eval
                                     "--dataset", other, quiet, "--thresholds", str(home / "thresholds.json"),
                                     dataset=other)  # fmt: skip
     assert code == 0, errors
-    moved = rows(tmp_path / "out")
+    moved = rows(tmp_path / "out", "operating_points.csv")
     assert len(moved) == 2 * len(at_home)
     assert {(row["learnt_on"], row["dataset"]) for row in moved} == {
         ("road_anomaly", "other"),
@@ -133,7 +127,7 @@ def test_several_datasets_measure_the_thresholds_of_each_other(tmp_path, data, o
     other, _ = others
     words = ("--scores", "msp", "--operating-points", "fpr=0.05", "--save-scores")
     assert evaluate(*words, "--dataset", other)[0] == 0
-    found = {(row["learnt_on"], row["dataset"]): row for row in rows(tmp_path / "out")}
+    found = {(row["learnt_on"], row["dataset"]): row for row in rows(tmp_path / "out", "operating_points.csv")}
     assert set(found) == {(one, two) for one in ("road_anomaly", "other") for two in ("road_anomaly", "other")}
     for (learnt_on, dataset), row in found.items():
         assert row["threshold"] == found[learnt_on, learnt_on]["threshold"]
@@ -174,7 +168,7 @@ def test_reports_and_python_know_operating_points(tmp_path, data, checkpoint, ot
     runs = [str(tmp_path / "one"), str(tmp_path / "two")]
     assert main(["report", *runs, "--out", str(tmp_path / "report"), "--format", "tex", "csv", "md", "html"]) == 0
     assert "f1 on Road Anomaly" in capsys.readouterr().out
-    assert len(rows(tmp_path / "report")) == 2
+    assert len(rows(tmp_path / "report", "operating_points.csv")) == 2
     assert "two: MSP" in (tmp_path / "report" / "report.md").read_text()
 
 
@@ -252,4 +246,4 @@ def test_thresholds_of_negated_scores_stay_with_them(tmp_path, data, evaluate):
     path = str(tmp_path / "home" / "thresholds.json")
     assert_refused(evaluate("--scores", "msp", "--thresholds", path), "are of negated scores; give --negate msp")
     assert evaluate("--scores", "msp", "--thresholds", path, "--negate", "msp")[0] == 0
-    assert rows(tmp_path / "out") == rows(tmp_path / "home")
+    assert rows(tmp_path / "out", "operating_points.csv") == rows(tmp_path / "home", "operating_points.csv")

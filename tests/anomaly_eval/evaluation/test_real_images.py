@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-
 import numpy as np
 import pytest
 
 from anomaly_eval.cli.main import main
+from tests.anomaly_eval.commands import rows
 from tests.shared_data import shared_checkpoint, shared_data
 
 
@@ -15,7 +14,7 @@ def test_msp_on_road_anomaly_is_what_an_independent_run_found(tmp_path):
     """All 60 images at native resolution; the same network by other code gave 56.49 / 11.49 / 83.45."""
     options = ["--ckpt", str(shared_checkpoint()), "--data-root", str(shared_data()), "--out", str(tmp_path / "out")]
     assert main(["eval", "--dataset", "road_anomaly", "--scores", "msp", "--device", "cpu", *options]) == 0
-    (row,) = csv.DictReader((tmp_path / "out" / "results.csv").open())
+    (row,) = rows(tmp_path / "out")
     assert float(row["auroc"]) == pytest.approx(56.49, abs=0.01)
     assert float(row["ap"]) == pytest.approx(11.49, abs=0.01)
     assert float(row["fpr95"]) == pytest.approx(83.45, abs=0.01)
@@ -26,8 +25,8 @@ def closed_set(folder, *arguments):
     """The row of Cityscapes, and its classes by name, as numbers."""
     options = ["--ckpt", str(shared_checkpoint()), "--data-root", str(shared_data()), "--out", str(folder / "out")]
     assert main(["eval", "--dataset", "cityscapes", "--device", "cpu", *options, *arguments]) == 0
-    (row,) = csv.DictReader((folder / "out" / "closed_set.csv").open())
-    return row, list(csv.DictReader((folder / "out" / "closed_set_classes.csv").open()))
+    (row,) = rows(folder / "out", "closed_set.csv")
+    return row, rows(folder / "out", "closed_set_classes.csv")
 
 
 def test_closed_set_accuracy_on_cityscapes_is_what_an_independent_run_found(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from anomaly_eval.cli.main import main
-from tests.anomaly_eval.commands import assert_refused
+from tests.anomaly_eval.commands import Command, assert_refused
 from tests.anomaly_eval.hostile import (
     cards,
     checkpoints,
@@ -74,7 +74,7 @@ def test_row(
     prepare: Prepare,
     good: Bench,
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    command: Command,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if row.only_as_ordinary_user and not permissions_bind(tmp_path / "closed"):
@@ -84,18 +84,16 @@ def test_row(
     monkeypatch.delenv(checkpoints.RAN, raising=False)
     bench = copy_of(good, tmp_path, monkeypatch)
     words = prepare(bench)
-    capsys.readouterr()
-    code = main(list(words))
-    captured = capsys.readouterr()
-    print(captured.err)
+    code, output, errors = command(*words)
+    print(errors)
     assert checkpoints.RAN not in os.environ
-    assert code == row.code, captured.err
+    assert code == row.code, errors
     row.check(bench)
     if code == 0:
         return
-    assert_refused((code, captured.out, captured.err), row.names, *row.fragments)
-    assert re.search(r"[;,:] \S+ .*\.$", captured.err.strip()), "no remedy"
-    assert len(captured.err) < 2000
+    assert_refused((code, output, errors), row.names, *row.fragments)
+    assert re.search(r"[;,:] \S+ .*\.$", errors.strip()), "no remedy"
+    assert len(errors) < 2000
     # The journal holds the images before the broken one, from which the next run goes on.
     assert not bench.out.exists() and {path.name for path in bench.folder.glob(".out*")} <= {".out.journal"}
 

@@ -11,8 +11,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from anomaly_eval.cli.main import main
-from tests.anomaly_eval.commands import SIZE, assert_refused, write_pair
+from tests.anomaly_eval.commands import SIZE, Answer, Command, assert_refused, write_pair
 
 CARD: dict[str, object] = {
     "name": "own",
@@ -30,8 +29,8 @@ OPTIONS = ["--components", "card", "--bootstrap", "20", "--per-image"]
 class Runs:
     """Evaluates score maps on a small dataset, and reports on the runs."""
 
-    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.folder, self._capsys = folder, capsys
+    def __init__(self, folder: Path, command: Command) -> None:
+        self.folder, self._command = folder, command
         rng = np.random.default_rng(0)
         for index in range(4):
             mask = rng.integers(0, 2, (SIZE[1], SIZE[0]), dtype=np.uint8)
@@ -49,23 +48,21 @@ class Runs:
         path = self.folder / f"{name}.yaml"
         path.write_text(yaml.safe_dump(CARD | card))
         words = ["--score-maps", self.folder / "maps", "--dataset", path, "--data-root", self.folder / "data"]
-        code = main(["eval", *map(str, words), "--out", str(self.folder / name), *options])
-        assert code == 0, self._capsys.readouterr().err
+        code, _, errors = self._command("eval", *words, "--out", self.folder / name, *options)
+        assert code == 0, errors
         return self.folder / name
 
-    def report(self, *words: object) -> tuple[int, str, str]:
-        self._capsys.readouterr()
-        code = main(["report", *map(str, words), "--out", str(self.folder / "report"), "--overwrite"])
-        captured = self._capsys.readouterr()
-        return code, " ".join(captured.out.split()), captured.err
+    def report(self, *words: object) -> Answer:
+        code, output, errors = self._command("report", *words, "--out", self.folder / "report", "--overwrite")
+        return code, " ".join(output.split()), errors
 
     def table(self, name: str) -> str:
         return (self.folder / "report" / name).read_text()
 
 
 @pytest.fixture
-def runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Runs:
-    return Runs(tmp_path, capsys)
+def runs(tmp_path: Path, command: Command) -> Runs:
+    return Runs(tmp_path, command)
 
 
 def test_the_same_files_under_another_meaning_of_their_labels_are_refused(runs: Runs) -> None:

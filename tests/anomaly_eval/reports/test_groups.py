@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from anomaly_eval.cli.main import main
-from tests.anomaly_eval.commands import assert_refused
+from tests.anomaly_eval.commands import Answer, Command, assert_refused
 
 SCORES = ["msp", "entropy"]
 MORE = ["--scores", *SCORES, "--bootstrap", "9", "--per-image", "--components", "obstacle", "--save-scores"]
@@ -52,15 +52,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def report(made: Path, tmp_path: Path, capsys, monkeypatch):
-    """Run `report` beside the runs and return (exit code, standard output, standard error)."""
+def report(made: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Run `report` beside the runs and return what it answers."""
     monkeypatch.chdir(made)
 
-    def run(*words: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = main(["report", *words, "--out", str(tmp_path / "report")])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
+    def run(*words: str) -> Answer:
+        return command("report", *words, "--out", tmp_path / "report")
 
     return run
 

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from anomaly_eval.cli.main import main
-from tests.anomaly_eval.commands import assert_refused, rows
+from tests.anomaly_eval.commands import Answer, Command, assert_refused, rows
 
 
 @pytest.fixture
@@ -26,14 +25,11 @@ def runs(tmp_path: Path, evaluate) -> tuple[Path, Path]:
 
 
 @pytest.fixture
-def report(tmp_path: Path, capsys):
-    """Run `report` and return (exit code, standard output, standard error)."""
+def report(tmp_path: Path, command: Command) -> Command:
+    """Run `report` and return what it answers."""
 
-    def run(*words: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = main(["report", *map(str, words), "--out", str(tmp_path / "report")])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
+    def run(*words: object) -> Answer:
+        return command("report", *words, "--out", tmp_path / "report")
 
     return run
 

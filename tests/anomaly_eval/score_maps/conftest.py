@@ -7,19 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anomaly_eval.cli.main import main
-from tests.anomaly_eval.commands import SIZE
+from tests.anomaly_eval.commands import SIZE, Answer, Command
 
 
 @pytest.fixture
-def from_maps(tmp_path, data, capsys):
-    """Run `eval --score-maps` with sensible arguments and return (exit code, standard output, standard error)."""
+def from_maps(tmp_path, data, command) -> Command:
+    """Run `eval --score-maps` with sensible arguments and return what it answers."""
 
-    def run(*arguments: str, dataset: str = "road_anomaly", out: str = "out") -> tuple[int, str, str]:
-        words = ["--dataset", dataset, "--data-root", str(data), "--out", str(tmp_path / out)]
-        code = main(["eval", *words, "--score-maps", *arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
+    def run(*arguments: str, dataset: str = "road_anomaly", out: str = "out") -> Answer:
+        places = ["--data-root", data, "--out", tmp_path / out]
+        return command("eval", "--dataset", dataset, *places, "--score-maps", *arguments)
 
     return run
 

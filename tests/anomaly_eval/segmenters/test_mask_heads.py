@@ -6,7 +6,6 @@ Their heads are mmdet's; where it is not installed, a head of the same outputs s
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from anomaly_eval.scores import choose_scores
 from anomaly_eval.segmenters.class_maps import QueryEvidence
 from anomaly_eval.segmenters.load import load_segmenter
 from tests.anomaly_eval import networks
-from tests.anomaly_eval.commands import rows
+from tests.anomaly_eval.commands import Command, rows
 
 needs_mmdet = pytest.mark.skipif(find_spec("mmdet") is None, reason="mmdet is not installed")
 RESNET = dict(type="ResNet", depth=18, base_channels=8, num_stages=4, out_indices=(0, 1, 2, 3), norm_cfg=networks.NORM)
@@ -151,7 +150,7 @@ def test_evidence_is_what_mmsegmentation_calls_logits(tmp_path: Path, head: dict
 
 
 @pytest.mark.parametrize("head", HEADS)
-def test_eval_of_it(tmp_path: Path, evaluate: Callable[..., tuple[int, str, str]], head: dict[str, Any]) -> None:
+def test_eval_of_it(tmp_path: Path, evaluate: Command, head: dict[str, Any]) -> None:
     checkpoint, config, _ = saved(tmp_path, head)
     code, _, errors = evaluate("--config", str(config), ckpt=str(checkpoint))
     assert code == 0, errors

@@ -23,14 +23,13 @@ from anomaly_eval.errors import InputError
 from anomaly_eval.runtime.shipped import config_source
 from anomaly_eval.segmenters.load import load_segmenter
 from tests.anomaly_eval import networks
-from tests.anomaly_eval.commands import assert_refused, read
+from tests.anomaly_eval.commands import Command, assert_refused, read
 
 CONFIG = "gmmseg_segformer_mit-b0_cityscapes"
 COMPONENTS, CHANNELS = 5, 96
 IMAGE = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
 NAMES = tuple(f"name {index}" for index in range(19))
 Weights = dict[str, Tensor]
-Evaluate = Callable[..., tuple[int, str, str]]
 
 
 def segformer(channels: int) -> dict[str, Any]:
@@ -181,7 +180,7 @@ def test_a_large_file_is_mapped_and_gives_the_same(tmp_path: Path, twin: Twin, m
     assert load_segmenter(tmp_path / "old.pth", CONFIG, device="cpu").provides >= {"log_density"}
 
 
-def test_a_whole_evaluation(tmp_path: Path, evaluate: Evaluate, twin: Twin) -> None:
+def test_a_whole_evaluation(tmp_path: Path, evaluate: Command, twin: Twin) -> None:
     path = save(tmp_path / "official.pth", twin.official_weights())
     refused = evaluate(ckpt=str(path))
     assert_refused(refused, "official.pth", "official GMMSeg", "--config", "gmmseg_segformer_mit-b5_cityscapes")

@@ -14,16 +14,15 @@ from anomaly_eval.datasets.cards import load_card
 from anomaly_eval.datasets.samples import find_samples
 from anomaly_eval.metrics.labels import ANOMALY, INLIER, VOID
 from anomaly_eval.synthetic_streets.scene import draw_scene
-from tests.anomaly_eval.commands import assert_refused
+from tests.anomaly_eval.commands import Answer, Command, assert_refused
 
 COUNTS = ("--train", "3", "--val", "1", "--test", "2")
 
 
 @pytest.fixture
-def make(capsys):
-    def run(out: Path, *options: str, name: str = "synthetic_streets") -> tuple[int, str, str]:
-        code = main(["datasets", "make", name, "--out", str(out), *options])
-        return (code, *capsys.readouterr())
+def make(command: Command) -> Command:
+    def run(out: Path, *options: str, name: str = "synthetic_streets") -> Answer:
+        return command("datasets", "make", name, "--out", out, *options)
 
     return run
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,30 +10,14 @@ import pytest
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-from anomaly_eval.cli.main import main
 from anomaly_eval.segmenters.load import load_segmenter
-from tests.anomaly_eval.commands import assert_refused, nothing_left, read, rows
+from tests.anomaly_eval.commands import Command, assert_refused, nothing_left, read, rows
 from tests.anomaly_eval.segmenters.huggingface import small_networks
 from tests.anomaly_eval.segmenters.huggingface.small_networks import CLASSES, MASKS, build, save
 
-Evaluate = Callable[..., tuple[int, str, str]]
-RUN = tuple[int, str, str]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., RUN]:
-    """Run a command and return (exit code, standard output, standard error)."""
-
-    def run(*words: object) -> RUN:
-        code = main(list(map(str, words)))
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
-
 
 @pytest.mark.parametrize("name", list(MASKS))
-def test_eval_of_mask_classifiers(tmp_path: Path, data: Path, evaluate: Evaluate, name: str) -> None:
+def test_eval_of_mask_classifiers(tmp_path: Path, data: Path, evaluate: Command, name: str) -> None:
     folder = save(tmp_path / "net", build(MASKS[name]()))
     code, output, errors = evaluate("--heatmaps", "2", ckpt=str(folder))
     assert code == 0, errors
@@ -55,7 +38,7 @@ def test_eval_of_mask_classifiers(tmp_path: Path, data: Path, evaluate: Evaluate
 
 @pytest.mark.parametrize("name", ["mask2former", "segformer"])
 def test_eval_goes_on_where_it_was_interrupted(
-    tmp_path: Path, data: Path, evaluate: Evaluate, monkeypatch: pytest.MonkeyPatch, name: str
+    tmp_path: Path, data: Path, evaluate: Command, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     from anomaly_eval.segmenters.protocol import NetworkSegmenter
 
@@ -79,7 +62,7 @@ def test_eval_goes_on_where_it_was_interrupted(
     assert (tmp_path / "out" / "results.csv").read_bytes() == (tmp_path / "whole" / "results.csv").read_bytes()
 
 
-def test_mean_iou_of_a_mask_classifier(tmp_path: Path, data: Path, evaluate: Evaluate) -> None:
+def test_mean_iou_of_a_mask_classifier(tmp_path: Path, data: Path, evaluate: Command) -> None:
     folder = save(tmp_path / "net", build(small_networks.mask2former()))
     code, _, errors = evaluate(ckpt=str(folder), dataset=str(tmp_path / "training.yaml"))
     assert code == 0, errors
@@ -96,42 +79,44 @@ def test_mean_iou_of_a_mask_classifier(tmp_path: Path, data: Path, evaluate: Eva
     assert row.metrics["miou"] == pytest.approx(100 * np.mean(hits / union), abs=1e-6)
 
 
-def test_fit_eval_and_calibrate_of_a_semantic_head(tmp_path: Path, data: Path, evaluate: Evaluate, run) -> None:
+def test_fit_eval_and_calibrate_of_a_semantic_head(
+    tmp_path: Path, data: Path, evaluate: Command, command: Command
+) -> None:
     folder, card = save(tmp_path / "net", build(small_networks.segformer())), tmp_path / "training.yaml"
     network = ("--ckpt", folder, "--data-root", data, "--device", "cpu")
-    code, _, errors = run("fit", *network, "--dataset", card, "--out", tmp_path / "stats.safetensors")
+    code, _, errors = command("fit", *network, "--dataset", card, "--out", tmp_path / "stats.safetensors")
     assert code == 0, errors
     code, _, errors = evaluate("--stats", str(tmp_path / "stats.safetensors"), ckpt=str(folder))
     assert code == 0, errors
     assert {row["method"] for row in rows(tmp_path / "out")} >= {"msp", "sml", "mahalanobis"}
-    code, _, errors = run("calibrate", *network, "--dataset", card, "--out", tmp_path / "calibration")
+    code, _, errors = command("calibrate", *network, "--dataset", card, "--out", tmp_path / "calibration")
     assert code == 0, errors
     with (tmp_path / "calibration" / "calibration.csv").open() as file:
         assert list(csv.DictReader(file))
 
 
 def test_what_a_mask_classifier_cannot_do_is_said_in_a_sentence(
-    tmp_path: Path, data: Path, evaluate: Evaluate, run
+    tmp_path: Path, data: Path, evaluate: Command, command: Command
 ) -> None:
     folder, card = save(tmp_path / "net", build(small_networks.eomt())), tmp_path / "training.yaml"
     network = ("--ckpt", folder, "--data-root", data, "--device", "cpu")
     assert_refused(evaluate("--scores", "msp", ckpt=str(folder)), "the score 'msp' needs logits")
-    assert_refused(run("calibrate", *network, "--dataset", card, "--out", tmp_path / "out"), "is a mask classifier")
-    fitted = run("fit", *network, "--dataset", card, "--out", tmp_path / "stats.safetensors")
+    assert_refused(command("calibrate", *network, "--dataset", card, "--out", tmp_path / "out"), "is a mask classifier")
+    fitted = command("fit", *network, "--dataset", card, "--out", tmp_path / "stats.safetensors")
     assert_refused(fitted, "net", "gives nothing that sml, mahalanobis, knn, vim learn from")
     assert nothing_left(tmp_path) and not (tmp_path / "stats.safetensors").exists()
 
 
-def test_a_grid_shows_evidence_and_classes(tmp_path: Path, data: Path, run) -> None:
+def test_a_grid_shows_evidence_and_classes(tmp_path: Path, data: Path, command: Command) -> None:
     folder = save(tmp_path / "net", build(small_networks.maskformer()))
     words = ("--ckpt", folder, "--dataset", "road_anomaly", "--data-root", data, "--device", "cpu")
-    code, _, errors = run("grid", *words, "--out", tmp_path / "grid")
+    code, _, errors = command("grid", *words, "--out", tmp_path / "grid")
     assert code == 0, errors
     assert (tmp_path / "grid.png").exists()
 
 
 def test_resize_processor_is_noted_and_refused_where_there_is_none(
-    tmp_path: Path, checkpoint: Path, evaluate: Evaluate
+    tmp_path: Path, checkpoint: Path, evaluate: Command
 ) -> None:
     folder = save(tmp_path / "net", build(small_networks.segformer()))
     code, _, errors = evaluate("--resize", "processor", ckpt=str(folder))

@@ -13,11 +13,10 @@ import pytest
 from huggingface_hub import errors
 
 from anomaly_eval.segmenters.huggingface import hub
-from tests.anomaly_eval.commands import assert_refused, nothing_left, read
+from tests.anomaly_eval.commands import Command, assert_refused, nothing_left, read
 from tests.anomaly_eval.segmenters.huggingface import small_networks
 from tests.anomaly_eval.segmenters.huggingface.small_networks import build, save
 
-Evaluate = Callable[..., tuple[int, str, str]]
 COMMIT = "0" * 40
 FILES = pytest.mark.parametrize("options", [{}, {"max_shard_size": "8KB"}], ids=["one file", "many files"])
 
@@ -58,7 +57,7 @@ class Hub:
 
 @FILES
 def test_what_is_in_the_cache_needs_no_connection(
-    tmp_path: Path, evaluate: Evaluate, cache: Path, options: dict[str, Any]
+    tmp_path: Path, evaluate: Command, cache: Path, options: dict[str, Any]
 ) -> None:
     folder = save(tmp_path / "net", build(small_networks.segformer()), **options)
     put(cache, folder)
@@ -86,7 +85,7 @@ def test_only_the_files_that_count_are_fetched_and_all_of_one_commit(
 
 
 @pytest.mark.parametrize("lacking", ["config.json", "preprocessor_config.json", "model.safetensors", ""])
-def test_offline_and_not_in_the_cache(tmp_path: Path, evaluate: Evaluate, cache: Path, lacking: str) -> None:
+def test_offline_and_not_in_the_cache(tmp_path: Path, evaluate: Command, cache: Path, lacking: str) -> None:
     if lacking:
         (put(cache, save(tmp_path / "net", build(small_networks.segformer()))) / lacking).unlink()
     words = (f"{lacking or 'config.json'} of hf:org/net is not in the cache, and HF_HUB_OFFLINE is set", "hf download")
@@ -112,7 +111,7 @@ def answered(kind: type[errors.HfHubHTTPError]) -> errors.HfHubHTTPError:
 )
 def test_what_the_hub_does_not_give(
     tmp_path: Path,
-    evaluate: Evaluate,
+    evaluate: Command,
     monkeypatch: pytest.MonkeyPatch,
     error: Callable[[], Exception],
     words: str,
@@ -126,5 +125,5 @@ def test_what_the_hub_does_not_give(
 
 
 @pytest.mark.parametrize("name", ["hf:", "hf:a/b/c", "hf:a b", "hf:../net"])
-def test_what_is_no_name_on_the_hub(evaluate: Evaluate, cache: Path, name: str) -> None:
+def test_what_is_no_name_on_the_hub(evaluate: Command, cache: Path, name: str) -> None:
     assert_refused(evaluate(ckpt=name), "is no name on the hub; write hf:ORG/NAME")

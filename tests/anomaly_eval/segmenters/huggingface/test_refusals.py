@@ -15,12 +15,11 @@ import torch
 import transformers as hf
 from safetensors.torch import load_file, save_file
 
-from tests.anomaly_eval.commands import assert_refused, nothing_left
+from tests.anomaly_eval.commands import Command, assert_refused, nothing_left
 from tests.anomaly_eval.hostile.checkpoints import RAN, Trap
 from tests.anomaly_eval.segmenters.huggingface import small_networks
 from tests.anomaly_eval.segmenters.huggingface.small_networks import PREPROCESSING, build, edit, save
 
-Evaluate = Callable[..., tuple[int, str, str]]
 Refused = Callable[..., None]
 WEIGHTS = "model.safetensors"
 
@@ -31,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def refused(tmp_path: Path, evaluate: Evaluate, monkeypatch: pytest.MonkeyPatch) -> Refused:
+def refused(tmp_path: Path, evaluate: Command, monkeypatch: pytest.MonkeyPatch) -> Refused:
     """Evaluate a folder, and expect a sentence with these words, no code run, and no results."""
     monkeypatch.delenv(RAN, raising=False)
 
@@ -93,7 +92,7 @@ def test_code_weights_and_kernels_from_elsewhere(folder: Path, tmp_path: Path, r
     refused(upernet, "names a backbone ('facebook/convnext-tiny-224')", "save the network with a backbone_config")
 
 
-def test_what_only_says_how_others_ran_it_is_left_out(folder: Path, evaluate: Evaluate) -> None:
+def test_what_only_says_how_others_ran_it_is_left_out(folder: Path, evaluate: Command) -> None:
     edit(folder, _attn_implementation="kernels-community/flash-attn", torch_dtype="float16", output_attentions=True)
     code, _, errors = evaluate(ckpt=str(folder))
     assert code == 0, errors
@@ -198,7 +197,7 @@ def test_a_processor_that_says_too_little(
     refused(save(tmp_path / "net", build(small_networks.segformer()), settings), *words)
 
 
-def test_mean_and_deviation_may_be_given_instead(folder: Path, tmp_path: Path, evaluate: Evaluate) -> None:
+def test_mean_and_deviation_may_be_given_instead(folder: Path, tmp_path: Path, evaluate: Command) -> None:
     assert evaluate(ckpt=str(folder), out=str(tmp_path / "whole"))[0] == 0
     (folder / "preprocessor_config.json").unlink()
     words = ("--mean", "123.675", "116.28", "103.53", "--std", "58.395", "57.12", "57.375")
@@ -207,7 +206,7 @@ def test_mean_and_deviation_may_be_given_instead(folder: Path, tmp_path: Path, e
     assert (tmp_path / "out" / "results.csv").read_text() == (tmp_path / "whole" / "results.csv").read_text()
 
 
-def test_a_processor_within_the_file_of_another(folder: Path, evaluate: Evaluate) -> None:
+def test_a_processor_within_the_file_of_another(folder: Path, evaluate: Command) -> None:
     settings = json.loads((folder / "preprocessor_config.json").read_text())
     (folder / "preprocessor_config.json").unlink()
     (folder / "processor_config.json").write_text(json.dumps({"image_processor": settings}))
@@ -237,5 +236,5 @@ def test_without_the_extra(folder: Path, refused: Refused, monkeypatch: pytest.M
     refused(folder, "is a network of transformers, which is not installed", "pip install 'transformers>=5.0,<6'")
 
 
-def test_a_config_of_mmsegmentation(folder: Path, evaluate: Evaluate) -> None:
+def test_a_config_of_mmsegmentation(folder: Path, evaluate: Command) -> None:
     assert_refused(evaluate("--config", "a.py", ckpt=str(folder)), "--config says nothing about", "transformers")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,40 +13,12 @@ from torch import Tensor
 
 from anomaly_eval.segmenters.load import load_segmenter
 from tests.anomaly_eval import networks
-from tests.anomaly_eval.commands import rows
+from tests.anomaly_eval.commands import Command, rows
 from tests.anomaly_eval.segmenters.huggingface.small_networks import build, save, segformer
 
-WIDTHS, HEADS = (8, 16, 16, 32), (1, 2, 2, 4)
+WIDTHS, HEADS, LAYERS = (8, 16, 16, 32), (1, 2, 2, 4), (2, 1, 1, 1)
 # Levels without an activation, which transformers' SegFormer does not have.
-MMSEG = dict(
-    type="EncoderDecoder",
-    data_preprocessor=networks.PREPROCESSOR,
-    backbone=dict(
-        type="MixVisionTransformer",
-        embed_dims=8,
-        num_stages=4,
-        num_layers=[2, 1, 1, 1],
-        num_heads=[1, 2, 2, 4],
-        patch_sizes=[7, 3, 3, 3],
-        sr_ratios=[8, 4, 2, 1],
-        out_indices=(0, 1, 2, 3),
-        mlp_ratio=4,
-        qkv_bias=True,
-    ),
-    decode_head=dict(
-        type="SegformerHead",
-        in_channels=[8, 16, 16, 32],
-        in_index=[0, 1, 2, 3],
-        channels=16,
-        dropout_ratio=0.1,
-        num_classes=5,
-        norm_cfg=networks.NORM,
-        act_cfg=None,
-        align_corners=False,
-        loss_decode=dict(type="CrossEntropyLoss"),
-    ),
-    test_cfg=dict(mode="whole"),
-)
+MMSEG = networks.mix_transformer(WIDTHS, HEADS, LAYERS, channels=16, act_cfg=None)
 RENAMED = [
     (r"backbone\.layers\.(\d)\.0\.projection", r"segformer.encoder.patch_embeddings.\1.proj"),
     (r"backbone\.layers\.(\d)\.0\.norm", r"segformer.encoder.patch_embeddings.\1.layer_norm"),
@@ -103,7 +75,7 @@ def twins(tmp_path: Path) -> tuple[Path, Path]:
     # Logits of the size that trained networks have.
     network.decode_head.conv_seg.weight.data /= 4
     checkpoint = networks.save(tmp_path / "twin.pth", MMSEG, network)
-    shape = dict(depths=[2, 1, 1, 1], hidden_sizes=list(WIDTHS), num_attention_heads=list(HEADS))
+    shape = dict(depths=list(LAYERS), hidden_sizes=list(WIDTHS), num_attention_heads=list(HEADS))
     folder = save(tmp_path / "twin", build(segformer(**shape)))
     (folder / "model.safetensors").unlink()
     torch.save(converted(network.state_dict()), folder / "pytorch_model.bin")
@@ -119,9 +91,7 @@ def test_logits_and_features_are_equal(twins: tuple[Path, Path], size: tuple[int
     torch.testing.assert_close(other.features.values, one.features.values, atol=1e-4, rtol=0)
 
 
-def test_tables_are_equal(
-    tmp_path: Path, twins: tuple[Path, Path], evaluate: Callable[..., tuple[int, str, str]]
-) -> None:
+def test_tables_are_equal(tmp_path: Path, twins: tuple[Path, Path], evaluate: Command) -> None:
     words = (
         "--dataset",
         "road_anomaly",

@@ -20,10 +20,9 @@ from anomaly_eval.cli.main import main
 from anomaly_eval.datasets.test_settings import SlidingWindow, TestProtocol
 from anomaly_eval.segmenters import kinds
 from anomaly_eval.segmenters.load import load_segmenter
-from tests.anomaly_eval.commands import SIZE, assert_refused, read, rows
+from tests.anomaly_eval.commands import SIZE, Command, assert_refused, read, rows
 
 NAME = f"{kinds.__name__}.testnet"
-Evaluate = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(autouse=True)
@@ -92,7 +91,7 @@ CASES = {
 
 
 @pytest.mark.parametrize(("settings", "options", "logits_of"), CASES.values(), ids=list(CASES))
-def test_eval_runs_it(tmp_path: Path, data: Path, evaluate: Evaluate, network, settings, options, logits_of) -> None:
+def test_eval_runs_it(tmp_path: Path, data: Path, evaluate: Command, network, settings, options, logits_of) -> None:
     path = network(**settings)
     code, _, errors = evaluate("--scores", "msp", "max_logit", *options, ckpt=str(path))
     assert code == 0, errors
@@ -115,7 +114,7 @@ def test_eval_runs_it(tmp_path: Path, data: Path, evaluate: Evaluate, network, s
 
 
 def test_scores_are_fitted_to_its_features_and_classes_without_names_are_evaluated(
-    tmp_path: Path, evaluate: Evaluate, network
+    tmp_path: Path, evaluate: Command, network
 ) -> None:
     training = str(tmp_path / "training.yaml")
     words = ("--fit-dataset", training, "--scores", "sml", "mahalanobis")
@@ -128,7 +127,7 @@ def test_scores_are_fitted_to_its_features_and_classes_without_names_are_evaluat
     assert not any("class names" in note for fit in results.provenance.fits.values() for note in fit.notes)
 
 
-def test_class_names_are_compared(tmp_path: Path, evaluate: Evaluate, network) -> None:
+def test_class_names_are_compared(tmp_path: Path, evaluate: Command, network) -> None:
     path = network(classes=["sky", "building", "road", "vegetation", "cat"])
     refused = evaluate(dataset=str(tmp_path / "training.yaml"), ckpt=str(path))
     assert_refused(refused, "class 4 is 'car' in the dataset and 'cat' in the network")
@@ -143,22 +142,16 @@ def test_windows_of_a_dataset_go_before_its_own(network) -> None:
 
 
 def test_what_it_cannot_do_is_refused_in_a_sentence(
-    tmp_path: Path, data: Path, evaluate: Evaluate, network, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, data: Path, evaluate: Command, network, command: Command
 ) -> None:
     path = network(windows=WINDOWS)
     assert_refused(evaluate("--config", "a.py", ckpt=str(path)), "--config says nothing about", "net.testnet")
     assert_refused(evaluate(ckpt=str(tmp_path / "none.testnet")), "none.testnet cannot be read")
     assert_refused(evaluate(ckpt=str(path)), "cannot process an input of 96x64 (more than three at once)")
-
-    def refused(*words: object) -> tuple[int, str, str]:
-        code = main(list(map(str, words)))
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
     out = tmp_path / "out.safetensors"
-    assert_refused(refused("networks", "export", path, "--out", out), "net.testnet is of a kind that is not exported")
+    assert_refused(command("networks", "export", path, "--out", out), "net.testnet is of a kind that is not exported")
     words = ["--dataset", tmp_path / "training.yaml", "--data-root", data, "--device", "cpu"]
-    assert_refused(refused("fit-mixtures", "--ckpt", path, "--out", out, *words), "net.testnet has no last layer")
+    assert_refused(command("fit-mixtures", "--ckpt", path, "--out", out, *words), "net.testnet has no last layer")
     assert not out.exists()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,12 @@ from anomaly_eval.segmenters.given import Given
 from anomaly_eval.segmenters.input_size import InputSize
 from anomaly_eval.segmenters.load import load_segmenter
 from anomaly_eval.segmenters.protocol import NetworkSegmenter
-from tests.anomaly_eval.commands import assert_refused, read, rows
+from tests.anomaly_eval.commands import Command, assert_refused, read, rows
 from tests.anomaly_eval.segmenters.kinds.onnx_files import HEAD, features_of, logits_of, save
 
 MEAN, STD = (120.0, 110.0, 100.0), (60.0, 61.0, 62.0)
 IMAGE = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
 SOFTMAX = ("Softmax", {"axis": 1})
-Evaluate = Callable[..., tuple[int, str, str]]
 
 
 def load(path: Path, size: str | None = None, **given: Any) -> NetworkSegmenter:
@@ -292,7 +290,7 @@ def test_what_torch_exports_is_the_network_itself(tmp_path: Path) -> None:
         torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
-def test_a_whole_evaluation(tmp_path: Path, evaluate: Evaluate) -> None:
+def test_a_whole_evaluation(tmp_path: Path, evaluate: Command) -> None:
     path = save(tmp_path / "net.onnx", ending=[SOFTMAX])
     words = ["--mean", "120", "110", "100", "--std", "60", "61", "62", "--scores", "msp", "entropy"]
     code, _, errors = evaluate(*words, ckpt=str(path))
@@ -303,7 +301,7 @@ def test_a_whole_evaluation(tmp_path: Path, evaluate: Evaluate) -> None:
     assert "onnxruntime" in read(tmp_path).provenance.versions
 
 
-def test_bad_files_are_refused_by_the_command(tmp_path: Path, evaluate: Evaluate) -> None:
+def test_bad_files_are_refused_by_the_command(tmp_path: Path, evaluate: Command) -> None:
     path = save(tmp_path / "net.onnx")
     words = ["--mean", "0", "--std", "1", "1", "1"]
     assert_refused(evaluate(*words, ckpt=str(path)), "--mean has 1 values")

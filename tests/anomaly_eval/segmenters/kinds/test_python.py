@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +12,10 @@ from sklearn.metrics import roc_auc_score
 from torch.nn.functional import interpolate
 
 from anomaly_eval.cli.main import main
-from tests.anomaly_eval.commands import assert_refused, nothing_left, read, rows
+from tests.anomaly_eval.commands import Answer, Command, assert_refused, nothing_left, read, rows
 from tests.anomaly_eval.segmenters.python.nets import NET, write
 from tests.shared_data import shared_data, shared_erfnet
 
-Evaluate = Callable[..., tuple[int, str, str]]
-Run = Callable[..., tuple[int, str, str]]
 BUILD = """
 def build(checkpoint=None):
     return Net(6), {"classes": ["sky", "building", "road", "tree", "car", "void"]}
@@ -26,13 +23,11 @@ def build(checkpoint=None):
 
 
 @pytest.fixture
-def run(data: Path, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command on a CPU and return (exit code, standard output, standard error)."""
+def run(data: Path, command: Command) -> Command:
+    """Run a command on a CPU and return what it answers."""
 
-    def run(command: str, *words: object) -> tuple[int, str, str]:
-        code = main([command, *map(str, words), "--data-root", str(data), "--device", "cpu"])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
+    def run(*words: object) -> Answer:
+        return command(*words, "--data-root", data, "--device", "cpu")
 
     return run
 
@@ -58,7 +53,7 @@ def expected_auroc(data: Path) -> float:
     return 100 * float(roc_auc_score(np.concatenate(labels), np.concatenate(scores)))
 
 
-def test_eval_says_what_it_took_for_granted(tmp_path: Path, data: Path, run: Run, file: Path) -> None:
+def test_eval_says_what_it_took_for_granted(tmp_path: Path, data: Path, run: Command, file: Path) -> None:
     out = tmp_path / "out"
     words = ["--dataset", "road_anomaly", "--scores", "msp", "--known-classes", "0-4", "--page", "--out", out]
     code, said, errors = run("eval", "--model", f"{file}:build", *words)
@@ -74,7 +69,7 @@ def test_eval_says_what_it_took_for_granted(tmp_path: Path, data: Path, run: Run
     assert "Outputs left out" in page and "RGB divided by 255" in page
 
 
-def test_the_same_as_a_checkpoint_with_weights_and_other_pixels(tmp_path: Path, run: Run, file: Path) -> None:
+def test_the_same_as_a_checkpoint_with_weights_and_other_pixels(tmp_path: Path, run: Command, file: Path) -> None:
     words = ["--dataset", "road_anomaly", "--scores", "msp", "--overwrite", "--out", tmp_path / "out"]
     assert run("eval", "--ckpt", f"{file}:build", *words)[0] == 0
     first = (tmp_path / "out" / "results.csv").read_text()
@@ -84,7 +79,7 @@ def test_the_same_as_a_checkpoint_with_weights_and_other_pixels(tmp_path: Path, 
     assert (tmp_path / "out" / "results.csv").read_text() != first
 
 
-def test_statistics_are_bound_to_it_and_to_its_known_classes(tmp_path: Path, run: Run, file: Path) -> None:
+def test_statistics_are_bound_to_it_and_to_its_known_classes(tmp_path: Path, run: Command, file: Path) -> None:
     statistics, training = tmp_path / "s.safetensors", tmp_path / "training.yaml"
     known = ["--known-classes", "0-4"]
     model = ["--model", f"{file}:build"]
@@ -105,7 +100,7 @@ def test_statistics_are_bound_to_it_and_to_its_known_classes(tmp_path: Path, run
     assert not (tmp_path / "other").exists()
 
 
-def test_classes_are_calibrated_and_compared(tmp_path: Path, run: Run, file: Path) -> None:
+def test_classes_are_calibrated_and_compared(tmp_path: Path, run: Command, file: Path) -> None:
     training = tmp_path / "training.yaml"
     words = ["--dataset", training, "--known-classes", "0-4", "--out", tmp_path / "calibration"]
     code, _, errors = run("calibrate", "--model", f"{file}:build", *words)
@@ -119,7 +114,7 @@ def test_classes_are_calibrated_and_compared(tmp_path: Path, run: Run, file: Pat
     assert_refused(run("calibrate", *words), "there is no network; give --ckpt, or --model FILE.py:FUNCTION")
 
 
-def test_what_contradicts_it_is_refused_in_a_sentence(tmp_path: Path, run: Run, file: Path) -> None:
+def test_what_contradicts_it_is_refused_in_a_sentence(tmp_path: Path, run: Command, file: Path) -> None:
     out = ["--dataset", "road_anomaly", "--out", tmp_path / "out"]
     model = ["--model", f"{file}:build"]
     assert_refused(run("eval", "--model", "net", *out), "--model 'net' is not understood; write FILE.py:FUNCTION")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,10 +11,9 @@ import pytest
 import anomaly_eval
 from anomaly_eval.results.origins import ModelRecord
 from gmmseg.checkpoints import sha256_of_file
-from tests.anomaly_eval.commands import assert_refused, nothing_left, read, rows
+from tests.anomaly_eval.commands import Command, assert_refused, nothing_left, read, rows
 from tests.anomaly_eval.segmenters.zoo.stand_in import NAME, SIZE, rounded, write_card
 
-Run = Callable[..., tuple[int, str, str]]
 SHIPPED = "these statistics ship with the network"
 
 
@@ -26,7 +24,7 @@ def model(folder: Path) -> ModelRecord:
 
 
 def test_all_scores_by_name_alone_are_those_of_the_rounded_checkpoint(
-    tmp_path: Path, zoo: Path, gmm: Path, evaluate: Run
+    tmp_path: Path, zoo: Path, gmm: Path, evaluate: Command
 ) -> None:
     code, output, errors = evaluate(ckpt=NAME)
     assert code == 0, errors
@@ -51,7 +49,7 @@ def test_all_scores_by_name_alone_are_those_of_the_rounded_checkpoint(
         assert (fit.dataset, fit.n_images, fit.notes[-1]) == ("training", 3, SHIPPED)
 
 
-def test_a_size_that_is_asked_for_goes_before_the_networks_own(tmp_path: Path, zoo: Path, evaluate: Run) -> None:
+def test_a_size_that_is_asked_for_goes_before_the_networks_own(tmp_path: Path, zoo: Path, evaluate: Command) -> None:
     assert evaluate("--scores", "sml", "msp", ckpt=NAME, resize=SIZE)[0] == 0
     assert (model(tmp_path).resize, model(tmp_path).own_resize) == ("short side 32", False)
     assert read(tmp_path).provenance.fits["sml"].notes[-1] == SHIPPED
@@ -65,7 +63,7 @@ def test_a_size_that_is_asked_for_goes_before_the_networks_own(tmp_path: Path, z
     assert nothing_left(tmp_path)
 
 
-def test_statistics_of_the_user_go_before_those_that_ship(tmp_path: Path, zoo: Path, evaluate: Run) -> None:
+def test_statistics_of_the_user_go_before_those_that_ship(tmp_path: Path, zoo: Path, evaluate: Command) -> None:
     assert evaluate("--fit-dataset", str(tmp_path / "training.yaml"), "--scores", "sml", ckpt=NAME)[0] == 0
     assert SHIPPED not in read(tmp_path).provenance.fits["sml"].notes
     shutil.rmtree(tmp_path / "out")
@@ -74,7 +72,7 @@ def test_statistics_of_the_user_go_before_those_that_ship(tmp_path: Path, zoo: P
     assert SHIPPED not in read(tmp_path).provenance.fits["sml"].notes
 
 
-def test_with_a_config_of_the_user_no_statistics_are_used(tmp_path: Path, zoo: Path, evaluate: Run) -> None:
+def test_with_a_config_of_the_user_no_statistics_are_used(tmp_path: Path, zoo: Path, evaluate: Command) -> None:
     config = tmp_path / "own.py"
     from tests.anomaly_eval import networks
 
@@ -86,20 +84,20 @@ def test_with_a_config_of_the_user_no_statistics_are_used(tmp_path: Path, zoo: P
     assert model(tmp_path).own_resize
 
 
-def test_the_closed_set_is_tested_at_the_networks_own_size(tmp_path: Path, zoo: Path, evaluate: Run) -> None:
+def test_the_closed_set_is_tested_at_the_networks_own_size(tmp_path: Path, zoo: Path, evaluate: Command) -> None:
     code, output, errors = evaluate(ckpt=NAME, dataset=str(tmp_path / "training.yaml"))
     assert code == 0, errors
     wanted = "network, at the network's own size: whole; short side 32"
     assert read(tmp_path).closed_set[0].protocol == wanted and wanted in " ".join(output.split())
 
 
-def test_the_same_from_python(tmp_path: Path, data: Path, zoo: Path, evaluate: Run) -> None:
+def test_the_same_from_python(tmp_path: Path, data: Path, zoo: Path, evaluate: Command) -> None:
     assert evaluate(ckpt=NAME)[0] == 0
     found = anomaly_eval.evaluate(NAME, "road_anomaly", data_root=data, device="cpu", progress=False)
     assert [row.model_dump() for row in found.results.rows] == [row.model_dump() for row in read(tmp_path).rows]
 
 
-def test_a_changed_file_is_refused(tmp_path: Path, zoo: Path, evaluate: Run) -> None:
+def test_a_changed_file_is_refused(tmp_path: Path, zoo: Path, evaluate: Command) -> None:
     path = zoo / f"{NAME}.safetensors"
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
@@ -110,7 +108,7 @@ def test_a_changed_file_is_refused(tmp_path: Path, zoo: Path, evaluate: Run) -> 
     assert nothing_left(tmp_path)
 
 
-def test_statistics_of_another_network_are_refused(tmp_path: Path, zoo: Path, gmm: Path, evaluate: Run) -> None:
+def test_statistics_of_another_network_are_refused(tmp_path: Path, zoo: Path, gmm: Path, evaluate: Command) -> None:
     from tests.anomaly_eval import networks
     from tests.anomaly_eval.segmenters.zoo.stand_in import add
 
@@ -120,7 +118,7 @@ def test_statistics_of_another_network_are_refused(tmp_path: Path, zoo: Path, gm
     assert nothing_left(tmp_path)
 
 
-def test_unknown_names_are_refused_with_the_nearest(zoo: Path, evaluate: Run) -> None:
+def test_unknown_names_are_refused_with_the_nearest(zoo: Path, evaluate: Command) -> None:
     told = f"there is no checkpoint file gmmseg_standin_training; did you mean {NAME}? check --ckpt, or choose a"
     assert_refused(evaluate(ckpt="gmmseg_standin_training"), told, f"shipped network: {NAME}.")
     assert_refused(evaluate(ckpt="none.pth"), f"none.pth; check --ckpt, or choose a shipped network: {NAME}.")
@@ -129,7 +127,7 @@ def test_unknown_names_are_refused_with_the_nearest(zoo: Path, evaluate: Run) ->
 
 
 def test_a_file_hides_a_network_and_a_folder_does_not(
-    tmp_path: Path, zoo: Path, checkpoint: Path, evaluate: Run, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, zoo: Path, checkpoint: Path, evaluate: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     os.mkdir(NAME)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 from pathlib import Path
@@ -16,7 +15,7 @@ from torchmetrics.classification import MulticlassCalibrationError
 from anomaly_eval.cli.main import main
 from anomaly_eval.datasets.samples import find_dataset
 from anomaly_eval.segmenters.running import Running
-from tests.anomaly_eval.commands import TRAINING_CARD, assert_refused, nothing_left
+from tests.anomaly_eval.commands import TRAINING_CARD, Answer, Command, assert_refused, nothing_left, rows
 
 
 @pytest.fixture
@@ -29,23 +28,16 @@ def held_out(tmp_path: Path, data: Path) -> Path:
 
 
 @pytest.fixture
-def calibrate(tmp_path: Path, data: Path, checkpoint: Path, capsys):
-    """Run `calibrate` on the training images and return (exit code, standard output, standard error)."""
+def calibrate(tmp_path: Path, data: Path, checkpoint: Path, command: Command) -> Command:
+    """Run `calibrate` on the training images and return what it answers."""
 
     training = str(tmp_path / "training.yaml")
 
-    def run(*words: str, ckpt: tuple[str, ...] = (str(checkpoint),), dataset: str = training) -> tuple[int, str, str]:
-        places = ["--data-root", str(data), "--out", str(tmp_path / "out"), "--device", "cpu"]
-        code = main(["calibrate", "--ckpt", *ckpt, "--dataset", dataset, *places, *words])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
+    def run(*words: str, ckpt: tuple[str, ...] = (str(checkpoint),), dataset: str = training) -> Answer:
+        places = ["--data-root", data, "--out", tmp_path / "out", "--device", "cpu"]
+        return command("calibrate", "--ckpt", *ckpt, "--dataset", dataset, *places, *words)
 
     return run
-
-
-def lines(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def test_pixels_are_hashed_as_in_eval(tmp_path: Path, data: Path, checkpoint: Path, calibrate) -> None:
@@ -61,7 +53,7 @@ def test_pixels_are_hashed_as_in_eval(tmp_path: Path, data: Path, checkpoint: Pa
 def test_errors_are_those_of_torchmetrics_and_a_loop(tmp_path: Path, data: Path, checkpoint: Path, calibrate) -> None:
     code, output, errors = calibrate()
     assert code == 0, errors
-    (row,) = lines(tmp_path / "out" / "calibration.csv")
+    (row,) = rows(tmp_path / "out", "calibration.csv")
     segmenter = Running(device="cpu").network(checkpoint, None).load()
     probabilities, labels = [], []
     for sample in find_dataset(str(tmp_path / "training.yaml"), data).samples:
@@ -82,14 +74,14 @@ def test_errors_are_those_of_torchmetrics_and_a_loop(tmp_path: Path, data: Path,
     assert float(row["aacc"]) == pytest.approx(100 * float(right.mean()))
     assert int(row["n_pixels"]) == len(label) and row["temperature"] == "1.0"
     assert f"{float(row['ece']):.2f}" in output
-    bins = [line for line in lines(tmp_path / "out" / "reliability.csv") if line["bins"] == "equal_width"]
+    bins = [line for line in rows(tmp_path / "out", "reliability.csv") if line["bins"] == "equal_width"]
     assert [int(line["n_pixels"]) for line in bins] == np.bincount(places, minlength=15).tolist()
 
 
 def test_a_temperature_from_a_held_out_split_is_a_row_of_its_own(tmp_path: Path, held_out: Path, calibrate) -> None:
     code, output, errors = calibrate("--temperature-on", str(held_out))
     assert code == 0, errors
-    plain, scaled = lines(tmp_path / "out" / "calibration.csv")
+    plain, scaled = rows(tmp_path / "out", "calibration.csv")
     assert plain["temperature_from"] == "" and scaled["temperature_from"] == "held_out"
     assert float(scaled["nll"]) < float(plain["nll"])
     assert plain["miou"] == scaled["miou"]
@@ -121,7 +113,7 @@ def test_several_networks_side_by_side_with_all_diagrams(tmp_path: Path, checkpo
     shutil.copy(checkpoint, other)
     code, _, errors = calibrate("--equal-mass", "--class-wise", ckpt=(str(checkpoint), str(other)))
     assert code == 0, errors
-    names = [row["network"] for row in lines(tmp_path / "out" / "calibration.csv")]
+    names = [row["network"] for row in rows(tmp_path / "out", "calibration.csv")]
     assert names == [f"{tmp_path.name}/{checkpoint.stem}", f"other/{checkpoint.stem}"]
     found = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.pdf")}
     classes = {f"reliability_classes/{name}.pdf" for name in ("sky", "building", "road", "vegetation", "car")}

@@ -13,14 +13,14 @@ from scipy.stats import multivariate_normal, norm
 from anomaly_eval.cli.main import main
 from anomaly_eval.segmenters.load import load_segmenter
 from tests.anomaly_eval import networks
-from tests.anomaly_eval.commands import assert_refused, read
+from tests.anomaly_eval.commands import Answer, Command, assert_refused, read
 
 
 @pytest.fixture
-def fit(tmp_path, data, checkpoint, capsys):
-    """Run `fit-mixtures` with sensible arguments and return (exit code, standard output, standard error)."""
+def fit(tmp_path, data, checkpoint, command) -> Command:
+    """Run `fit-mixtures` with sensible arguments and return what it answers."""
 
-    def run(*arguments: str, **replaced: str) -> tuple[int, str, str]:
+    def run(*arguments: str, **replaced: str) -> Answer:
         options = {
             "--ckpt": str(checkpoint),
             "--dataset": str(tmp_path / "training.yaml"),
@@ -29,9 +29,7 @@ def fit(tmp_path, data, checkpoint, capsys):
             "--device": "cpu",
             "--components": "1",
         } | {f"--{name}": value for name, value in replaced.items()}
-        code = main(["fit-mixtures", *(word for option in options.items() for word in option), *arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
+        return command("fit-mixtures", *(word for option in options.items() for word in option), *arguments)
 
     return run
 

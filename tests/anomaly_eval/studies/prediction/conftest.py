@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anomaly_eval.cli.main import main
+from tests.anomaly_eval.commands import Answer, Command
 
 
 @pytest.fixture
@@ -38,13 +38,10 @@ def video(tmp_path) -> Path:
 
 
 @pytest.fixture
-def predict(tmp_path, checkpoint, capsys):
-    """Run `predict` and return (exit code, standard output, standard error)."""
+def predict(tmp_path, checkpoint, command) -> Command:
+    """Run `predict` and return what it answers."""
 
-    def run(*words: str | Path, out: str = "out") -> tuple[int, str, str]:
-        network = ["--ckpt", str(checkpoint), "--device", "cpu", "--out", str(tmp_path / out)]
-        code = main(["predict", *map(str, words), *network])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
+    def run(*words: str | Path, out: str = "out") -> Answer:
+        return command("predict", *words, "--ckpt", checkpoint, "--device", "cpu", "--out", tmp_path / out)
 
     return run

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,13 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from anomaly_eval.cli.main import main
 from anomaly_eval.studies.speed import run
 from anomaly_eval.studies.speed.records import Machine
 from anomaly_eval.studies.speed.timing import Seconds
-from tests.anomaly_eval.commands import assert_refused, nothing_left
-
-Answer = tuple[int, str, str]
+from tests.anomaly_eval.commands import Answer, Command, assert_refused, nothing_left, rows
 
 
 @pytest.fixture
@@ -31,14 +27,11 @@ def checkpoints(tmp_path: Path, checkpoint: Path) -> list[str]:
 
 
 @pytest.fixture
-def speed(tmp_path: Path, checkpoints: list[str], capsys: pytest.CaptureFixture[str]) -> Callable[..., Answer]:
-    """Run `speed` on small images and return (exit code, standard output, standard error)."""
+def speed(tmp_path: Path, checkpoints: list[str], command: Command) -> Command:
+    """Run `speed` on small images and return what it answers."""
 
     def run(*words: str, size: Sequence[str] = ("--size", "64x96")) -> Answer:
-        places = ["--out", str(tmp_path / "out"), "--device", "cpu"]
-        code = main(["speed", "--ckpt", *checkpoints, *places, *size, *words])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
+        return command("speed", "--ckpt", *checkpoints, "--out", tmp_path / "out", "--device", "cpu", *size, *words)
 
     return run
 
@@ -55,15 +48,10 @@ def times(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "take_turns", known)
 
 
-def lines(folder: Path) -> list[dict[str, str]]:
-    with (folder / "out" / "speed.csv").open() as file:
-        return list(csv.DictReader(file))
-
-
-def test_numbers_are_those_of_the_times(tmp_path: Path, speed: Callable[..., Answer], times: None) -> None:
+def test_numbers_are_those_of_the_times(tmp_path: Path, speed: Command, times: None) -> None:
     code, output, errors = speed("--runs", "3")
     assert code == 0, errors
-    alone, other, msp, density = lines(tmp_path)
+    alone, other, msp, density = rows(tmp_path / "out", "speed.csv")
     assert [(one["network"], one["score"]) for one in (alone, other, msp, density)] == [
         ("net", ""),
         ("gmm", ""),
@@ -76,14 +64,16 @@ def test_numbers_are_those_of_the_times(tmp_path: Path, speed: Callable[..., Ans
     # Scores are compared with the score of the first network, not with the network alone.
     assert float(density["ratio"]) == float(density["ratio_high"]) == pytest.approx(1.5)
     assert float(msp["ratio"]) == float(alone["ratio"]) == 1
-    assert all(float(one["peak_memory_mb"]) > 0 for one in lines(tmp_path))
-    assert {(one["height"], one["width"], one["runs"]) for one in lines(tmp_path)} == {("64", "96", "3")}
+    assert all(float(one["peak_memory_mb"]) > 0 for one in rows(tmp_path / "out", "speed.csv"))
+    assert {(one["height"], one["width"], one["runs"]) for one in rows(tmp_path / "out", "speed.csv")} == {
+        ("64", "96", "3")
+    }
     assert "| gmm | 83.3 | 12 | 11.1 to 48 | 1.200 | 1.110 to 1.290 |" in output
     assert "softmax DeepLabV3+ 14.16, GMMSeg-DeepLabV3+ 13.37 (1.059 of the time)" in output
     assert (tmp_path / "out" / "speed.md").read_text() in output
 
 
-def test_it_says_where_and_how(tmp_path: Path, speed: Callable[..., Answer]) -> None:
+def test_it_says_where_and_how(tmp_path: Path, speed: Command) -> None:
     before = torch.get_num_threads(), cv2.getNumThreads()
     code, output, errors = speed("--runs", "2", "--warm-up", "1", "--threads", "2", "--names", "A", "B")
     assert code == 0, errors
@@ -101,9 +91,9 @@ def test_it_says_where_and_how(tmp_path: Path, speed: Callable[..., Answer]) -> 
     assert speed("--runs", "1", "--overwrite")[0] == 0
 
 
-def test_without_a_size_networks_resize_as_they_do(tmp_path: Path, speed: Callable[..., Answer], times: None) -> None:
+def test_without_a_size_networks_resize_as_they_do(tmp_path: Path, speed: Command, times: None) -> None:
     assert speed("--resize", "32", size=())[0] == 0
-    assert {(one["height"], one["width"]) for one in lines(tmp_path)} == {("1024", "2048")}
+    assert {(one["height"], one["width"]) for one in rows(tmp_path / "out", "speed.csv")} == {("1024", "2048")}
     record = json.loads((tmp_path / "out" / "speed.json").read_text())
     assert {network["resize"] for network in record["networks"].values()} == {"short side 32"}
 
@@ -116,7 +106,7 @@ def test_a_machine_at_work_is_told(load: float | None, threads: int, warned: boo
     assert bool(run._warnings(machine)) == warned
 
 
-def test_refusals(tmp_path: Path, speed: Callable[..., Answer]) -> None:
+def test_refusals(tmp_path: Path, speed: Command) -> None:
     assert_refused(speed(size=("--size", "1024")), "'1024' is not understood", "HEIGHTxWIDTH")
     assert_refused(speed(size=("--size", "0x5")), "'0x5' is not understood")
     assert_refused(speed(size=("--size", "99999x99999")), "up to 16384x16384")
