@@ -9,20 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from anomaly_eval.cli.main import main
 from anomaly_eval.runtime.output_folder import cannot_write
 from anomaly_eval.scores.knn import KNN
 from anomaly_eval.scores.mahalanobis import Mahalanobis
-from tests.anomaly_eval.commands import assert_refused
+from tests.anomaly_eval.commands import Answer, Command, assert_refused
 from tests.anomaly_eval.evaluation.journal.killing import content, run, run_and_kill_at
-
-pytestmark = pytest.mark.usefixtures("no_patience")
-
-
-@pytest.fixture
-def no_patience(monkeypatch):
-    """Keep the sums after each image, as after seconds of a large one."""
-    monkeypatch.setattr("anomaly_eval.evaluation.journal.fit_journal._EVERY", 0.0)
 
 
 @pytest.fixture
@@ -37,15 +28,13 @@ def words(tmp_path, data, checkpoint):
 
 
 @pytest.fixture
-def fit(words, capsys):
-    """Run `fit` and return (exit code, standard output, standard error)."""
+def fit(words, command) -> Command:
+    """Run `fit` and return what it answers."""
 
-    def call(name: str, *more: str) -> tuple[int, str, str]:
-        code = main(words(name, *more))
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
+    def run(name: str, *more: str) -> Answer:
+        return command(*words(name, *more))
 
-    return call
+    return run
 
 
 @pytest.fixture

@@ -31,12 +31,6 @@ _EVENTS = 115
 _SECONDS = 1.2
 
 
-@pytest.fixture(autouse=True)
-def no_patience(monkeypatch):
-    """Keep the sums of a fit after each image, as after seconds of a large one."""
-    monkeypatch.setattr("anomaly_eval.evaluation.journal.fit_journal._EVERY", 0.0)
-
-
 @pytest.fixture
 def words(tmp_path, data, checkpoint):
     """Return the arguments of a run with everything that is written, into a folder of this name."""
