@@ -10,21 +10,7 @@ import pytest
 
 from anomaly_eval.cli.main import main
 from tests.anomaly_eval.commands import assert_refused
-from tests.gmmseg.training.trainings import forget_earlier_trainings, losses, write_new_style, write_training
-
-CARD = """
-name: drawn
-title: Drawn scenes
-task: closed_set
-variants: {val: {images: 2}}
-default_variant: val
-labels: {inlier: ["0-2"], void: [255]}
-classes: [sky, road, car]
-layouts:
-  - name: flat
-    images: "{folder}/images/val/{id}.png"
-    masks: "{folder}/labels/val/{id}.png"
-"""
+from tests.gmmseg.training.trainings import CARD, forget_earlier_trainings, losses, write_new_style, write_training
 
 
 def run(folder: Path, config: str, *words: str) -> int:

@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from gmmseg.errors import InputError, reason_of
 from gmmseg.training.advice import what_to_do
 from gmmseg.training.weighted_loss import WeightedCrossEntropyLoss
-from tests.gmmseg.training.trainings import losses, train, write_training
+from tests.gmmseg.training.trainings import SOFTMAX, losses, train, write_training
 
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 AMP = """
@@ -22,11 +22,6 @@ optim_wrapper = dict(
 )
 """
 WEIGHTS = "loss['class_weight'] = [1.0, 2.0, 0.5]\n"
-SOFTMAX = """
-for key in ("architecture", "mixture"):
-    del model["decode_head"][key]
-model["decode_head"]["type"] = "FCNHead"
-"""
 SAMPLER = "model['decode_head']['sampler'] = dict(type='OHEMPixelSampler', thresh=0.7, min_kept=100)\n"
 MASKFORMER = "model['decode_head'] = dict(type='MaskFormerHead', num_classes=3, in_channels=[16])\n"
 ELSEWHERE = "model['backbone'] = dict(type='mmpretrain.ConvNeXt')\n"

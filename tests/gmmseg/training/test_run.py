@@ -14,13 +14,7 @@ from gmmseg.classifier import GMMClassifier
 from gmmseg.errors import InputError
 from gmmseg.settings import MixtureSettings
 from gmmseg.training.watching import live_line
-from tests.gmmseg.training.trainings import CLASSES, losses, scalars, train, write_training
-
-SOFTMAX = """
-for key in ("architecture", "mixture"):
-    del model["decode_head"][key]
-model["decode_head"]["type"] = "FCNHead"
-"""
+from tests.gmmseg.training.trainings import CLASSES, SOFTMAX, losses, scalars, train, write_training
 
 
 def test_the_mixtures_are_logged_in_every_interval(trained: Path) -> None:

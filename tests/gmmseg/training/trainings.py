@@ -105,6 +105,25 @@ default_hooks = dict(
 )
 env_cfg = dict(cudnn_benchmark=False)
 """
+SOFTMAX = """
+for key in ("architecture", "mixture"):
+    del model["decode_head"][key]
+model["decode_head"]["type"] = "FCNHead"
+"""
+"""Lines that turn the network of the config into its softmax twin."""
+CARD = """
+name: drawn
+title: Drawn scenes
+task: closed_set
+variants: {val: {images: 2}, train: {images: 5}}
+default_variant: val
+labels: {inlier: ["0-2"], void: [255]}
+classes: [sky, road, car]
+layouts:
+  - name: flat
+    images: "{folder}/images/{variant}/{id}.png"
+    masks: "{folder}/labels/{variant}/{id}.png"
+"""
 
 
 def write_training(folder: Path, *, images: int = 5, extra: str = "") -> Path:

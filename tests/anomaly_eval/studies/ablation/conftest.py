@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from anomaly_eval.studies.ablation import run
 from tests.anomaly_eval.studies.ablation.studies import ablate, write_study
 
 
@@ -16,3 +18,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_study(folder)
     assert ablate(folder) == 0
     return folder
+
+
+@pytest.fixture
+def nothing_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a training fail the test."""
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise AssertionError("a training was started")
+
+    monkeypatch.setattr(run, "train_all", refused)

@@ -11,21 +11,8 @@ import yaml
 from PIL import Image
 
 from anomaly_eval.cli.main import main
-from tests.gmmseg.training.trainings import write_training
+from tests.gmmseg.training.trainings import CARD, SOFTMAX, write_training
 
-CLASSES_CARD = """
-name: drawn
-title: Drawn scenes
-task: closed_set
-variants: {val: {images: 2}, train: {images: 5}}
-default_variant: val
-labels: {inlier: ["0-2"], void: [255]}
-classes: [sky, road, car]
-layouts:
-  - name: flat
-    images: "{folder}/images/{variant}/{id}.png"
-    masks: "{folder}/labels/{variant}/{id}.png"
-"""
 ANOMALIES_CARD = """
 name: odd
 title: Odd scenes
@@ -37,11 +24,6 @@ layouts:
   - name: flat
     images: "{folder}/images/{id}.png"
     masks: "{folder}/labels/{id}.png"
-"""
-SOFTMAX = """
-softmax = dict(model["decode_head"], type="FCNHead")
-del softmax["architecture"], softmax["mixture"]
-model["decode_head"] = softmax
 """
 
 
@@ -59,10 +41,10 @@ def write_study(folder: Path, **changed: Any) -> Path:
         Image.fromarray(image).save(folder / "data" / "odd" / "images" / f"{index}.png")
         Image.fromarray(mask).save(folder / "data" / "odd" / "labels" / f"{index}.png")
     classes, anomalies = folder / "drawn.yaml", folder / "odd.yaml"
-    classes.write_text(CLASSES_CARD)
+    classes.write_text(CARD)
     anomalies.write_text(ANOMALIES_CARD)
     training_card = folder / "drawn_train.yaml"
-    training_card.write_text(CLASSES_CARD.replace("default_variant: val", "default_variant: train"))
+    training_card.write_text(CARD.replace("default_variant: val", "default_variant: train"))
     plan: dict[str, Any] = {
         "title": "A study of 2 % & more",
         "iterations": 4,

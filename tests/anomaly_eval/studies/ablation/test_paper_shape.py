@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 
@@ -10,7 +9,9 @@ import pytest
 import yaml
 
 from anomaly_eval.reports.combining import read_run
-from tests.anomaly_eval.studies.ablation.studies import CLASSES_CARD, ablate, write_study
+from tests.anomaly_eval.commands import rows
+from tests.anomaly_eval.studies.ablation.studies import ablate, write_study
+from tests.gmmseg.training.trainings import CARD
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +20,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("paper")
     write_study(folder)
     for name in ("ade20k", "cityscapes"):
-        card = CLASSES_CARD.replace("name: drawn", f"name: {name}").replace("title: Drawn", f"title: {name} drawn")
+        card = CARD.replace("name: drawn", f"name: {name}").replace("title: Drawn", f"title: {name} drawn")
         (folder / f"{name}.yaml").write_text(card + "folders: [drawn]\n")
     plan = yaml.safe_load((folder / "study.yaml").read_text())
     for name in ("iterations", "resize", "resize_closed_set", "resamples"):
@@ -48,8 +49,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_each_network_is_measured_on_its_own_dataset(study: Path) -> None:
-    with (study / "out" / "ablation.csv").open() as file:
-        lines = list(csv.DictReader(file))
+    lines = rows(study / "out", "ablation.csv")
     assert [(line["row"], line["closed_set"]) for line in lines] == [
         ("Softmax", "ade20k"),
         ("Fitted", "ade20k"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from pathlib import Path
@@ -18,7 +17,7 @@ from anomaly_eval.studies.ablation.doing import Workshop
 from anomaly_eval.studies.ablation.request import AblationRequest
 from anomaly_eval.studies.ablation.steps import Step
 from anomaly_eval.studies.trainings import Training
-from tests.anomaly_eval.commands import assert_refused
+from tests.anomaly_eval.commands import assert_refused, rows
 from tests.anomaly_eval.studies.ablation.studies import ablate, copied
 
 NETWORKS = ("softmax", "mixtures", "refitted")
@@ -49,18 +48,13 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     return seen
 
 
-def lines(folder: Path) -> list[dict[str, str]]:
-    with (folder / "ablation.csv").open() as file:
-        return list(csv.DictReader(file))
-
-
 def results(folder: Path, kind: str, network: str) -> Results:
     return Results.model_validate_json((folder / kind / network / "results.json").read_text())
 
 
 def test_every_number_is_that_of_the_evaluations(finished: Path) -> None:
     out = finished / "out"
-    found = lines(out)
+    found = rows(out, "ablation.csv")
     names = [(line["section"], line["row"], line["network"], line["score"]) for line in found]
     assert names == [
         ("Twins", "Softmax", "softmax", "msp"),
@@ -167,7 +161,7 @@ def test_another_score_costs_one_evaluation_and_reaches_the_table(
     assert main(["ablate", str(more), *where]) == 0
     assert done == [("evaluate", "softmax")]
     assert "evaluate softmax: anew" in capsys.readouterr().err
-    before, after = lines(finished / "out"), lines(study)
+    before, after = rows(finished / "out", "ablation.csv"), rows(study, "ablation.csv")
     assert [line["score"] for line in after] == [*[line["score"] for line in before[:5]], "msp_smoothed", "gmmseg"]
     assert [line for line in after if line["score"] != "msp_smoothed"] == before
     # One score fewer costs nothing, and neither does having it back.
@@ -218,7 +212,7 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(finished: Path, stu
     steps = json.loads((study / "ablation.json").read_text())["steps"]
     assert [step["network"] for step in steps if step["resumed"]] == ["softmax"]
     # All that was made of it is made anew; what was made of the others stays.
-    assert [line["row"] for line in lines(study)] == ["At first"]
+    assert [line["row"] for line in rows(study, "ablation.csv")] == ["At first"]
     assert results(study, "evaluation", "softmax").rows == results(finished / "out", "evaluation", "softmax").rows
     assert (study / "evaluation" / "mixtures" / "results.json").is_file()
 
@@ -245,7 +239,7 @@ def test_an_edited_config_is_refused(
 def test_only_some_rows(finished: Path, study: Path, done: list[tuple[str, str]]) -> None:
     assert ablate(finished, "--only", "Refit", "GMMSeg", out=study) == 0
     assert done == []
-    assert [line["row"] for line in lines(study)] == ["GMMSeg", "GMMSeg", "Refit"]
+    assert [line["row"] for line in rows(study, "ablation.csv")] == ["GMMSeg", "GMMSeg", "Refit"]
 
 
 def test_a_step_that_fails_is_told_and_finished_ones_stay(
