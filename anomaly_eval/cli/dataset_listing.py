@@ -28,7 +28,7 @@ def print_datasets(console: Console, given_root: Path | None) -> None:
     aliases = {card.name: card.aliases for card in shipped_cards()}
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("name", "dataset", "task", "images", "layout"):
-        table.add_column(column, no_wrap=column == "name")
+        table.add_column(column, no_wrap=column == "name", overflow="fold")
     for listing in listings:
         name = "\n".join([listing.name, *(f"({alias})" for alias in aliases.get(listing.name, ()))])
         table.add_row(name, listing.title, listing.task, _count(listing), listing.layout or "—")

@@ -31,6 +31,7 @@ from anomaly_eval.reports.published import CLOSED_SET_SOURCE, PublishedClosedSet
 from anomaly_eval.results.origins import Origin
 from anomaly_eval.results.records import ClosedSetClassRow, ClosedSetRow, Results
 from anomaly_eval.results.titles import dataset_title
+from anomaly_eval.runtime.console import UNWRAPPED
 
 _CLASSES_PER_BLOCK = 25
 
@@ -95,11 +96,11 @@ def class_table_markdown(results: Results) -> str:
 
 
 def print_classes(console: Console, results: Results) -> None:
-    """Print the classes of each dataset, in as many blocks beside each other as the console is wide."""
+    """Print the classes of each dataset: on a terminal in blocks beside each other, elsewhere one in a line."""
     for title, rows in _by_dataset(results):
         console.print(Text(f"Classes of {title}"))
-        starts = range(0, len(rows), _CLASSES_PER_BLOCK)
-        console.print(Columns([_block(rows[start : start + _CLASSES_PER_BLOCK]) for start in starts]))
+        size = len(rows) if console.width == UNWRAPPED else _CLASSES_PER_BLOCK
+        console.print(Columns([_block(rows[start : start + size]) for start in range(0, len(rows), size)]))
 
 
 def _block(rows: Sequence[ClosedSetClassRow]) -> Table:

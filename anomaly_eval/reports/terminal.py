@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from anomaly_eval.reports.comparison import Cell, ComparisonTable, Line, Rank
+from anomaly_eval.runtime.console import UNWRAPPED
 
 _STYLE = {Rank.BEST: "bold", Rank.SECOND: "underline", Rank.OTHER: ""}
 _SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -65,7 +66,7 @@ def _has_number(line: Line, datasets: Sequence[int]) -> bool:
 
 def _width(drawn: Table) -> int:
     """Return the width in characters at which no cell is cut, whatever the width of the console."""
-    return Console(width=10_000).measure(drawn).maximum
+    return Console(width=UNWRAPPED).measure(drawn).maximum
 
 
 def _parts(table: ComparisonTable, width: int) -> list[list[int]]:
