@@ -7,12 +7,11 @@ from functools import cached_property
 from typing import Any
 
 import typer
-from rich.console import Console
 
 from anomaly_eval.cli.app import Command, parameters
 from anomaly_eval.cli.options import say
 from anomaly_eval.evaluation.request import EvaluationRequest
-from anomaly_eval.runtime.console import open_console
+from anomaly_eval.runtime.console import CommandConsole, open_console, told_beside_output
 
 SCORE_OPTIONS = "anomaly_eval.score_options"
 
@@ -53,7 +52,7 @@ def evaluate(context: typer.Context, request: EvaluationRequest) -> None:
         say(f"Results: {request.out}")
 
 
-def _evaluate_one(request: EvaluationRequest, console: Console) -> bool:
+def _evaluate_one(request: EvaluationRequest, console: CommandConsole) -> bool:
     """Evaluate one network, or score maps, and print the tables; return whether this is the process to do so."""
     from anomaly_eval.evaluation.contradictions import check_options
     from anomaly_eval.evaluation.processes.team import as_one_of
@@ -66,11 +65,11 @@ def _evaluate_one(request: EvaluationRequest, console: Console) -> bool:
         request.launcher, lambda team: run_evaluation(request, console, team), lambda team: contribute(request, team)
     )
     if results is not None:
-        print_results(open_console(), results, request.with_published)
+        print_results(open_console(), results, request.with_published, told_beside_output(console))
     return results is not None
 
 
-def _evaluate_several(request: EvaluationRequest, console: Console) -> bool:
+def _evaluate_several(request: EvaluationRequest, console: CommandConsole) -> bool:
     """Evaluate several networks and print the tables of all; return as `_evaluate_one` does."""
     from anomaly_eval.evaluation.contradictions import check_options
     from anomaly_eval.evaluation.processes.team import as_one_of
@@ -85,6 +84,7 @@ def _evaluate_several(request: EvaluationRequest, console: Console) -> bool:
         lambda team: run_together(requests, console, team),
         lambda team: contribute_together(requests, team),
     )
+    told = [f"{name}: {text}" for name in requests for text in told_beside_output(console)]
     for table in found.tables if found is not None else ():
-        print_comparison(open_console(), table)
+        print_comparison(open_console(), table, told)
     return found is not None

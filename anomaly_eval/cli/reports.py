@@ -11,7 +11,7 @@ import typer
 from anomaly_eval.cli.options import say
 from anomaly_eval.errors import InputError
 from anomaly_eval.reports.request import ReportRequest
-from anomaly_eval.runtime.console import open_console
+from anomaly_eval.runtime.console import open_console, told_beside_output
 from anomaly_eval.studies.calibration.request import CalibrationRequest
 from anomaly_eval.studies.grid.request import GridRequest
 
@@ -24,8 +24,9 @@ def calibrate(context: typer.Context, request: CalibrationRequest) -> None:
     from anomaly_eval.studies.calibration.run import run_calibration
     from anomaly_eval.studies.calibration.tables import compare_calibration
 
-    findings = run_calibration(replace(request, command=context.obj), open_console(stderr=True))
-    print_comparison(open_console(), compare_calibration(findings))
+    console = open_console(stderr=True)
+    findings = run_calibration(replace(request, command=context.obj), console)
+    print_comparison(open_console(), compare_calibration(findings), told_beside_output(console))
     say(f"Results: {request.out}")
 
 

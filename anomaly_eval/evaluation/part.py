@@ -10,7 +10,6 @@ from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
-from rich.markup import escape
 
 from anomaly_eval.datasets.samples import SampleSet
 from anomaly_eval.evaluation.anomaly import AnomalyEvaluation, AnomalyFindings, every
@@ -44,6 +43,7 @@ from anomaly_eval.results.records import (
 from anomaly_eval.results.resamples import bootstrap_text
 from anomaly_eval.results.thresholds import THRESHOLDS_FILE, Thresholds
 from anomaly_eval.runtime.clock import Clock
+from anomaly_eval.runtime.console import warn
 from anomaly_eval.score_maps.disk import MapsOnDisk
 from anomaly_eval.score_maps.saving import writer
 
@@ -83,7 +83,7 @@ class Part:
                 text for samples in closed_sets for text in unchecked_order(samples, evaluated.segmenter)
             ]
         for warning in self._warnings:
-            console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)
+            warn(console, warning)
 
     def __enter__(self) -> Part:
         """Open what pictures and score maps are kept in while images pass by."""

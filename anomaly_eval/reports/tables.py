@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from rich.console import Console
@@ -92,15 +93,15 @@ def results_markdown(results: Results, with_published: bool) -> str:
     return "\n".join(parts)
 
 
-def print_results(console: Console, results: Results, with_published: bool) -> None:
-    """Print the tables, their footnotes and their warnings to the console."""
+def print_results(console: Console, results: Results, with_published: bool, told: Collection[str] = ()) -> None:
+    """Print the tables, their footnotes and their warnings, but those that were told before, to the console."""
     if _is_ranked(results):
-        print_comparison(console, _comparison(results, with_published))
+        print_comparison(console, _comparison(results, with_published), told)
     for table in _more(results):
-        print_comparison(console, table)
+        print_comparison(console, table, told)
     if _has(results, "closed_set"):
         print_classes(console, results)
-        print_comparison(console, _closed_set(results, with_published))
+        print_comparison(console, _closed_set(results, with_published), told)
 
 
 def _is_ranked(results: Results) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from rich import box
 from rich.console import Console
@@ -18,8 +18,8 @@ _SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _CELL_WIDTH = 8
 
 
-def print_comparison(console: Console, table: ComparisonTable) -> None:
-    """Print the table, its footnotes and its warnings.
+def print_comparison(console: Console, table: ComparisonTable, told: Collection[str] = ()) -> None:
+    """Print the table, its footnotes and its warnings, but those that were told before.
 
     Datasets that do not fit beside each other are printed below each other, so that no number is ever cut.
     """
@@ -30,7 +30,7 @@ def print_comparison(console: Console, table: ComparisonTable) -> None:
     for note in table.notes:
         mark = f"{note.mark.translate(_SUPERSCRIPT)} " if note.mark else ""
         console.print(Text(f"{mark}{note.text}"), style="dim")
-    for warning in table.warnings:
+    for warning in (text for text in table.warnings if text not in told):
         console.print(Text.assemble(("Warning: ", "yellow"), warning))
 
 

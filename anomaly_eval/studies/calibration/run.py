@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 
 from anomaly_eval.datasets.samples import SampleSet, find_dataset
 from anomaly_eval.errors import InputError
@@ -27,6 +26,7 @@ from anomaly_eval.results.origins import ModelRecord
 from anomaly_eval.results.provenance import timing_of, versions
 from anomaly_eval.results.records import DatasetRecord
 from anomaly_eval.runtime.clock import Clock
+from anomaly_eval.runtime.console import warn
 from anomaly_eval.runtime.file_names import file_names
 from anomaly_eval.runtime.output_folder import FolderKind, prepare_output
 from anomaly_eval.studies.calibration.held_out_temperature import fit_temperature_on
@@ -107,7 +107,7 @@ def run_calibration(request: CalibrationRequest, console: Console) -> Calibratio
         warnings += unnamed
         classes = samples.card.classes or ()
         for warning in warnings:
-            console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)
+            warn(console, warning)
         with clock.section("output"):
             _draw(measured, classes, request, output.path)
         findings = CalibrationFindings(

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 
 from anomaly_eval.datasets.cards import Task
 from anomaly_eval.datasets.prefetch import read_ahead
@@ -21,6 +20,7 @@ from anomaly_eval.reports.figures.saving import FORMATS, beside, save
 from anomaly_eval.reports.figures.style import TWO_COLUMNS
 from anomaly_eval.reports.names import network_names
 from anomaly_eval.runtime.clock import Clock
+from anomaly_eval.runtime.console import warn
 from anomaly_eval.runtime.output_folder import write_atomically
 from anomaly_eval.runtime.progress import progress_bar
 from anomaly_eval.studies.grid.choosing import CHOICES, Chosen, choose_images, named_images, parse_choices
@@ -170,7 +170,7 @@ def _warn_of_few(chosen: Sequence[Chosen], request: GridRequest, console: Consol
     wanted = request.count * len(request.choose or CHOICES)
     if len(chosen) < wanted:
         text = f"only {len(chosen)} images can be ranked, so the grid has fewer rows than the {wanted} asked for"
-        console.print(f"[yellow]warning:[/] {escape(text)}", highlight=False, soft_wrap=True)
+        warn(console, text)
 
 
 def _measure(request: GridRequest, samples: SampleSet) -> str:

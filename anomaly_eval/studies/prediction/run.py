@@ -12,13 +12,13 @@ from datetime import datetime, timezone
 from pathlib import Path, PurePath
 
 from rich.console import Console
-from rich.markup import escape
 
 from anomaly_eval.datasets.prefetch import ahead
 from anomaly_eval.reports.figures.class_picture import ClassPalette
 from anomaly_eval.results.provenance import versions
 from anomaly_eval.results.titles import method_name
 from anomaly_eval.runtime.background import Beside
+from anomaly_eval.runtime.console import warn
 from anomaly_eval.runtime.output_folder import prepare_output
 from anomaly_eval.runtime.progress import Advance, progress_bar
 from anomaly_eval.studies.prediction.colours import with_scale
@@ -79,7 +79,7 @@ def run_prediction(request: PredictionRequest, console: Console) -> Predicted:
         count = _write_all(predicted, writer, advance)
         seconds = time.perf_counter() - begun
         for warning in warnings:
-            console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)
+            warn(console, warning)
         command = shlex.join(request.command)
         fields = {
             "format_version": 1,

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.markup import escape
 
 from anomaly_eval.reports.csv_files import csv_of
 from anomaly_eval.reports.names import network_names
@@ -91,8 +90,6 @@ def run_speed(request: SpeedRequest, console: Console) -> SpeedFindings:
             warm_up=request.warm_up,
             warnings=_warnings(machine),
         )
-        for warning in findings.warnings:
-            console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)
         texts = {
             _RECORD: findings.model_dump_json(indent=2) + "\n",
             _CSV: csv_of(SpeedRow, findings.rows),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -44,6 +45,24 @@ def test_all_scores_from_checkpoint_to_tables(tmp_path, evaluate):
     assert len(drawn) == 2 * 6
     assert "heatmaps/road_anomaly/msp/1.png" in drawn
     assert not list(tmp_path.glob(".out*"))
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["one log", "two files"])
+def test_a_warning_is_told_once_wherever_one_reads(tmp_path, data, monkeypatch, together):
+    (tmp_path / "maps").mkdir()
+    for index in range(4):
+        np.save(tmp_path / "maps" / f"{index}.npy", np.random.default_rng(index).random(SIZE[::-1]))
+    logs = [tmp_path / "log"] if together else [tmp_path / "log", tmp_path / "errors"]
+    with contextlib.ExitStack() as stack:
+        streams = [stack.enter_context(path.open("w")) for path in logs]
+        monkeypatch.setattr(sys, "stdout", streams[0])
+        monkeypatch.setattr(sys, "stderr", streams[-1])
+        words = ["--dataset", "road_anomaly", "--data-root", str(data), "--out", str(tmp_path / "out")]
+        assert main(["eval", "--score-maps", str(tmp_path / "maps"), *words]) == 0
+    told = "road_anomaly: 4 images found instead of 60"
+    assert [path.read_text().count(told) for path in logs] == [1] * len(logs)
+    assert (tmp_path / "out" / "results.md").read_text().count("4 images found instead of 60") == 1
+    assert [told in warning for warning in read(tmp_path).warnings].count(True) == 1
 
 
 def test_numbers_are_those_of_scikit_learn_on_mmsegmentations_logits(tmp_path, data, evaluate):
