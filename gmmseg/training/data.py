@@ -56,7 +56,7 @@ def check_datasets(config: Config) -> dict[str, Any]:
             count = len(dataset)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise InputError(
-                f"the {purpose} dataset of the config is incomplete: {error}; check --data-root."
+                f"the {purpose} dataset of the config is incomplete: {_absent(error)}; check --data-root."
             ) from error
         except InputError:
             raise
@@ -91,6 +91,15 @@ def decode_heads(config: Config) -> list[Any]:
     """Return the settings of the decode heads of a config, of which the last one gives the result."""
     head = config.model.get("decode_head")
     return list(head) if isinstance(head, list | tuple) else [head] if head is not None else []
+
+
+def _absent(error: OSError) -> str:
+    """Say what is not there; datasets of our own have a sentence of theirs."""
+    if error.filename is None:
+        return str(error)
+    if isinstance(error, NotADirectoryError):
+        return f"{error.filename} is no folder"
+    return f"there is no {error.filename}"
 
 
 def _check_folders(settings: Any) -> None:

@@ -49,7 +49,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 def test_a_missing_folder_of_images_is_named(tmp_path: Path) -> None:
     config = write_training(tmp_path)
     (tmp_path / "data" / "drawn" / "images" / "train").rename(tmp_path / "data" / "drawn" / "images" / "other")
-    assert_refused(config, r"train dataset .*images/train.*; check --data-root")
+    assert_refused(config, r"train dataset .* is incomplete: there is no [^\['\"]*images/train; check --data-root")
 
 
 def test_an_empty_dataset_is_named(tmp_path: Path) -> None:
