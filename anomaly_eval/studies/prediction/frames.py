@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly_eval.datasets.images import read_photo
+from anomaly_eval.datasets.label_files import label_files
 from anomaly_eval.errors import InputError
 from anomaly_eval.runtime.file_names import file_names
 
@@ -84,8 +85,9 @@ Input = Picture | Video
 def find_inputs(paths: Sequence[Path]) -> tuple[list[Input], list[str]]:
     """Return what is to be looked at, in its order, folders by name, and what of it was left alone.
 
-    Hidden files and folders are nobody's photos. Raises InputError for what is not there, a folder without images, and
-    a video that cannot be decoded.
+    Hidden files and folders are nobody's photos, nor are the labels of a data set that lie in its folder; whoever names
+    a file itself means it. Raises InputError for what is not there, a folder without images, and a video that cannot be
+    decoded.
     """
     if not paths:
         raise InputError("there is nothing to predict; give images, folders of images, or videos.")
@@ -94,7 +96,14 @@ def find_inputs(paths: Sequence[Path]) -> tuple[list[Input], list[str]]:
     for path in paths:
         if path.is_dir():
             inside, others = _inside(path)
-            found += inside
+            labels = label_files(path, [file for _, file in inside])
+            if len(labels) == len(inside):
+                remedy = "give the folder of its images, or name files"
+                raise InputError(f"{path} holds the labels of a data set; {remedy}.")
+            found += [(name, file) for name, file in inside if file not in labels]
+            if labels:
+                which = "a picture that is a label" if len(labels) == 1 else f"{len(labels)} pictures that are labels"
+                notes.append(f"{path} also holds {which} of a data set, left alone, such as {min(labels)}")
             if others:
                 which = "1 file that is no image" if others == 1 else f"{others} files that are no images"
                 notes.append(f"{path} also holds {which}, left alone")

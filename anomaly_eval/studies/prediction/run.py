@@ -13,6 +13,7 @@ from pathlib import Path, PurePath
 
 from rich.console import Console
 
+from anomaly_eval.datasets.label_files import looks_like_labels
 from anomaly_eval.datasets.prefetch import ahead
 from anomaly_eval.reports.figures.class_picture import ClassPalette
 from anomaly_eval.results.provenance import versions
@@ -104,14 +105,20 @@ def run_prediction(request: PredictionRequest, console: Console) -> Predicted:
 
 
 def frames_of(inputs: Sequence[Input], warnings: list[str]) -> Iterator[Frame]:
-    """Yield all images; a video that ends before its time is warned about."""
+    """Yield all images; a video that ends before its time is warned about, and pictures of labels."""
+    labels: list[Path] = []
     for one in inputs:
         seen = 0
         for frame in one.frames():
             seen += 1
+            if frame.number is None and looks_like_labels(frame.image):
+                labels.append(frame.source)
             yield frame
         if one.count is not None and seen < one.count:
             warnings.append(f"only {seen} of the {one.count} frames of {one.path} could be decoded")
+    if labels:
+        some = f"{len(labels)} images, such as {labels[0]}, have" if len(labels) > 1 else f"{labels[0]} has"
+        warnings.append(f"{some} as few colours as a picture of labels has, and may be no photo")
 
 
 def _write_all(predicted: Iterator[PredictedFrame], writer: PredictionWriter, advance: Advance) -> int:

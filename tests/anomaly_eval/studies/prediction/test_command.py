@@ -76,6 +76,16 @@ def test_a_folder_becomes_scores_classes_and_overlays(tmp_path, photos, checkpoi
     assert "% unknown" in page and "http" not in page.replace("http-equiv", "")
 
 
+def test_pictures_of_labels_are_predicted_with_a_warning(tmp_path, predict):
+    labels = np.random.default_rng(0).integers(0, 3, (64, 96), dtype=np.uint8)
+    for name in ("one", "other"):
+        Image.fromarray(labels).save(tmp_path / f"{name}.png")
+    code, output, errors = predict(tmp_path / "one.png", tmp_path / "other.png")
+    warning = f"2 images, such as {tmp_path / 'one.png'}, have as few colours as a picture of labels has"
+    assert code == 0 and "2 images in" in output and f"warning: {warning}" in errors
+    assert [text.startswith(warning) for text in record(tmp_path / "out").warnings] == [True]
+
+
 def test_without_a_threshold_nothing_is_unknown(tmp_path, photos, predict):
     code, output, _ = predict(photos / "b.jpg", "--maps", "float16", "--overlays", "jpeg", "--score", "msp")
     assert code == 0 and "nothing is unknown" in output

@@ -49,6 +49,36 @@ def test_links_to_one_image_are_several_images(tmp_path):
     assert names(tmp_path / "links") == ["0", "1", "2"]
 
 
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [
+        (["images/1.png", "images/2.png"], ["labels_masks/1.png", "labels_masks/2.png", "labels_masks/2_color.png"]),
+        (["frames/1.png", "2.png"], ["frames/1.labels/labels_semantic.png", "frames/1.labels/labels_color.png"]),
+        (["set/images/val/a.png"], ["set/annotations/val/a.png"]),
+        (["leftImg8bit/val/b/b_1_leftImg8bit.png"], ["gtFine/val/b/b_1_gtFine_labelTrainIds.png"]),
+        (["annotations/val/a.png", "labels_masks/1.png", "images/2.png"], []),
+    ],
+)
+def test_labels_of_a_data_set_are_left_alone(tmp_path, images, labels):
+    for name in (*images, *labels):
+        drawn(tmp_path / "mine" / name)
+    inputs, notes = find_inputs([tmp_path / "mine"])
+    assert {one.path for one in inputs} == {tmp_path / "mine" / name for name in images}
+    assert len(notes) == bool(labels)
+    if labels:
+        assert f"also holds {len(labels)} pictures that are" in notes[0] or "also holds a picture that is" in notes[0]
+        assert any(notes[0].endswith(f", left alone, such as {tmp_path / 'mine' / name}") for name in labels)
+        assert names(tmp_path / "mine" / labels[0]), "whoever names a file means it"
+
+
+def test_a_folder_of_labels_alone_is_refused(tmp_path):
+    for name in ("images/1.png", "labels_masks/1.png"):
+        drawn(tmp_path / name)
+    with pytest.raises(InputError, match="labels_masks holds the labels of a data set; give the folder of its images"):
+        find_inputs([tmp_path / "labels_masks"])
+    assert names(tmp_path / "images") == ["1"]
+
+
 def test_there_must_be_something():
     with pytest.raises(InputError, match="nothing to predict"):
         find_inputs([])
