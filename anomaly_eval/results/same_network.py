@@ -21,6 +21,10 @@ def network_difference(before: ModelRecord, now: ModelRecord) -> tuple[str, str]
                 f"another {meaning} ({_short(getattr(before, field))}, now {_short(getattr(now, field))})",
                 "this one",
             )
+    # What was imported since builds nothing of a network that was there before, such as a score of one's own.
+    if not set(before.imports.values()) <= set(now.imports.values()):
+        then, today = (_short(_modules(one) or "none") for one in (before, now))
+        return f"other modules of --import ({then}, now {today})", "these"
     if before.dropped_classes != now.dropped_classes:
         then, today = (_short(" ".join(one.dropped_classes) or "none") for one in (before, now))
         return f"other --known-classes (dropped: {then}, now {today})", "these"
@@ -29,6 +33,10 @@ def network_difference(before: ModelRecord, now: ModelRecord) -> tuple[str, str]
         then, today = (_short(" ".join(one.classes)) for one in (before, now))
         return f"--known-classes in another order ({then}, now {today})", "this one"
     return None
+
+
+def _modules(model: ModelRecord) -> str:
+    return ", ".join(f"{name} {sha256[:12]}" for name, sha256 in model.imports.items())
 
 
 def _short(value: str | None) -> str:

@@ -99,3 +99,24 @@ def test_an_own_backbone_runs_with_import_and_after_mixtures_were_fitted(
     assert "gmmseg" in {row.method for row in read(tmp_path).rows}
     exported = ["networks", "export", str(checkpoint), "--out", str(tmp_path / "net.safetensors")]
     assert main([*exported, "--import", str(own_backbone)]) == 0
+
+
+def test_what_was_learnt_with_a_module_is_refused_once_the_module_changes(
+    tmp_path, data, checkpoint, evaluate, capsys, own_backbone
+):
+    imported = ["--import", str(own_backbone)]
+    statistics = tmp_path / "statistics.safetensors"
+    words = ["--ckpt", str(checkpoint), "--dataset", str(tmp_path / "training.yaml"), "--data-root", str(data)]
+    assert main(["fit", *words, "--device", "cpu", *imported, "--out", str(statistics), "--scores", "sml"]) == 0
+    capsys.readouterr()
+    learnt = ["--scores", "sml", "--stats", str(statistics)]
+    code, _, errors = evaluate(*learnt, *imported, "--operating-points", "f1")
+    assert code == 0, errors
+    own_backbone.write_text(CODE + "# changed\n")
+    MODELS.module_dict.pop("BackboneOfOnesOwn")
+    sys.modules.pop(own_backbone.stem)
+    away = {"out": str(tmp_path / "away")}
+    assert_refused(evaluate(*learnt, *imported, **away), f"{statistics} were fitted with other modules of --import")
+    thresholds = ["--scores", "sml", "--fit-dataset", str(tmp_path / "training.yaml")]
+    thresholds += ["--thresholds", str(tmp_path / "out" / "thresholds.json")]
+    assert_refused(evaluate(*thresholds, *imported, **away), "were chosen with other modules of --import")
