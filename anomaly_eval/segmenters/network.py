@@ -117,6 +117,8 @@ class Network(ABC):
     the size of the input and with what `remedy` says.
     """
 
+    runs_in_torch: ClassVar[bool] = True
+    """Whether PyTorch does its work, whose memory can be measured; other libraries have memory of their own."""
     linear_classifier: LinearClassifier | None = None
     """The last layer where it is linear in the features; a network that has one `provides` a `classifier`, too."""
 

@@ -27,6 +27,8 @@ _HEIGHT, _WIDTH = 256, 384
 class OnnxNetwork(Network):
     """Logits or probabilities, and features where an output is named that holds them, on the grids of the outputs."""
 
+    runs_in_torch = False
+
     def __init__(self, given: Given, device: torch.device) -> None:
         """Open the file; it is run once, on noise, as only its values tell logits from probabilities."""
         self.path = given.path

@@ -32,6 +32,8 @@ _AS_PIXELS = Normalisation()
 class FunctionNetwork(Network):
     """A function that takes an RGB image (height, width, 3), uint8, and gives maps (channels, rows, columns)."""
 
+    runs_in_torch = False
+
     def __init__(
         self, function: Callable[..., Any], facts: NetworkFacts, device: torch.device, reader: OutputReader
     ) -> None:

@@ -21,8 +21,8 @@ class SpeedRow(Record):
     """Median over rounds of the time as a multiple of the first network's in the same round."""
     ratio_low: float
     ratio_high: float
-    peak_memory_mb: float
-    """Of tensors beside weights and image."""
+    peak_memory_mb: float | None
+    """Of tensors beside weights and image; None of networks that others than PyTorch run."""
     height: int
     width: int
     """Of the images."""
@@ -36,7 +36,10 @@ class SpeedConventions(Record):
     score: str = "the same and a score map at the size of the image"
     turns: str = "networks run in turn, one image at a time, after runs that are not timed; a GPU is waited for"
     spread: str = "median, and 5th and 95th percentiles over runs; ratios are of times in the same round"
-    memory: str = "the most that tensors took at once beside weights and image, in 10^6 bytes, in a run of its own"
+    memory: str = (
+        "the most that tensors took at once beside weights and image, in 10^6 bytes, in a run of its own; not known of "
+        "networks that others than PyTorch run, as of ONNX"
+    )
     image: str = "noise, the same for all"
 
 

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
+from anomaly_eval.errors import InputError
 from anomaly_eval.reports.csv_files import csv_of
 from anomaly_eval.reports.names import network_names
 from anomaly_eval.results.provenance import threads_on, versions
@@ -23,6 +24,7 @@ from anomaly_eval.runtime.output_folder import FolderKind, prepare_output
 from anomaly_eval.runtime.progress import progress_bar
 from anomaly_eval.scores import SCORES, Score, score_maps
 from anomaly_eval.segmenters.base import Segmenter
+from anomaly_eval.segmenters.protocol import NetworkSegmenter
 from anomaly_eval.studies.speed.memory import peak_bytes
 from anomaly_eval.studies.speed.records import Machine, SpeedConventions, SpeedFindings, SpeedRow
 from anomaly_eval.studies.speed.request import SpeedRequest
@@ -62,12 +64,12 @@ def run_speed(request: SpeedRequest, console: Console) -> SpeedFindings:
         segmenters = {name: network.load() for name, network in zip(names, networks, strict=True)}
         image = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
         timed = _calls(segmenters, image)
-        calls = [one.call for one in timed]
+        calls, rounds = [one.call for one in timed], request.warm_up + request.runs
         with torch.inference_mode():
-            with progress_bar(console, "running", request.warm_up + request.runs) as advance:
+            with _remedies_of_size(request.size), progress_bar(console, "running", rounds) as advance:
                 wait = _waiting([segmenter.device for segmenter in segmenters.values()])
                 seconds = take_turns(calls, request.runs, request.warm_up, wait=wait, after_round=advance)
-            peaks = [peak_bytes(one.call, segmenters[one.network].device) for one in timed]
+            peaks = [_peak(one.call, segmenters[one.network]) for one in timed]
         described = {name: segmenter.describe() for name, segmenter in segmenters.items()}
         machine = Machine(
             device=described[names[0]].device,
@@ -119,7 +121,15 @@ def _scored(segmenter: Segmenter, scores: Sequence[Score], image: NDArray[np.uin
     return score_maps(segmenter(image), scores)
 
 
-def _rows(timed: Sequence[_Timed], seconds: Seconds, peaks: Sequence[int], size: tuple[int, int]) -> list[SpeedRow]:
+def _peak(call: Call, segmenter: Segmenter) -> int | None:
+    """Return the bytes that a call of a network takes; None where not PyTorch allocates them."""
+    known = isinstance(segmenter, NetworkSegmenter) and segmenter.network.runs_in_torch
+    return peak_bytes(call, segmenter.device) if known else None
+
+
+def _rows(
+    timed: Sequence[_Timed], seconds: Seconds, peaks: Sequence[int | None], size: tuple[int, int]
+) -> list[SpeedRow]:
     """Return a line for each call; what is alone is compared with the first that is, and so for scores."""
     rows = []
     for index, (one, peak) in enumerate(zip(timed, peaks, strict=True)):
@@ -136,13 +146,25 @@ def _rows(timed: Sequence[_Timed], seconds: Seconds, peaks: Sequence[int], size:
                 ratio=ratio.median,
                 ratio_low=ratio.low,
                 ratio_high=ratio.high,
-                peak_memory_mb=peak / 1e6,
+                peak_memory_mb=None if peak is None else peak / 1e6,
                 height=size[0],
                 width=size[1],
                 runs=len(seconds),
             )
         )
     return rows
+
+
+@contextmanager
+def _remedies_of_size(size: str | None) -> Iterator[None]:
+    """Name --size in the remedies of networks that cannot process their input, who else would name --resize."""
+    try:
+        yield
+    except InputError as error:
+        problem, _, _ = str(error).rpartition("; ")
+        if size is None or not problem:
+            raise
+        raise InputError(f"{problem}; give another --size HEIGHTxWIDTH, or leave it out.") from error
 
 
 @contextmanager

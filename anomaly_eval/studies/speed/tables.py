@@ -28,7 +28,7 @@ def _cells(row: SpeedRow) -> tuple[str, ...]:
         f"{_digits(row.ms_low)} to {_digits(row.ms_high)}",
         f"{row.ratio:.3f}",
         f"{row.ratio_low:.3f} to {row.ratio_high:.3f}",
-        f"{row.peak_memory_mb:.0f}",
+        "not known" if row.peak_memory_mb is None else f"{row.peak_memory_mb:.0f}",
     )
 
 

@@ -116,6 +116,37 @@ def test_refusals(tmp_path: Path, speed: Command) -> None:
     assert nothing_left(tmp_path)
 
 
+@pytest.fixture
+def exported(tmp_path: Path) -> Path:
+    """A network in ONNX that takes images of 64x96 (height x width) alone."""
+    from tests.anomaly_eval.segmenters.kinds.onnx_files import save
+
+    path = save(tmp_path / "fixed.onnx", size=(64, 96))
+    path.with_suffix(".yaml").write_text("{mean: [0, 0, 0], std: [255, 255, 255]}")
+    return path
+
+
+def test_memory_that_pytorch_does_not_allocate_is_not_known(
+    tmp_path: Path, speed: Callable[..., Answer], exported: Path
+) -> None:
+    code, output, errors = speed("--ckpt", str(exported), "--runs", "1", "--warm-up", "0")
+    assert code == 0, errors
+    peaks = {(one["network"], one["score"]): one["peak_memory_mb"] for one in lines(tmp_path)}
+    assert float(peaks["net", ""]) > 0 and float(peaks["net", "msp"]) > 0
+    assert peaks["fixed", ""] == peaks["fixed", "msp"] == ""
+    assert [line.endswith("| not known |") for line in output.splitlines() if line.startswith("| fixed")] == [True] * 2
+
+
+def test_a_fixed_size_is_told_of_by_the_option_that_was_given(
+    tmp_path: Path, speed: Callable[..., Answer], exported: Path
+) -> None:
+    other = speed("--ckpt", str(exported), size=("--size", "32x48"))
+    assert_refused(other, "fixed.onnx was exported for inputs of 96x64 alone", "give another --size HEIGHTxWIDTH, or")
+    assert "--resize" not in other[2]
+    assert_refused(speed("--ckpt", str(exported), "--resize", "48x32", size=()), "leave --resize out")
+    assert nothing_left(tmp_path)
+
+
 def test_a_gpu_is_waited_for_whichever_network_runs_there(monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[torch.device] = []
     monkeypatch.setattr(torch.cuda, "synchronize", waited.append)
