@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -51,30 +51,30 @@ def _plan_one(street: Street, camera: Camera, pixels: float, random: np.random.G
     low, high = -camera.vanishing * reach - bend, (WIDTH - camera.vanishing) * reach - bend
     x = float(np.clip(x, low + 0.4 * size, max(high - 0.4 * size, low + 0.4 * size)))
     facing = 1 if random.random() < 0.5 else -1
-    camouflage = random.random()
-
-    def paint_it(canvas: Canvas, own: np.random.Generator) -> None:
-        paint_anomaly(canvas, paint, (x, z), size, facing, camouflage, own)
-
-    return plan_thing(z, paint_it, random)
+    anomaly = Anomaly(paint, (x, z), size, facing, camouflage=random.random())
+    return plan_thing(z, lambda canvas, own: paint_anomaly(canvas, anomaly, own), random)
 
 
-def paint_anomaly(
-    canvas: Canvas,
-    paint: Callable[[Brush, np.random.Generator], None],
-    place: tuple[float, float],
-    size: float,
-    facing: int,
-    camouflage: float,
-    random: np.random.Generator,
-) -> None:
-    """Paint one anomaly; below 0.2 camouflage takes the look of the ground, below 0.4 that of another object."""
+@dataclass(frozen=True)
+class Anomaly:
+    """One thing that no class knows: what it is, where it stands, (x, z) in metres, and how it looks."""
+
+    paint: Callable[[Brush, np.random.Generator], None]
+    place: tuple[float, float]
+    size: float
+    facing: int
+    camouflage: float
+    """Below 0.2 it takes the look of the ground, below 0.4 that of another object."""
+
+
+def paint_anomaly(canvas: Canvas, anomaly: Anomaly, random: np.random.Generator) -> None:
+    """Paint one anomaly with its shadow."""
     grain = (float(random.uniform(1, 7)), float(random.uniform(1, 8)))
-    brush = Brush(canvas, Class.ANOMALY, *place, grain, facing, size)
-    brush.shadow(-0.5, 0.5, 0.8 * size, 0.5 * size)
-    paint(brush, random)
-    if camouflage < 0.4:
-        _camouflage(canvas, brush.index, _GROUNDS if camouflage < 0.2 else _OBJECTS, random)
+    brush = Brush(canvas, Class.ANOMALY, *anomaly.place, grain, anomaly.facing, anomaly.size)
+    brush.shadow(-0.5, 0.5, 0.8 * anomaly.size, 0.5 * anomaly.size)
+    anomaly.paint(brush, random)
+    if anomaly.camouflage < 0.4:
+        _camouflage(canvas, brush.index, _GROUNDS if anomaly.camouflage < 0.2 else _OBJECTS, random)
     brush.shade(0.3)
 
 

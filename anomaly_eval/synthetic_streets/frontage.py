@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -66,13 +68,14 @@ def _paint_piece(
     canvas: Canvas, side: Side, span: tuple[float, float], style: int, random: np.random.Generator
 ) -> None:
     if side.kind == "facades":
-        _paint_building(canvas, side, side.front, span, random.uniform(6, 22), random)
+        _paint_building(canvas, side, _Building(side.front, span, random.uniform(6, 22)), random)
         return
     if side.kind == "houses":
         back = side.front + side.sign * random.uniform(3, 9)
         middle = span[0] + (span[1] - span[0]) * random.uniform(0.1, 0.3)
         _plant(canvas, side.front + side.sign * 6, span, random, 1.0)
-        _paint_building(canvas, side, back, (middle, span[1] - 1), random.uniform(3.5, 8), random, gable=True)
+        house = _Building(back, (middle, span[1] - 1), random.uniform(3.5, 8), gable=True)
+        _paint_building(canvas, side, house, random)
         _plant(canvas, side.front + side.sign * 1.5, span, random, 0.4)
     else:
         far = random.uniform(3, 25)
@@ -109,16 +112,19 @@ def _windows(width: float, bottom: float, top: float, random: np.random.Generato
     return np.stack([left, low, left + pane, low + tall * storey], 1)
 
 
-def _paint_building(
-    canvas: Canvas,
-    side: Side,
-    x: float,
-    span: tuple[float, float],
-    height: float,
-    random: np.random.Generator,
-    gable: bool = False,
-) -> None:
-    near_end, far_end = max(span[0], 1.2), span[1]
+@dataclass(frozen=True)
+class _Building:
+    """Where a building stands, in metres: its facade, and from where to where along the street."""
+
+    x: float
+    span: tuple[float, float]
+    height: float
+    gable: bool = False
+
+
+def _paint_building(canvas: Canvas, side: Side, building: _Building, random: np.random.Generator) -> None:
+    x, height = building.x, building.height
+    near_end, far_end = max(building.span[0], 1.2), building.span[1]
     width, depth = far_end - near_end, random.uniform(7, 14)
     if width < 2:
         return
@@ -129,7 +135,7 @@ def _paint_building(
     roof = near(random, ((120, 70, 54), (84, 80, 82), (100, 60, 50), (66, 66, 72)))
     outer = x + side.sign * depth
     ridge = height + random.uniform(1.5, 4)
-    if gable:
+    if building.gable:
         top = [(x, height, near_end), (x + side.sign * depth / 2, ridge, near_end), (outer, height, near_end)]
         brush.solid([*top, (outer, 0, near_end), (x, 0, near_end)], wall * 0.85)
         slope = [(x, height, far_end), (x + side.sign * depth / 2, ridge, far_end)]

@@ -50,10 +50,10 @@ def paint_ground(canvas: Canvas, street: Street, random: np.random.Generator) ->
     asphalt = grey(random, 55, 150, 7)
     edges = street.left.kerb, street.right.kerb
     end = street.end
-    _paint_strip(canvas, edges, (0, end), asphalt, Class.ROAD, (4, 3))
+    _paint(canvas, _strip(canvas, edges, (0, end)), asphalt, Surface(Class.ROAD, 0, 4, 3))
     if street.crossing is not None:
-        reach = street.crossing + CROSSING_WIDTH
-        _paint_strip(canvas, (-150, 150), (street.crossing, reach), asphalt, Class.ROAD, (4, 3))
+        crossing = _strip(canvas, (-150, 150), (street.crossing, street.crossing + CROSSING_WIDTH))
+        _paint(canvas, crossing, asphalt, Surface(Class.ROAD, 0, 4, 3))
     _paint_repairs(canvas, street, asphalt, random)
     _paint_markings(canvas, street, random)
     if street.rails is not None:
@@ -79,22 +79,22 @@ def paint_shade(canvas: Canvas, street: Street, random: np.random.Generator) -> 
 def _paint_side(
     canvas: Canvas, street: Street, side: Side, pavement: Colour, stone: Colour, random: np.random.Generator
 ) -> None:
-    def strip(start: float, stop: float, colour: Colour, kind: Class, grain: tuple[float, float]) -> None:
-        _paint_strip(canvas, (min(start, stop), max(start, stop)), (0, street.end), colour, kind, grain)
+    def strip(start: float, stop: float, colour: Colour, surface: Surface) -> None:
+        _paint(canvas, _strip(canvas, (min(start, stop), max(start, stop)), (0, street.end)), colour, surface)
 
     if side.kind == "facades" or random.random() < 0.3:
-        strip(side.kerb, side.front + side.sign * 40, pavement * 0.97, Class.SIDEWALK, (4, 3))
+        strip(side.kerb, side.front + side.sign * 40, pavement * 0.97, Surface(Class.SIDEWALK, 0, 4, 3))
     else:
-        strip(side.front, side.front + side.sign * 80, near(random, GRASS), Class.TERRAIN, (9, 9))
-    strip(side.kerb, side.verge, pavement, Class.SIDEWALK, (4, 3))
+        strip(side.front, side.front + side.sign * 80, near(random, GRASS), Surface(Class.TERRAIN, 0, 9, 9))
+    strip(side.kerb, side.verge, pavement, Surface(Class.SIDEWALK, 0, 4, 3))
     if side.front != side.verge:
-        strip(side.verge, side.front, near(random, GRASS), Class.TERRAIN, (9, 9))
+        strip(side.verge, side.front, near(random, GRASS), Surface(Class.TERRAIN, 0, 9, 9))
     joints = pavement * random.uniform(0.78, 0.92)
     spacing = random.uniform(0.8, 2.2)
     left, right = sorted((side.kerb, side.verge))
     z = np.arange(canvas.camera.nearest * 0.8, 22, spacing)
     _paint_boxes(canvas, [(left, start, right, start + 0.03) for start in z.tolist()], joints, Class.SIDEWALK)
-    strip(side.kerb, side.kerb + side.sign * 0.18, stone, Class.SIDEWALK, (3, 2))
+    strip(side.kerb, side.kerb + side.sign * 0.18, stone, Surface(Class.SIDEWALK, 0, 3, 2))
 
 
 def _paint_repairs(canvas: Canvas, street: Street, asphalt: Colour, random: np.random.Generator) -> None:
@@ -103,12 +103,12 @@ def _paint_repairs(canvas: Canvas, street: Street, asphalt: Colour, random: np.r
         x, z = random.uniform(left, right), random.uniform(canvas.camera.nearest, 30)
         edges = (max(x - random.uniform(0.3, 2), left), min(x + random.uniform(0.3, 2), right))
         patch = asphalt * random.uniform(0.72, 1.22)
-        _paint_strip(canvas, edges, (z, z + random.uniform(0.6, 9)), patch, Class.ROAD, (5, 3))
+        _paint(canvas, _strip(canvas, edges, (z, z + random.uniform(0.6, 9))), patch, Surface(Class.ROAD, 0, 5, 3))
     for _ in range(int(random.integers(0, 3))):
         angle = np.linspace(0, 2 * np.pi, 14)
         x, z = random.uniform(left, right), random.uniform(canvas.camera.nearest, 25)
         cover = canvas.camera.project(x + 0.35 * np.cos(angle), 0.0, z + 0.35 * np.sin(angle))
-        canvas.fill(cover, asphalt * random.uniform(0.5, 0.8), canvas.add_surface(Surface(Class.ROAD, 0, 3, 3)))
+        _paint(canvas, cover, asphalt * random.uniform(0.5, 0.8), Surface(Class.ROAD, 0, 3, 3))
     for _ in range(int(random.integers(0, 4))):
         across = random.uniform(left, right) + np.cumsum(random.uniform(-0.4, 0.4, 7))
         along = random.uniform(canvas.camera.nearest, 15) + np.arange(7) * random.uniform(0.2, 1)
@@ -117,7 +117,7 @@ def _paint_repairs(canvas: Canvas, street: Street, asphalt: Colour, random: np.r
         crack = crack[(crack[:, 0] > left) & (crack[:, 0] < right)]
         if len(crack) > 3:
             points = canvas.camera.project(crack[:, 0], 0.0, crack[:, 1])
-            canvas.fill(points, asphalt * 0.6, canvas.add_surface(Surface(Class.ROAD, 0, 4, 3)))
+            _paint(canvas, points, asphalt * 0.6, Surface(Class.ROAD, 0, 4, 3))
 
 
 def _paint_markings(canvas: Canvas, street: Street, random: np.random.Generator) -> None:
@@ -128,7 +128,7 @@ def _paint_markings(canvas: Canvas, street: Street, random: np.random.Generator)
     end = street.end
 
     def mark(edges: tuple[float, float], span: tuple[float, float], colour: Colour = white, steps: int = 2) -> None:
-        _paint_strip(canvas, edges, span, colour, Class.ROAD, (5, 5), steps)
+        _paint(canvas, _strip(canvas, edges, span, steps), colour, Surface(Class.ROAD, 0, 5, 5))
 
     for (x, way), (other, next_way) in zip(street.lanes, street.lanes[1:], strict=False):
         middle, colour = (x + other) / 2, yellow if way != next_way and random.random() < 0.3 else white
@@ -151,15 +151,15 @@ def _paint_markings(canvas: Canvas, street: Street, random: np.random.Generator)
         z, (x, _) = random.uniform(8, 20), street.lanes[int(random.integers(len(street.lanes)))]
         mark((x - 0.08, x + 0.08), (z, z + 2.5))
         head = canvas.camera.project([x - 0.35, x + 0.35, x], 0.0, [z + 2.3, z + 2.3, z + 4])
-        canvas.fill(head, white, canvas.add_surface(Surface(Class.ROAD, 0, 5, 5)))
+        _paint(canvas, head, white, Surface(Class.ROAD, 0, 5, 5))
 
 
 def _paint_rails(canvas: Canvas, x: float, asphalt: Colour, end: float, random: np.random.Generator) -> None:
     bed = asphalt * random.uniform(0.8, 1.2)
-    _paint_strip(canvas, (x - 1.2, x + 1.2), (0, end), bed, Class.ROAD, (6, 5))
+    _paint(canvas, _strip(canvas, (x - 1.2, x + 1.2), (0, end)), bed, Surface(Class.ROAD, 0, 6, 5))
     steel = grey(random, 60, 190, 6)
     for rail in (x - 0.72, x + 0.72):
-        _paint_strip(canvas, (rail - 0.06, rail + 0.06), (0, end), steel, Class.ROAD, (3, 2))
+        _paint(canvas, _strip(canvas, (rail - 0.06, rail + 0.06), (0, end)), steel, Surface(Class.ROAD, 0, 3, 2))
 
 
 def _paint_boxes(canvas: Canvas, boxes: list[tuple[float, float, float, float]], colour: Colour, kind: Class) -> None:
@@ -168,19 +168,11 @@ def _paint_boxes(canvas: Canvas, boxes: list[tuple[float, float, float, float]],
         given = np.array(boxes)
         z = np.maximum(given[:, (1, 3, 3, 1)], canvas.camera.nearest * 0.7)
         points = canvas.camera.project(given[:, (0, 0, 2, 2)], 0.0, z)
-        canvas.fill(points, colour, canvas.add_surface(Surface(kind, 0, 5, 4)))
+        _paint(canvas, points, colour, Surface(kind, 0, 5, 4))
 
 
-def _paint_strip(
-    canvas: Canvas,
-    edges: tuple[float, float],
-    span: tuple[float, float],
-    colour: Colour,
-    kind: Class,
-    grain: tuple[float, float],
-    steps: int = 8,
-) -> None:
-    canvas.fill(_strip(canvas, edges, span, steps), colour, canvas.add_surface(Surface(kind, 0, *grain)))
+def _paint(canvas: Canvas, points: Points, colour: Colour, surface: Surface) -> None:
+    canvas.fill(points, colour, canvas.add_surface(surface))
 
 
 def _strip(canvas: Canvas, edges: tuple[float, float], span: tuple[float, float], steps: int = 8) -> Points:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -40,10 +41,8 @@ def draw_histograms(histograms: Mapping[str, ScoreHistogram], width: float | Non
     figure = new_figure(width or (ONE_COLUMN if columns == 1 else TWO_COLUMNS), _HEIGHT * rows + 0.2)
     panels = figure.subplots(rows, columns, squeeze=False)
     for axes, (name, histogram) in zip(panels.flat, histograms.items(), strict=False):
-        _add_shares(axes, histogram.inliers, histogram.edges, "inliers", color=BLUE, linestyle="solid", hatch="")
-        _add_shares(
-            axes, histogram.anomalies, histogram.edges, "anomalies", color=VERMILLION, linestyle="dashed", hatch="/////"
-        )
+        _add_shares(axes, histogram.inliers, histogram.edges, _INLIERS)
+        _add_shares(axes, histogram.anomalies, histogram.edges, _ANOMALIES)
         axes.set(title=name, xlabel="anomaly score", xlim=(histogram.edges[0], histogram.edges[-1]))
         axes.set_ylim(bottom=0)
         axes.yaxis.set_major_formatter(FuncFormatter(percent))
@@ -55,25 +54,31 @@ def draw_histograms(histograms: Mapping[str, ScoreHistogram], width: float | Non
     return figure
 
 
-def _add_shares(
-    axes: Axes,
-    counts: NDArray[np.int64],
-    edges: NDArray[np.float64],
-    label: str,
-    color: str,
-    linestyle: str,
-    hatch: str,
-) -> None:
-    """Fill a pale staircase; hatches survive grey print."""
+@dataclass(frozen=True)
+class _Look:
+    """How the pixels of one kind are drawn; hatches survive grey print."""
+
+    label: str
+    color: str
+    linestyle: str
+    hatch: str
+
+
+_INLIERS = _Look("inliers", BLUE, "solid", "")
+_ANOMALIES = _Look("anomalies", VERMILLION, "dashed", "/////")
+
+
+def _add_shares(axes: Axes, counts: NDArray[np.int64], edges: NDArray[np.float64], look: _Look) -> None:
+    """Fill a pale staircase."""
     axes.stairs(
         counts / max(1, int(counts.sum())),
         edges,
         fill=True,
         # Only the area is transparent: the outline stays whole.
-        facecolor=(color, 0.2),
-        edgecolor=color,
-        linestyle=linestyle,
-        hatch=hatch,
+        facecolor=(look.color, 0.2),
+        edgecolor=look.color,
+        linestyle=look.linestyle,
+        hatch=look.hatch,
         linewidth=0.8,
-        label=label,
+        label=look.label,
     )

@@ -65,16 +65,16 @@ def run_ablation(request: AblationRequest, console: Console) -> ComparisonTable:
             plan, setups, request.folder, data_root, request.init_from, request.seed, request.device, request.command
         )
         at_once = 1 if uses_gpu else _AT_ONCE_ON_CPU
-        _do_all(_Progress(folder, console, uses_gpu), steps, workshop, at_once)
-        return _write(folder, plan, study, chosen, request, at_once, uses_gpu)
+        progress = _Progress(folder, console, _this_hardware(uses_gpu))
+        _do_all(progress, steps, workshop, at_once)
+        return _write(progress, plan, study, chosen, request.command, at_once)
 
 
 class _Progress:
     """Says and notes what is done."""
 
-    def __init__(self, folder: StudyFolder, console: Console, uses_gpu: bool) -> None:
-        self.folder, self.console = folder, console
-        self._hardware = _this_hardware(uses_gpu)
+    def __init__(self, folder: StudyFolder, console: Console, hardware: Hardware) -> None:
+        self.folder, self.console, self.hardware = folder, console, hardware
 
     def say(self, text: str) -> None:
         """Print one line."""
@@ -83,7 +83,7 @@ class _Progress:
     def done(self, step: Step, seconds: float, resumed: bool = False) -> None:
         """Keep the time of a step."""
         self.folder.note(
-            StepRecord(kind=step.kind, network=step.network, seconds=seconds, resumed=resumed, hardware=self._hardware)
+            StepRecord(kind=step.kind, network=step.network, seconds=seconds, resumed=resumed, hardware=self.hardware)
         )
         self.say(f"{step.name}: done in {seconds:.0f} s")
 
@@ -126,26 +126,26 @@ def _noting(progress: _Progress, trainings: Mapping[str, tuple[Step, Training]])
 
 
 def _write(
-    folder: StudyFolder,
+    progress: _Progress,
     plan: AblationPlan,
     study: StudyRecord,
     chosen: Sequence[PlannedRow],
-    request: AblationRequest,
+    command: Sequence[str],
     at_once: int,
-    uses_gpu: bool,
 ) -> ComparisonTable:
     """Write the tables and the record, from what the steps wrote."""
+    folder = progress.folder
     found = read_findings(folder.path, plan, list(dict.fromkeys(row.network for row in chosen)))
     rows = ablation_rows(plan, chosen, found)
     table = ablation_table(plan, study, chosen, found, rows)
     record = AblationRecord(
-        command=shlex.join(request.command),
+        command=shlex.join(command),
         study=study,
         rows=rows,
         steps=folder.steps(),
         trainings_at_once=at_once,
         cores_of_each_training=max(1, usable_cores() // at_once),
-        hardware=_this_hardware(uses_gpu),
+        hardware=progress.hardware,
         versions=versions(),
         warnings=list(warnings_of_all(found)),
     )

@@ -8,7 +8,7 @@ import pytest
 
 from anomaly_eval.datasets.cards import load_card
 from anomaly_eval.metrics.labels import ANOMALY, INLIER, VOID
-from anomaly_eval.synthetic_streets.anomalies import LARGEST_SHARE, SMALLEST_SHARE, paint_anomaly
+from anomaly_eval.synthetic_streets.anomalies import LARGEST_SHARE, SMALLEST_SHARE, Anomaly, paint_anomaly
 from anomaly_eval.synthetic_streets.camera import HEIGHT, WIDTH, draw_camera
 from anomaly_eval.synthetic_streets.canvas import Canvas, Light
 from anomaly_eval.synthetic_streets.classes import Class
@@ -104,7 +104,7 @@ def test_every_kind_of_anomaly_can_be_seen(name, camouflage):
     random = np.random.default_rng(0)
     canvas = Canvas(draw_camera(random), Light(1.0, 0.5, 0.7))
     canvas.picture[:] = 120
-    paint_anomaly(canvas, ODDITIES[name][0], (0.0, 8.0), 1.0, 1, camouflage, random)
+    paint_anomaly(canvas, Anomaly(ODDITIES[name][0], (0.0, 8.0), 1.0, 1, camouflage), random)
     shown = canvas.classes() == Class.ANOMALY
     assert 200 < shown.sum() < 12_000
     # Parts in different tones, unless there was only one tone to take.
