@@ -61,7 +61,7 @@ def test_links_to_one_image_are_several_images(tmp_path):
 )
 def test_labels_of_a_data_set_are_left_alone(tmp_path, images, labels):
     for name in (*images, *labels):
-        drawn(tmp_path / "mine" / name)
+        draw(tmp_path / "mine" / name)
     inputs, notes = find_inputs([tmp_path / "mine"])
     assert {one.path for one in inputs} == {tmp_path / "mine" / name for name in images}
     assert len(notes) == bool(labels)
@@ -73,7 +73,7 @@ def test_labels_of_a_data_set_are_left_alone(tmp_path, images, labels):
 
 def test_a_folder_of_labels_alone_is_refused(tmp_path):
     for name in ("images/1.png", "labels_masks/1.png"):
-        drawn(tmp_path / name)
+        draw(tmp_path / name)
     with pytest.raises(InputError, match="labels_masks holds the labels of a data set; give the folder of its images"):
         find_inputs([tmp_path / "labels_masks"])
     assert names(tmp_path / "images") == ["1"]

@@ -131,7 +131,7 @@ def test_memory_that_pytorch_does_not_allocate_is_not_known(
 ) -> None:
     code, output, errors = speed("--ckpt", str(exported), "--runs", "1", "--warm-up", "0")
     assert code == 0, errors
-    peaks = {(one["network"], one["score"]): one["peak_memory_mb"] for one in lines(tmp_path)}
+    peaks = {(one["network"], one["score"]): one["peak_memory_mb"] for one in rows(tmp_path / "out", "speed.csv")}
     assert float(peaks["net", ""]) > 0 and float(peaks["net", "msp"]) > 0
     assert peaks["fixed", ""] == peaks["fixed", "msp"] == ""
     assert [line.endswith("| not known |") for line in output.splitlines() if line.startswith("| fixed")] == [True] * 2
