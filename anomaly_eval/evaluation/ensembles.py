@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
+from anomaly_eval.evaluation.fit import fits_of_network
 from anomaly_eval.evaluation.inputs import Evaluated
 from anomaly_eval.evaluation.journal.fingerprint import Fingerprint
 from anomaly_eval.evaluation.request import EvaluationRequest
@@ -31,9 +32,12 @@ def ensembles(request: EvaluationRequest, members: Sequence[Evaluated]) -> dict[
     if wanted is not None:
         wanted = [name for name in wanted if SCORES[name].source_among(probabilities.provides) is not None]
     if wanted is None or wanted:
-        scores = choose_scores(wanted, probabilities.provides)
+        scores = choose_scores(wanted, probabilities.provides, request.chosen_options)
         source = Negated(NetworkScores(probabilities, scores), request.measures.negate)
-        found = {OF_PROBABILITIES: Evaluated(source, probabilities, {}, ()), **found}
+        found = {
+            OF_PROBABILITIES: Evaluated(source, probabilities, fits_of_network(probabilities, scores), ()),
+            **found,
+        }
     return found
 
 

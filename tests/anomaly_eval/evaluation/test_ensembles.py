@@ -112,6 +112,12 @@ def test_networks_beside_an_ensemble_are_as_they_are_alone_and_run_once(
         assert content(tmp_path / "out" / name) == content(tmp_path / name)
 
 
+def test_means_take_the_options_of_scores(tmp_path: Path, pair: list[Path], words: Any) -> None:
+    assert main(words("out", pair, "--scores", "gen", "--gen-gamma", "0.3", "--ensemble")) == 0
+    named = {row["run"]: row["method"] for row in rows(tmp_path / "out")}
+    assert named == dict.fromkeys([*NAMES, "mean of probabilities", "mean of scores"], "gen_gamma_0.3")
+
+
 def test_classes_of_the_mean_of_probabilities(tmp_path: Path, data: Path, pair: list[Path], words: Any) -> None:
     assert main(words("out", pair, "--scores", "msp", "--ensemble")) == 0
     counts = np.zeros((5, 5), np.int64)
