@@ -18,9 +18,9 @@ from anomaly_eval.runtime.lone_values import as_list_of
 from anomaly_eval.runtime.option_fields import asked_fields, build
 from anomaly_eval.segmenters.running import Running
 from anomaly_eval.studies.prediction.frames import Frame, find_inputs
+from anomaly_eval.studies.prediction.loop import frames_of
 from anomaly_eval.studies.prediction.predictor import PredictedFrame, Predictor, load_predictor
 from anomaly_eval.studies.prediction.request import DEFAULT_NETWORK, PredictionRequest
-from anomaly_eval.studies.prediction.run import frames_of
 
 Image = Path | str | NDArray[np.uint8]
 _OPTIONS = ("config", "model", "score", "statistics", "threshold", "thresholds", "point")

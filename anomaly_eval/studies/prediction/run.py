@@ -2,44 +2,26 @@
 
 from __future__ import annotations
 
-import platform
 import shlex
 import time
-from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
-from datetime import datetime, timezone
-from pathlib import Path, PurePath
+from dataclasses import replace
+from pathlib import Path
 
 from rich.console import Console
 
-from anomaly_eval.datasets.label_files import looks_like_labels
 from anomaly_eval.datasets.prefetch import ahead
 from anomaly_eval.reports.figures.class_picture import ClassPalette
-from anomaly_eval.results.provenance import versions
-from anomaly_eval.results.titles import method_name
-from anomaly_eval.runtime.background import Beside
-from anomaly_eval.runtime.console import warn
 from anomaly_eval.runtime.output_folder import prepare_output
-from anomaly_eval.runtime.progress import Advance, progress_bar
+from anomaly_eval.runtime.progress import progress_bar
 from anomaly_eval.studies.prediction.colours import with_scale
-from anomaly_eval.studies.prediction.frames import Frame, Input, Video, find_inputs
+from anomaly_eval.studies.prediction.frames import Video, find_inputs
+from anomaly_eval.studies.prediction.loop import Predicted, frames_of, now, origin, told, total, warn, write_all
 from anomaly_eval.studies.prediction.page import PredictionPage, write_to
-from anomaly_eval.studies.prediction.predictor import PredictedFrame, Predictor, load_predictor
-from anomaly_eval.studies.prediction.records import LEGEND, PAGE, PREDICTIONS, ScaleRecord, ThresholdRecord
+from anomaly_eval.studies.prediction.predictor import Predictor, load_predictor
+from anomaly_eval.studies.prediction.records import LEGEND, PAGE, PREDICTIONS, ScaleRecord
 from anomaly_eval.studies.prediction.request import PredictionRequest
 from anomaly_eval.studies.prediction.writing import PredictionWriter
-
-
-@dataclass(frozen=True)
-class Predicted:
-    """What a run did, for the terminal."""
-
-    network: str
-    score: str
-    threshold: str
-    images: int
-    seconds: float
 
 
 def run_prediction(request: PredictionRequest, console: Console) -> Predicted:
@@ -48,24 +30,24 @@ def run_prediction(request: PredictionRequest, console: Console) -> Predicted:
     Raises InputError as `find_inputs` and `load_predictor` do, for an image that cannot be read or predicted, and for a
     place that cannot be written.
     """
-    started = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    started = now()
     inputs, warnings = find_inputs(request.inputs)
     with prepare_output(request.out, request.overwrite, PREDICTIONS) as output, ExitStack() as stack:
         predictor = load_predictor(request)
         begun = time.perf_counter()
-        total = _total(inputs)
-        advance = stack.enter_context(progress_bar(console, "predicting", total, speed=True))
+        expected = total(inputs)
+        advance = stack.enter_context(progress_bar(console, "predicting", expected, speed=True))
         frames = stack.enter_context(closing(ahead(frames_of(inputs, warnings))))
         scale, predicted = with_scale(predictor, map(predictor, frames))
         palette = ClassPalette(predictor.classes, predictor.threshold is not None)
         _write_legend(palette, output.path)
-        said = _told(predictor)
+        said = told(predictor)
         page = None
         if request.page:
             file = stack.enter_context(write_to(output.path / PAGE))
             legend = list(zip(palette.names, palette.colours.tolist(), strict=True))
             lead = (said.network, said.score, said.threshold, started)
-            page = PredictionPage(file, _title(request), lead, legend, total)
+            page = PredictionPage(file, _title(request), lead, legend, expected)
         writer = stack.enter_context(
             PredictionWriter(
                 output.path,
@@ -77,21 +59,10 @@ def run_prediction(request: PredictionRequest, console: Console) -> Predicted:
                 page=page,
             )
         )
-        count = _write_all(predicted, writer, advance)
+        count = write_all(predicted, writer.add, advance)
         seconds = time.perf_counter() - begun
-        for warning in warnings:
-            warn(console, warning)
-        command = shlex.join(request.command)
-        fields = {
-            "format_version": 1,
-            "command": command,
-            "started": started,
-            "versions": versions(),
-            "platform": platform.platform(),
-            "network": predictor.model.model_dump(),
-            "score": predictor.score.name,
-            "fits": {name: fit.model_dump() for name, fit in predictor.fits.items()},
-            "threshold": _threshold_record(predictor),
+        warn(console, warnings)
+        fields = origin(request.command, started, predictor) | {
             "colour_scale": scale.model_dump(),
             "classes": palette.names,
             "videos": writer.films,
@@ -100,45 +71,8 @@ def run_prediction(request: PredictionRequest, console: Console) -> Predicted:
         }
         writer.finish(fields)
         if page is not None:
-            page.finish(_about(command, said, scale, predictor))
-    return Predicted(said.network, said.score, said.threshold, count, seconds)
-
-
-def frames_of(inputs: Sequence[Input], warnings: list[str]) -> Iterator[Frame]:
-    """Yield all images; a video that ends before its time is warned about, and pictures of labels."""
-    labels: list[Path] = []
-    for one in inputs:
-        seen = 0
-        for frame in one.frames():
-            seen += 1
-            if frame.number is None and looks_like_labels(frame.image):
-                labels.append(frame.source)
-            yield frame
-        if one.count is not None and seen < one.count:
-            warnings.append(f"only {seen} of the {one.count} frames of {one.path} could be decoded")
-    if labels:
-        some = f"{len(labels)} images, such as {labels[0]}, have" if len(labels) > 1 else f"{labels[0]} has"
-        warnings.append(f"{some} as few colours as a picture of labels has, and may be no photo")
-
-
-def _write_all(predicted: Iterator[PredictedFrame], writer: PredictionWriter, advance: Advance) -> int:
-    """Write each image while the next one is predicted; return how many there were."""
-    count = 0
-
-    def write(found: PredictedFrame) -> None:
-        writer.add(found)
-        advance()
-
-    with Beside(write) as writing:
-        for found in predicted:
-            writing(found)
-            count += 1
-    return count
-
-
-def _total(inputs: Sequence[Input]) -> int | None:
-    counts = [one.count for one in inputs]
-    return None if None in counts else sum(count for count in counts if count is not None)
+            page.finish(_about(shlex.join(request.command), said, scale, predictor))
+    return replace(said, images=count, seconds=seconds)
 
 
 def _write_legend(palette: ClassPalette, folder: Path) -> None:
@@ -146,29 +80,9 @@ def _write_legend(palette: ClassPalette, folder: Path) -> None:
     palette.draw_legend().savefig(folder / f"{LEGEND}.png")
 
 
-def _told(predictor: Predictor) -> Predicted:
-    """Say which network, score and threshold there are."""
-    joint = " (joint density)" if predictor.score.name == "max_logit" and _is_generative(predictor) else ""
-    threshold = predictor.threshold
-    rule = "no threshold, so nothing is unknown; give --threshold or --thresholds"
-    if threshold is not None:
-        rule = f"unknown from {threshold.value:.6g} on ({threshold.source})"
-    score = f"{method_name(predictor.score.name)}{joint}"
-    return Predicted(PurePath(predictor.model.checkpoint).stem, score, rule, 0, 0.0)
-
-
-def _is_generative(predictor: Predictor) -> bool:
-    return "log_density" in predictor.provides
-
-
 def _title(request: PredictionRequest) -> str:
     names = [path.name or str(path) for path in request.inputs]
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-
-def _threshold_record(predictor: Predictor) -> dict[str, object] | None:
-    known = predictor.threshold
-    return None if known is None else ThresholdRecord(value=known.value, source=known.source).model_dump()
 
 
 def _about(command: str, said: Predicted, scale: ScaleRecord, predictor: Predictor) -> list[tuple[str, str]]:

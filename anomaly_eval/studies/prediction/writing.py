@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,7 +20,8 @@ from anomaly_eval.score_maps.tiff import encode_tiff
 from anomaly_eval.studies.prediction.frames import Frame, Video
 from anomaly_eval.studies.prediction.page import PredictionPage
 from anomaly_eval.studies.prediction.predictor import PredictedFrame
-from anomaly_eval.studies.prediction.records import CLASSES, OVERLAYS, RECORD, SCORES, ImageRecord, ScaleRecord
+from anomaly_eval.studies.prediction.record_file import RecordFile
+from anomaly_eval.studies.prediction.records import CLASSES, OVERLAYS, SCORES, ImageRecord, ScaleRecord
 from anomaly_eval.studies.prediction.request import MapPrecision, OverlayFormat
 
 _JPEG_QUALITY = 92
@@ -45,16 +45,14 @@ class PredictionWriter:
         self._folder, self._scale, self._palette = folder, scale, palette
         self._overlays, self._maps, self._videos, self._page = overlays, maps, videos, page
         self._stack = ExitStack()
+        self._record = RecordFile(folder)
         self._film: tuple[Path, cv2.VideoWriter] | None = None
-        self._lines: IO[str]
-        self._count = 0
         self.films: list[str] = []
         """The overlays of whole videos, relative to the folder."""
 
     def __enter__(self) -> PredictionWriter:
         """Begin the record."""
-        self._lines = self._stack.enter_context((self._folder / RECORD).open("w", encoding="utf-8"))
-        self._lines.write('{\n"images": [')
+        self._stack.enter_context(self._record)
         return self
 
     def __exit__(
@@ -83,18 +81,14 @@ class PredictionWriter:
             overlay=self._write_overlay(frame, picture),
             classes=classes,
         )
-        self._lines.write(f"{',' * bool(self._count)}\n{record.model_dump_json()}")
-        self._count += 1
+        self._record.add(record)
         if self._page is not None:
             self._page.add(record, picture, self._palette.colours[values])
 
     def finish(self, fields: Mapping[str, Any]) -> None:
         """End the record with all that it holds beside the images, whose values are ready for JSON."""
         self._end_film()
-        self._lines.write("\n]")
-        for name, value in fields.items():
-            self._lines.write(f",\n{json.dumps(name)}: {json.dumps(value)}")
-        self._lines.write("\n}\n")
+        self._record.finish(fields)
 
     def _values(self, found: PredictedFrame) -> NDArray[np.uint8]:
         """Return what the picture of classes has at each pixel: the unknown comes after all classes."""
