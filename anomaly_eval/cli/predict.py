@@ -12,12 +12,12 @@ from anomaly_eval.studies.prediction.request import PredictionRequest
 
 
 def predict(context: typer.Context, request: PredictionRequest) -> None:
-    """Predict images, folders or videos without labels: score maps, overlays, classes and what is unknown."""
+    """Predict images, folders or videos without labels: scores, pictures of what is unknown, files for servers."""
     from anomaly_eval.studies.prediction.run import run_prediction
 
     found = run_prediction(replace(request, command=context.obj), open_console(stderr=True))
     say(f"Network: {found.network}")
-    say(f"Score: {found.score}; {found.threshold}")
+    say("; ".join(["Score: " + found.score, *filter(None, [found.threshold])]))
     pictures = f"{found.images} image{'s' * (found.images != 1)}"
     say(f"{pictures} in {found.seconds:.1f} s, {found.images / found.seconds:.2f} a second")
     say(f"Predictions: {request.out}")

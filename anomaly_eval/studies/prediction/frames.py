@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly_eval.datasets.images import read_photo
+from anomaly_eval.datasets.images import read_image, read_photo
 from anomaly_eval.datasets.label_files import label_files
 from anomaly_eval.errors import InputError
 from anomaly_eval.runtime.file_names import file_names
@@ -40,10 +40,12 @@ class Picture:
     name: str
     path: Path
     count: int = 1
+    turned: bool = True
+    """Whether it is turned as its EXIF orientation says it is shown; else one that is to be turned is refused."""
 
     def frames(self) -> Iterator[Frame]:
         """Yield the one image; raises InputError where it cannot be read."""
-        yield Frame(self.name, self.path, None, read_photo(self.path))
+        yield Frame(self.name, self.path, None, (read_photo if self.turned else read_image)(self.path))
 
 
 @dataclass(frozen=True)

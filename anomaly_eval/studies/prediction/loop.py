@@ -30,6 +30,7 @@ class Predicted:
     network: str
     score: str
     threshold: str
+    """Empty where it changes nothing."""
     images: int
     seconds: float
 

@@ -8,10 +8,14 @@ from anomaly_eval.runtime.output_folder import FolderKind
 
 RECORD, PAGE, LEGEND = "predictions.json", "index.html", "legend"
 SCORES, OVERLAYS, CLASSES = "scores", "overlays", "classes"
+SMIYC, FISHYSCAPES = "anomaly_p", "output"
+OODIS = frozenset({"fishyscapes", "roadanomaly", "roadobstacle"})
 PREDICTIONS = FolderKind(
     RECORD,
     keys=frozenset({"format_version", "network", "score", "images"}),
-    entries=frozenset({RECORD, PAGE, f"{LEGEND}.csv", f"{LEGEND}.png", SCORES, OVERLAYS, CLASSES}),
+    entries=frozenset({RECORD, PAGE, f"{LEGEND}.csv", f"{LEGEND}.png", SCORES, OVERLAYS, CLASSES})
+    | frozenset({SMIYC, FISHYSCAPES})
+    | OODIS,
 )
 
 
@@ -48,8 +52,21 @@ class ImageRecord(Record):
     classes: str
 
 
-class Predictions(Record):
-    """The content of `predictions.json`. Scores are higher for more anomalous pixels."""
+class ServerImageRecord(Record):
+    """One image for the server of a benchmark; files are relative to the folder, with / between names."""
+
+    name: str
+    """What the server calls it, after the name of its split where the server has several."""
+    source: str
+    width: int
+    height: int
+    median_score: float
+    highest_score: float
+    files: list[str]
+
+
+class RunRecord(Record):
+    """What `predictions.json` says of every run. Scores are higher for more anomalous pixels."""
 
     format_version: int = 1
     command: str
@@ -61,12 +78,30 @@ class Predictions(Record):
     fits: dict[str, FitRecord]
     threshold: ThresholdRecord | None
     """Pixels are unknown where their score is at or above it."""
+    seconds: float
+    """From the first image to the last, without loading the network."""
+    warnings: list[str]
+
+
+class Predictions(RunRecord):
+    """The content of `predictions.json` beside pictures."""
+
     colour_scale: ScaleRecord
     classes: list[str]
     """By the values in pictures of classes; `unknown`, if there is a threshold, is the last one."""
     images: list[ImageRecord]
     videos: list[str]
     """Overlays of whole videos."""
-    seconds: float
-    """From the first image to the last, without loading the network."""
-    warnings: list[str]
+
+
+class ServerPredictions(RunRecord):
+    """The content of `predictions.json` beside files for the server of a benchmark."""
+
+    format: str
+    method: str | None
+    """The name of the method's folder, where the server wants one."""
+    precision: str | None
+    """Of scores in files."""
+    lost_order: float | None
+    """Which part of all pairs of pixels of an image half precision no longer tells apart, in percent."""
+    images: list[ServerImageRecord]

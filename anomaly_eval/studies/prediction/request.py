@@ -18,6 +18,8 @@ DEFAULT_NETWORK = "gmmseg_efficientnet-lite0_cityscapes"
 
 OverlayFormat = Literal["png", "jpeg", "none"]
 MapPrecision = Literal["float32", "float16", "none"]
+OutputFormat = Literal["pictures", "smiyc", "oodis", "fishyscapes"]
+"""Pictures to look at, or what the server of a benchmark takes."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,23 @@ class PredictionRequest:
     ] = "png"
     maps: Annotated[
         MapPrecision | None,
-        Asked("How score maps are written, as TIFF. Default: float32 of images, none of frames of a video."),
+        Asked("How score maps are written. Default: float32 of images, none of frames of a video; for smiyc float16."),
     ] = None
     page: Annotated[bool, Asked("Also write index.html: all images, small, to browse.")] = False
+    format: Annotated[
+        OutputFormat,
+        Asked("Pictures, or files for a benchmark's server: SegmentMeIfYouCan, OoDIS, a container of Fishyscapes."),
+    ] = "pictures"
+    split: Annotated[
+        Sequence[str], Asked("What the server calls the images: one name for all inputs, or one for each.")
+    ] = ()
+    method: Annotated[
+        str | None, Asked("What smiyc calls the method. Default: the network and the score, joined by _.")
+    ] = None
+    least_pixels: Annotated[
+        int | None,
+        Asked("Of fewer pixels nothing is an anomaly for oodis. Default: 10, as in its evaluation.", min=1),
+    ] = None
     running: Running = AS_USUAL
     overwrite: Annotated[bool, Asked("Replace earlier predictions in --out.")] = False
     command: Sequence[str] = ()

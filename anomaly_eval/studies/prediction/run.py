@@ -15,21 +15,26 @@ from anomaly_eval.reports.figures.class_picture import ClassPalette
 from anomaly_eval.runtime.output_folder import prepare_output
 from anomaly_eval.runtime.progress import progress_bar
 from anomaly_eval.studies.prediction.colours import with_scale
+from anomaly_eval.studies.prediction.format_options import refuse_foreign_options
 from anomaly_eval.studies.prediction.frames import Video, find_inputs
 from anomaly_eval.studies.prediction.loop import Predicted, frames_of, now, origin, told, total, warn, write_all
 from anomaly_eval.studies.prediction.page import PredictionPage, write_to
 from anomaly_eval.studies.prediction.predictor import Predictor, load_predictor
 from anomaly_eval.studies.prediction.records import LEGEND, PAGE, PREDICTIONS, ScaleRecord
 from anomaly_eval.studies.prediction.request import PredictionRequest
+from anomaly_eval.studies.prediction.servers.run import run_for_server
 from anomaly_eval.studies.prediction.writing import PredictionWriter
 
 
 def run_prediction(request: PredictionRequest, console: Console) -> Predicted:
     """Predict all images, each written as it comes, into a folder that appears when all went well.
 
-    Raises InputError as `find_inputs` and `load_predictor` do, for an image that cannot be read or predicted, and for a
-    place that cannot be written.
+    Raises InputError as `find_inputs` and `load_predictor` do, for an image that cannot be read or predicted, for a
+    place that cannot be written, and for what a benchmark's server would not take.
     """
+    refuse_foreign_options(request)
+    if request.format != "pictures":
+        return run_for_server(request, console)
     started = now()
     inputs, warnings = find_inputs(request.inputs)
     with prepare_output(request.out, request.overwrite, PREDICTIONS) as output, ExitStack() as stack:

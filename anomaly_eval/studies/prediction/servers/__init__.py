@@ -1,0 +1,1 @@
+"""Predictions in the files that the servers of benchmarks take, one file a server."""
