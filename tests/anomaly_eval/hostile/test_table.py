@@ -22,9 +22,11 @@ from tests.anomaly_eval.hostile import (
     onnx_networks,
     outputs,
     places,
+    predictions,
     results,
     score_maps,
     statistics,
+    thresholds,
     trainings,
 )
 from tests.anomaly_eval.hostile.bench import Bench, Prepare, Row, copy_of, draw
@@ -42,6 +44,8 @@ MODULES = (
     score_maps,
     results,
     numbers,
+    thresholds,
+    predictions,
     outputs,
     journals,
     trainings,
@@ -57,7 +61,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     bench = draw(tmp_path_factory.mktemp("good"), pytest.MonkeyPatch())
     networks.save(bench.folder / "net.pth", networks.CGNET)
     assert main(bench.fit(bench.folder / "stats.safetensors")) == 0
-    assert main(bench.eval(out=bench.folder / "run", bootstrap=20)) == 0
+    assert main(bench.eval(out=bench.folder / "run", bootstrap=20, operating_points="f1")) == 0
     return bench
 
 
