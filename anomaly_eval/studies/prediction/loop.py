@@ -15,8 +15,8 @@ from rich.console import Console
 from anomaly_eval.datasets.label_files import looks_like_labels
 from anomaly_eval.results.provenance import versions
 from anomaly_eval.results.titles import method_name
-from anomaly_eval.runtime import console as runtime_console
 from anomaly_eval.runtime.background import Beside
+from anomaly_eval.runtime.console import warn
 from anomaly_eval.runtime.progress import Advance
 from anomaly_eval.studies.prediction.frames import Frame, Input
 from anomaly_eval.studies.prediction.predictor import PredictedFrame, Predictor
@@ -89,10 +89,10 @@ def now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
-def warn(console: Console, warnings: Sequence[str]) -> None:
+def warn_of_all(console: Console, warnings: Sequence[str]) -> None:
     """Say on the console what users should know."""
     for warning in warnings:
-        runtime_console.warn(console, warning)
+        warn(console, warning)
 
 
 def origin(command: Sequence[str], started: str, predictor: Predictor) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from anomaly_eval.runtime.progress import progress_bar
 from anomaly_eval.studies.prediction.colours import with_scale
 from anomaly_eval.studies.prediction.format_options import refuse_foreign_options
 from anomaly_eval.studies.prediction.frames import Video, find_inputs
-from anomaly_eval.studies.prediction.loop import Predicted, frames_of, now, origin, told, total, warn, write_all
+from anomaly_eval.studies.prediction.loop import Predicted, frames_of, now, origin, told, total, warn_of_all, write_all
 from anomaly_eval.studies.prediction.page import PredictionPage, write_to
 from anomaly_eval.studies.prediction.predictor import Predictor, load_predictor
 from anomaly_eval.studies.prediction.records import LEGEND, PAGE, PREDICTIONS, ScaleRecord
@@ -66,7 +66,7 @@ def run_prediction(request: PredictionRequest, console: Console) -> Predicted:
         )
         count = write_all(predicted, writer.add, advance)
         seconds = time.perf_counter() - begun
-        warn(console, warnings)
+        warn_of_all(console, warnings)
         fields = origin(request.command, started, predictor) | {
             "colour_scale": scale.model_dump(),
             "classes": palette.names,

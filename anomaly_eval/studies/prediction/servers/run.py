@@ -12,7 +12,7 @@ from rich.console import Console
 from anomaly_eval.datasets.prefetch import ahead
 from anomaly_eval.runtime.output_folder import prepare_output
 from anomaly_eval.runtime.progress import progress_bar
-from anomaly_eval.studies.prediction.loop import Predicted, frames_of, now, origin, told, warn, write_all
+from anomaly_eval.studies.prediction.loop import Predicted, frames_of, now, origin, told, warn_of_all, write_all
 from anomaly_eval.studies.prediction.predictor import PredictedFrame, load_predictor
 from anomaly_eval.studies.prediction.record_file import RecordFile
 from anomaly_eval.studies.prediction.records import PREDICTIONS, ServerImageRecord
@@ -49,7 +49,7 @@ def run_for_server(request: PredictionRequest, console: Console) -> Predicted:
         count = write_all(map(predictor, frames), add, advance)
         seconds = time.perf_counter() - begun
         warnings += server.warnings()
-        warn(console, warnings)
+        warn_of_all(console, warnings)
         about = {"format": request.format} | server.fields()
         record.finish(origin(request.command, started, predictor) | about | {"seconds": seconds, "warnings": warnings})
     said = told(predictor)
