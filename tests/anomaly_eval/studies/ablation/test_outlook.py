@@ -17,6 +17,8 @@ from tests.anomaly_eval.studies.ablation.studies import ablate, copied, write_st
 
 DryRun = Callable[..., str]
 
+pytestmark = pytest.mark.usefixtures("nothing_is_trained")
+
 
 @pytest.fixture
 def dry_run(capsys: pytest.CaptureFixture[str]) -> DryRun:

@@ -13,6 +13,8 @@ from anomaly_eval.studies.ablation import run
 from tests.anomaly_eval.commands import assert_refused
 from tests.anomaly_eval.studies.ablation.studies import ablate, write_study
 
+pytestmark = pytest.mark.usefixtures("nothing_is_trained")
+
 
 @pytest.mark.parametrize(
     ("words", "where", "told"),
