@@ -5,15 +5,14 @@ from __future__ import annotations
 import doctest
 import logging
 import math
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from functools import partial
 
 import pytest
 import torch
+import torch.distributed as dist
 from mmengine.evaluator import Evaluator
 from mmengine.logging import MMLogger
 from mmengine.model import BaseModel
@@ -29,8 +28,9 @@ from anomaly_eval.metrics.ranking import RankingState
 from anomaly_eval.scores.base import ClassStatistics
 from anomaly_eval.scores.energy import Energy
 from anomaly_eval.scores.msp import MSP
+from tests.anomaly_eval.evaluation.journal.killing import ended, in_another_process
+from tests.anomaly_eval.evaluation.processes.ports import free_port
 
-ROOT = Path(__file__).parents[3]
 LABELS = [INLIER, ANOMALY, VOID]
 
 
@@ -225,63 +225,47 @@ def test_the_metric_is_found_by_its_name_in_mmseg_configs():
     assert built.score.name == "entropy"
 
 
-PROGRAM = """
-import sys, torch, torch.distributed as dist
-import gmmseg
-dist.init_process_group("gloo")
-rank = dist.get_rank()
-from test_adapters import *
-from anomaly_eval.adapters.torchmetrics import AnomalyRanking
-whole = images()
-mine = [whole[(2 * i + rank) % len(whole)] for i in range(3)]  # the first image comes twice
-result = {}
-for exact in (False, True):
-    metric = AnomalyRankingMetric(score="energy", exact=exact, bits=12)
-    metric.process(None, [sample(*image) for image in mine])
-    result[exact] = metric.evaluate(len(whole))
-    # Process 0 has no anomaly, and process 1 has some or none.
-    for batch in (whole, without(ANOMALY)):
-        metric.process(None, [sample(*(batch if rank else without(ANOMALY))[rank])])
-        found = metric.evaluate(2)
-        assert found.keys() == result[exact].keys()
-        assert all(map(math.isnan, found.values())) is (batch is not whole), found
-own = whole[:2] if rank == 0 else whole[2:]
-for bins in (None, ScoreBins.uniform(12)):
-    metric = AnomalyRanking(bins)
-    for logits, label in own:
-        metric.update(scores_of(Energy, logits), label)
-    result[bins is None, "torchmetrics"] = {k: v.item() for k, v in metric.compute().items()}
-if rank == 0:
-    exact, binned = pooled(RankingState()), pooled(BinnedRankingState(ScoreBins.uniform(12)))
-    assert result[True]["anomaly/fpr95"] == 100 * exact.rates["fpr95"], result
-    assert result[False] == {f"anomaly/{k}": 100 * v for k, v in binned.rates.items()}, result
-    assert result[True, "torchmetrics"]["ap"] == exact.rates["ap"], result
-    assert result[False, "torchmetrics"] == binned.rates, result
-    print("equal to the bit")
-# A process that leaves while the other still talks to it would end both.
-dist.barrier()
-dist.destroy_process_group()
-"""
+def check_as_one_of_two(rank: int, port: int) -> int:
+    """Compare what both processes find together with what one finds, in a process that ends afterwards."""
+    from anomaly_eval.adapters.torchmetrics import AnomalyRanking
+
+    dist.init_process_group("gloo", init_method=f"tcp://localhost:{port}", world_size=2, rank=rank)
+    whole = images()
+    mine = [whole[(2 * i + rank) % len(whole)] for i in range(3)]  # the first image comes twice
+    result = {}
+    for exact in (False, True):
+        metric = AnomalyRankingMetric(score="energy", exact=exact, bits=12)
+        metric.process(None, [sample(*image) for image in mine])
+        result[exact] = metric.evaluate(len(whole))
+        # Process 0 has no anomaly, and process 1 has some or none.
+        for batch in (whole, without(ANOMALY)):
+            metric.process(None, [sample(*(batch if rank else without(ANOMALY))[rank])])
+            found = metric.evaluate(2)
+            assert found.keys() == result[exact].keys()
+            assert all(map(math.isnan, found.values())) is (batch is not whole), found
+    own = whole[:2] if rank == 0 else whole[2:]
+    for bins in (None, ScoreBins.uniform(12)):
+        metric = AnomalyRanking(bins)
+        for logits, label in own:
+            metric.update(scores_of(Energy, logits), label)
+        result[bins is None, "torchmetrics"] = {k: v.item() for k, v in metric.compute().items()}
+    if rank == 0:
+        exact, binned = pooled(RankingState()), pooled(BinnedRankingState(ScoreBins.uniform(12)))
+        assert result[True]["anomaly/fpr95"] == 100 * exact.rates["fpr95"], result
+        assert result[False] == {f"anomaly/{k}": 100 * v for k, v in binned.rates.items()}, result
+        assert result[True, "torchmetrics"]["ap"] == exact.rates["ap"], result
+        assert result[False, "torchmetrics"] == binned.rates, result
+    # A process that leaves while the other still talks to it would end both.
+    dist.barrier()
+    return 0
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="processes are copied")
 def test_two_processes_equal_one_to_the_bit(tmp_path):
     pytest.importorskip("torchmetrics")
-    program = tmp_path / "program.py"
-    program.write_text(PROGRAM)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(program)]
-    result = subprocess.run(
-        launch,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join([str(ROOT), str(Path(__file__).parent)]),
-            "OMP_NUM_THREADS": "1",
-        },
-    )
-    assert result.returncode == 0, result.stderr[-3000:]
-    assert "equal to the bit" in result.stdout
+    port, printed = free_port(), tmp_path / "printed"
+    pids = [in_another_process(partial(check_as_one_of_two, rank, port), printed) for rank in range(2)]
+    assert [ended(pid) for pid in pids] == [0, 0], printed.read_text()
 
 
 def test_docstring_example():

@@ -7,7 +7,9 @@ import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import torch
@@ -18,20 +20,25 @@ MEASURES = ["--bootstrap", "40", "--seed", "3", "--per-image", "--components", "
 _OF_FILES = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir"}
 
 
-def in_another_process(work: Callable[[], int]) -> int:
-    """Start a copy of this process that does some work and exits with its result; return its id."""
+def in_another_process(work: Callable[[], int], printed: str | Path = os.devnull) -> int:
+    """Start a copy of this process that does some work and exits with its result; return its id.
+
+    What it prints, which belongs to no test's output, is added to a file.
+    """
     pid = os.fork()
     if pid:
         return pid
     code = 70
     try:
-        # What it prints belongs to no test.
-        with open(os.devnull, "w") as nowhere:
-            os.dup2(nowhere.fileno(), 1)
-            os.dup2(nowhere.fileno(), 2)
-        # The threads of OpenMP did not come along, and more than one would wait for them for ever.
-        torch.set_num_threads(1)
-        code = work()
+        with open(printed, "a") as file, redirect_stdout(file), redirect_stderr(file):
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+            # The threads of OpenMP did not come along, and more than one would wait for them for ever.
+            torch.set_num_threads(1)
+            try:
+                code = work()
+            except Exception:
+                traceback.print_exc()
     finally:
         os._exit(code)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ from torch.distributed import HashStore, PrefixStore
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.processes.launching import Place
 from anomaly_eval.evaluation.processes.team import FailedElsewhereError, Team, joined
+from tests.anomaly_eval.evaluation.processes.ports import free_port
 
 BEAT, PATIENCE = 0.05, 1.0
 PROCESS = """
@@ -110,14 +110,6 @@ def test_all_are_waited_for(teams):
     assert teams[0].others_ended
 
 
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as one:
-        one.bind(("localhost", 0))
-        return int(one.getsockname()[1])
-
-
 def start(port: int, rank: int) -> subprocess.Popen[str]:
     surroundings = os.environ | {"PYTHONPATH": str(Path(__file__).parents[4])}
     return subprocess.Popen(
@@ -157,9 +149,7 @@ def test_the_others_of_a_dead_first_process_end():
 
 
 def test_a_process_that_starts_late_hears_why_the_first_one_ended():
-    with socket.socket() as one:
-        one.bind(("localhost", 0))
-        port = one.getsockname()[1]
+    port = free_port()
     late = subprocess.Popen(
         [sys.executable, "-c", PROCESS, str(port), "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

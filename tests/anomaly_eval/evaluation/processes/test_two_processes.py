@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,8 @@ import torch
 from anomaly_eval.cli.main import main
 from tests.anomaly_eval import networks
 from tests.anomaly_eval.commands import assert_refused
-from tests.anomaly_eval.evaluation.journal.killing import MEASURES, content, run
+from tests.anomaly_eval.evaluation.journal.killing import MEASURES, content, ended, in_another_process, run
+from tests.anomaly_eval.evaluation.processes.ports import free_port
 
 ROOT = Path(__file__).parents[4]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", "anomaly_eval"]
@@ -49,6 +50,24 @@ def run_as_two(words: list[str], out: Path) -> str:
     return result.stdout
 
 
+def place_of_two() -> dict[str, str]:
+    """What launchers tell two processes of this machine, but for their ranks."""
+    return {"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": str(free_port())}
+
+
+def fork_as_two(words: list[str], out: Path) -> str:
+    """Run the command in two copies of this process, which need not import anything, and return what they print."""
+    place, printed = place_of_two(), out.with_name("printed")
+
+    def work(rank: str) -> int:
+        os.environ |= place | {"RANK": rank, "LOCAL_RANK": rank}
+        return main([*words, "--out", str(out), "--launcher", "pytorch"])
+
+    pids = [in_another_process(partial(work, rank), printed) for rank in ("0", "1")]
+    assert [ended(pid) for pid in pids] == [0, 0], printed.read_text()
+    return printed.read_text()
+
+
 def test_two_processes_find_the_bits_of_one(tmp_path, words):
     assert run_as_two(words, tmp_path / "two").count("Results: ") == 1
     assert run([*words, "--out", str(tmp_path / "one")]) == 0
@@ -76,7 +95,7 @@ def test_two_processes_find_the_bits_of_one_of_several_networks(tmp_path, data, 
 def test_two_processes_learn_the_bits_that_one_learns(tmp_path, data, checkpoint, scores):
     words = ["fit", "--ckpt", str(checkpoint), "--dataset", str(tmp_path / "training.yaml"), "--data-root", str(data)]
     words += ["--device", "cpu", *scores]
-    assert run_as_two(words, tmp_path / "two").count("Statistics: ") == 1
+    assert fork_as_two(words, tmp_path / "two").count("Statistics: ") == 1
     assert run([*words, "--out", str(tmp_path / "one")]) == 0
     assert (tmp_path / "two").read_bytes() == (tmp_path / "one").read_bytes()
     assert not list(tmp_path.glob(".*"))
@@ -90,9 +109,7 @@ def test_without_a_launcher_that_looks_after_them_a_killed_process_ends_the_othe
         for number in range(4, 40):
             folder = data / "road_anomaly" / kind
             shutil.copyfile(folder / f"{number % 4}.png", folder / f"{number}.png")
-    with socket.socket() as one:
-        one.bind(("localhost", 0))
-        place = {"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": str(one.getsockname()[1])}
+    place = place_of_two()
     arguments = [*words, "--out", str(tmp_path / "out"), "--launcher", "pytorch"]
     first, second = (
         subprocess.Popen(
