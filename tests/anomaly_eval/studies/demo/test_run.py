@@ -14,7 +14,16 @@ from anomaly_eval.studies.demo.plan import DemoPlan
 from anomaly_eval.studies.trainings import Training
 from tests.anomaly_eval.commands import assert_refused
 
-TINY = DemoPlan(train=16, val=2, test=2, iterations=6, pictures=1, warm_up=2)
+
+class TinyPlan(DemoPlan):
+    """A plan for as little as can be trained on and measured."""
+
+    @property
+    def options(self) -> list[str]:
+        return [*super().options, "train_dataloader.batch_size=2"]
+
+
+TINY = TinyPlan(train=4, val=1, test=2, iterations=2, pictures=1, warm_up=1)
 
 
 @pytest.fixture(autouse=True)
