@@ -30,6 +30,7 @@ from tests.anomaly_eval.hostile import (
     trainings,
 )
 from tests.anomaly_eval.hostile.bench import Bench, Prepare, Row, copy_of, draw
+from tests.gmmseg.training.trainings import UNFORMATTED
 
 PAGE = Path(__file__).parents[3] / "docs" / "hostile-files.md"
 MODULES = (
@@ -86,6 +87,7 @@ def test_row(
     if row.only_without_gpu and torch.cuda.is_available():
         pytest.skip("there is a GPU")
     monkeypatch.delenv(checkpoints.RAN, raising=False)
+    monkeypatch.setattr(*UNFORMATTED)
     bench = copy_of(good, tmp_path, monkeypatch)
     words = prepare(bench)
     code, output, errors = command(*words)

@@ -9,18 +9,15 @@ from unittest.mock import patch
 import pytest
 import torch
 
-from tests.gmmseg.training.trainings import train, write_training
+from tests.gmmseg.training.trainings import UNFORMATTED, train, write_training
 
 
 @pytest.fixture(scope="package", autouse=True)
 def _quickly() -> Iterator[None]:
-    """Keep threads from waiting for each other, as the networks here are too small to share, and configs unformatted.
-
-    Formatting takes half the time of a training, as mmengine does it whenever it saves something.
-    """
+    """Keep threads from waiting for each other in networks too small to share, and configs unformatted."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    with patch("yapf.yapflib.yapf_api.FormatCode", lambda text, **_: (text, True)):
+    with patch(*UNFORMATTED):
         yield
     torch.set_num_threads(before)
 

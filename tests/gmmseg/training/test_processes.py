@@ -12,10 +12,10 @@ import torch
 
 from gmmseg.errors import InputError
 from gmmseg.training.launch import processes
-from tests.gmmseg.training.trainings import losses, train, write_training
+from tests.gmmseg.training.trainings import UNFORMATTING, losses, train, write_training
 
 # Every process writes what it has at the end, not only the first.
-WRITING = """
+WRITING = f"""{UNFORMATTING}
 import torch
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
@@ -25,7 +25,7 @@ from mmengine.registry import HOOKS
 class WritingHook(Hook):
     def after_train(self, runner):
         model = getattr(runner.model, "module", runner.model)
-        torch.save(model.state_dict(), f"{runner.work_dir}/rank{get_rank()}.pth")
+        torch.save(model.state_dict(), f"{{runner.work_dir}}/rank{{get_rank()}}.pth")
 """
 EXTRA = """
 custom_imports["imports"].append("writing")

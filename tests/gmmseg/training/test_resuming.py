@@ -20,10 +20,10 @@ from gmmseg.errors import InputError
 from gmmseg.training.checkpoints import TRAINING_STATE, newest_checkpoint, read_training_checkpoint
 from gmmseg.training.identity import first_difference
 from gmmseg.training.interrupting import Interrupted, NotedSignals
-from tests.gmmseg.training.trainings import losses, scalars, train, train_and_listen, write_training
+from tests.gmmseg.training.trainings import UNFORMATTING, losses, scalars, train, train_and_listen, write_training
 
 # Kills its own process when half of a checkpoint is written: nothing that Python could catch or clean up.
-KILLING = """
+KILLING = f"""{UNFORMATTING}
 import os, signal
 from mmengine.fileio import LocalBackend
 from mmengine.hooks import Hook

@@ -13,6 +13,7 @@ from gmmseg.checkpoints import load_checkpoint
 from tests.anomaly_eval.commands import assert_refused, read
 from tests.anomaly_eval.segmenters.zoo import stand_in
 from tests.anomaly_eval.segmenters.zoo.stand_in import NAME, SIZE
+from tests.gmmseg.training.trainings import UNFORMATTED
 
 RESULTS = dict(
     closed_set=[
@@ -102,8 +103,7 @@ def test_a_training_starts_from_a_name(
     places = ["--out", str(tmp_path / "out"), "--data-root", str(tmp_path / "data")]
     options = ["--cfg-options", "train_cfg.max_iters=1", "optim_wrapper.optimizer.lr=0"]
     forget_earlier_trainings()
-    # mmengine formats its configs whenever it saves something, which takes most of the time.
-    monkeypatch.setattr("yapf.yapflib.yapf_api.FormatCode", lambda text, **_: (text, True))
+    monkeypatch.setattr(*UNFORMATTED)
     assert main(["train", str(config), *places, "--init-from", "small", *options]) == 0
     trained = load_checkpoint(tmp_path / "out" / "weights.pth").weights
     backbone = [name for name in start if name.startswith("backbone.")]
