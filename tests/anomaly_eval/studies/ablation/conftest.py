@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from anomaly_eval.studies.ablation import run
-from tests.anomaly_eval.studies.ablation.studies import ablate, write_study
+from tests.anomaly_eval.studies.ablation.studies import ablate, trained_here, write_study
 
 
 @pytest.fixture(scope="package")
@@ -16,7 +16,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a study and all that `ablate` wrote of it, in out/. Tests change copies alone."""
     folder = tmp_path_factory.mktemp("finished")
     write_study(folder)
-    assert ablate(folder) == 0
+    with trained_here():
+        assert ablate(folder) == 0
     return folder
 
 

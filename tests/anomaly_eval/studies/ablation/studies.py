@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import yaml
 from PIL import Image
 
 from anomaly_eval.cli.main import main
-from tests.gmmseg.training.trainings import CARD, SOFTMAX, write_training
+from anomaly_eval.studies.ablation import run
+from anomaly_eval.studies.trainings import Training
+from tests.gmmseg.training.trainings import CARD, SOFTMAX, UNFORMATTED, forget_earlier_trainings, write_training
 
 ANOMALIES_CARD = """
 name: odd
@@ -84,6 +89,22 @@ def ablate(folder: Path, *words: str, out: Path | None = None, data: Path | None
     """Run `ablate` on the study in a folder, and return the exit code."""
     where = ["--out", str(out or folder / "out"), "--data-root", str(data or folder / "data"), "--device", device]
     return main(["ablate", str(folder / "study.yaml"), *where, *words])
+
+
+@contextmanager
+def trained_here() -> Iterator[None]:
+    """Run the words of trainings one after the other in this process, which has imported all that they need."""
+
+    def train_all(
+        trainings: Sequence[Training], *_: object, finished: Callable[[Training, float], None], **__: object
+    ) -> None:
+        for training in trainings:
+            forget_earlier_trainings()
+            assert main(training.words) == 0
+            finished(training, 1.0)
+
+    with patch.object(run, "train_all", train_all), patch(*UNFORMATTED):
+        yield
 
 
 def copied(folder: Path, to: Path) -> Path:

@@ -10,7 +10,7 @@ import yaml
 
 from anomaly_eval.reports.combining import read_run
 from tests.anomaly_eval.commands import rows
-from tests.anomaly_eval.studies.ablation.studies import ablate, write_study
+from tests.anomaly_eval.studies.ablation.studies import ablate, trained_here, write_study
 from tests.gmmseg.training.trainings import CARD
 
 
@@ -44,7 +44,8 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
         {"title": "Second", "rows": [{"name": "GMMSeg", "network": "gmmseg", "published": "GMMSeg-OCRNet"}]},
     ]
     (folder / "study.yaml").write_text(yaml.safe_dump(plan, sort_keys=False))
-    assert ablate(folder) == 0
+    with trained_here():
+        assert ablate(folder) == 0
     return folder
 
 
