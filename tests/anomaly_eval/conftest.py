@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -25,18 +28,33 @@ def draw_data(tmp_path):
     return tmp_path / "data"
 
 
-@pytest.fixture
-def data(tmp_path):
-    """A data root with four images of Road Anomaly and three training images, and a card for the latter."""
-    return draw_data(tmp_path)
+@pytest.fixture(scope="session")
+def drawn_once(tmp_path_factory):
+    """What `draw_data` draws, to be copied: tests damage their images."""
+    draw_data(folder := tmp_path_factory.mktemp("drawn"))
+    return folder
 
 
-@pytest.fixture
-def checkpoint(tmp_path):
+@pytest.fixture(scope="session")
+def saved_once(tmp_path_factory):
+    """A small network, to be copied: tests damage their checkpoints."""
     # mmsegmentation takes seconds to import, which tests without a network should not wait for.
     from tests.anomaly_eval import networks
 
-    return networks.save(tmp_path / "net.pth", networks.CGNET)
+    return networks.save(tmp_path_factory.mktemp("network") / "net.pth", networks.CGNET)
+
+
+@pytest.fixture
+def data(tmp_path, drawn_once):
+    """A data root with four images of Road Anomaly and three training images, and a card for the latter."""
+    shutil.copytree(drawn_once, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def checkpoint(tmp_path, saved_once):
+    """A network of five classes with random weights."""
+    return Path(shutil.copy(saved_once, tmp_path / "net.pth"))
 
 
 @pytest.fixture
