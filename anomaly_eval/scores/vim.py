@@ -65,7 +65,8 @@ class ViM(FittedScore):
 
     That is alpha ‖residual‖ - log sum_c exp z_c, which ranks as the paper's softmax probability of the virtual class
     does, and never rounds to 1. Logits are those that the last layer makes of the features; all of them, and the
-    virtual one, are resized to the image before the sum.
+    virtual one, are resized to the image before the sum. Where a pixel of features becomes several of logits, W and b
+    are those of all of them, and the virtual logit is the same for all.
 
     Learns, on the labelled pixels of the fitting set at the resolution of the features, in float64: origin_
     (dimensions,), directions_ (dimensions, dimensions), residuals_ (dimensions,), the mean norm of what the first 0, 1,
@@ -117,9 +118,10 @@ class ViM(FittedScore):
         features = maps.values.flatten(1).double()
         residual = self.directions_[:, dimensions:].T.to(features.device)
         missed = (-(residual @ self.origin_.to(features.device))[:, None]).addmm(residual, features)
-        virtual = alpha * torch.linalg.vector_norm(missed, dim=0, keepdim=True)
-        logits = torch.cat([_logits(classifier, features), virtual]).float()
-        return maps.like(logits.reshape(-1, *maps.values.shape[1:]))
+        virtual = alpha * torch.linalg.vector_norm(missed, dim=0)
+        known = classifier.logits(features)
+        logits = torch.cat([known, virtual.expand(1, *known.shape[1:])]).float()
+        return maps.like(classifier.laid_out(logits, (maps.values.shape[1], maps.values.shape[2])))
 
     def reduce(self, statistics: ClassStatistics) -> Tensor:
         return statistics.values[-1] + energy(statistics.values[:-1])
@@ -131,7 +133,7 @@ class ViM(FittedScore):
         values = maps.values.flatten(1)
         labelled = torch.from_numpy(sample_label(label, maps) != VOID).flatten().to(values.device)
         features = values[:, labelled].double()
-        largest = _logits(classifier, values.double()).amax(dim=0, keepdim=True).float()
+        largest = classifier.logits(values.double()).amax(dim=0).mean(dim=0, keepdim=True).float()
         none = torch.zeros(features.shape[1], dtype=torch.int64, device=values.device)
         return {
             **feature_moments(features, none, 1),
@@ -208,8 +210,3 @@ def _inputs(prediction: Prediction) -> tuple[CoarseMaps, LinearClassifier]:
     if prediction.features is None or prediction.classifier is None:
         raise ValueError("the prediction holds no features and linear classifier, which vim needs")
     return prediction.features, prediction.classifier
-
-
-def _logits(classifier: LinearClassifier, features: Tensor) -> Tensor:
-    """Return the logits (classes, pixels) of features (dimensions, pixels), float64."""
-    return classifier.bias.double()[:, None].addmm(classifier.weight.double(), features)

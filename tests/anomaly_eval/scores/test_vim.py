@@ -77,6 +77,36 @@ def test_scores_equal_the_reference(options, dimensions, monkeypatch):
             assert odds == pytest.approx(probability, rel=1e-5)
 
 
+def test_several_pixels_of_one_feature_have_weights_of_their_own(monkeypatch):
+    """The steps of the paper with the weights of all four pixels below each other, listed pixel by pixel."""
+    monkeypatch.setattr("anomaly_eval.scores.vim._SAMPLE", 50)
+    rng = np.random.default_rng(5)
+    weight, bias = rng.standard_normal((CLASSES, 2, 2, DIMENSIONS)), rng.standard_normal((CLASSES, 2, 2)) + 1
+    weight, bias = weight.astype(np.float32).astype(float), bias.astype(np.float32).astype(float)
+    stacked, offsets = weight.reshape(-1, DIMENSIONS), bias.reshape(-1)
+    layer = LinearClassifier(torch.from_numpy(stacked).float(), torch.from_numpy(offsets).float(), 2)
+    score = ViM()
+    images = [image(seed) for seed in range(5)]
+    given = [(Prediction(one.logits, one.features, classifier=layer), label) for one, label in images]
+    score.finish(reduce(score.merge, (score.observe(*one, f"frame_{at}") for at, one in enumerate(given))), NAMES)
+    training = np.array(labelled(range(5)))
+    origin = -np.linalg.pinv(stacked) @ offsets
+    values, vectors = np.linalg.eigh((training - origin).T @ (training - origin) / len(training))
+    residual = vectors[:, np.argsort(-values)[4:]]
+    # A mean over all pixels of logits.
+    largest = np.mean([(weight @ feature + bias).max(axis=0) for feature in training[:50]])
+    alpha = largest / np.mean([np.linalg.norm((feature - origin) @ residual) for feature in training[:50]])
+    test, _ = image(11)
+    maps = score.class_maps(Prediction(test.logits, test.features, classifier=layer))
+    assert maps.values.shape == (CLASSES + 1, 2 * GRID[0], 2 * GRID[1]) and maps.extent == test.features.extent
+    for y in range(2 * GRID[0]):
+        for x in range(2 * GRID[1]):
+            feature = test.features.values[:, y // 2, x // 2].double().numpy()
+            logits = weight[:, y % 2, x % 2] @ feature + bias[:, y % 2, x % 2]
+            virtual = alpha * np.linalg.norm((feature - origin) @ residual)
+            np.testing.assert_allclose(maps.values[:, y, x].numpy(), [*logits, virtual], rtol=3e-6, atol=1e-5)
+
+
 def test_logits_are_resized_before_their_sum():
     score, _ = fit(range(5))
     test, _ = image(11)
