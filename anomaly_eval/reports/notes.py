@@ -155,10 +155,12 @@ def _origin(model: Origin) -> str:
 
 def warnings_of(results: Results, task: Task) -> tuple[str, ...]:
     """Return the warnings about datasets of a task; those about no dataset count among anomalies, if there are any."""
-    closed_set = tuple(f"{record.name}: " for record in results.datasets if record.task == "closed_set")
     if all(record.task == task for record in results.datasets):
         return tuple(results.warnings)
-    return tuple(text for text in results.warnings if text.startswith(closed_set) == (task == "closed_set"))
+    # The name of a run, or of a group and a run, may stand before that of the dataset.
+    closed_set = [f": {record.name}: " for record in results.datasets if record.task == "closed_set"]
+    about = {text: any(name in f": {text}" for name in closed_set) for text in results.warnings}
+    return tuple(text for text in results.warnings if about[text] == (task == "closed_set"))
 
 
 def deviation_notes(results: Results, task: Task, with_published: bool) -> list[Note]:

@@ -9,6 +9,7 @@ import math
 import pytest
 
 from anomaly_eval.reports.closed_set import compare_closed_set
+from anomaly_eval.reports.notes import warnings_of
 from anomaly_eval.reports.published import read_published_closed_set
 from anomaly_eval.reports.tables import (
     closed_set_classes_csv,
@@ -102,6 +103,18 @@ def test_published_rows_have_a_backbone_and_one_number(mixed: Results) -> None:
     elsewhere = mixed.model_copy(update={"closed_set": [row("camvid", 1, 2, 3, "card: whole; native")]})
     assert "Nothing is published for" in closed_set_latex(elsewhere, True)
     assert compare_closed_set(elsewhere, read_published_closed_set()).sections == compare_closed_set(elsewhere).sections
+
+
+def test_warnings_stand_below_the_table_of_their_dataset_whichever_run_they_are_of(mixed: Results) -> None:
+    of_classes = ["cityscapes: 4 images", "one: cityscapes: 4 images", "group: one: ade20k: 5 images"]
+    others = [
+        "one: about nothing in particular",
+        f"two: {mixed.datasets[0].name}: 26 images",
+        "cityscapes lacks a colon",
+    ]
+    found = mixed.model_copy(update={"warnings": [*of_classes, *others]})
+    assert warnings_of(found, "closed_set") == tuple(of_classes)
+    assert warnings_of(found, "anomaly") == tuple(others)
 
 
 @pytest.mark.parametrize("render", [lambda results: results_markdown(results, False), terminal])
