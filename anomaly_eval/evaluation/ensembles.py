@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
+from anomaly_eval.datasets.cards import Task
 from anomaly_eval.evaluation.fit import fits_of_network
 from anomaly_eval.evaluation.inputs import Evaluated
 from anomaly_eval.evaluation.journal.fingerprint import Fingerprint
@@ -13,32 +14,37 @@ from anomaly_eval.results.origins import FitRecord
 from anomaly_eval.score_maps.means import MeanMember, MeanScores
 from anomaly_eval.score_maps.negated import Negated
 from anomaly_eval.score_maps.source import NetworkScores
-from anomaly_eval.scores import SCORES, FittedScore, choose_scores
+from anomaly_eval.scores import SCORES, FittedScore, Score, choose_scores
 from anomaly_eval.segmenters.mean_probabilities import MeanProbabilities
 
 OF_PROBABILITIES, OF_SCORES = "mean of probabilities", "mean of scores"
 
 
-def ensembles(request: EvaluationRequest, members: Sequence[Evaluated]) -> dict[str, Evaluated]:
+def ensembles(request: EvaluationRequest, tasks: set[Task], members: Sequence[Evaluated]) -> dict[str, Evaluated]:
     """Return what is evaluated of several networks together, by the names that tables call it.
 
     Networks weigh alike, and their views. The mean of probabilities has the scores that probabilities are enough for,
-    and classes; that of scores has those that all networks have. Raises InputError for networks of other classes, for
-    mask classifiers, which have no probabilities, and where there is no score to average.
+    and classes; that of scores has those that all networks have. What datasets of these tasks ask nothing of is left
+    out. Raises InputError for networks of other classes, for mask classifiers, which have no probabilities, and where
+    there is no score to average.
     """
+    found: dict[str, Evaluated] = {}
     probabilities = MeanProbabilities([view for member in members for view in member.views])
-    found = {OF_SCORES: _of_scores(members)}
+    scores = _of_probabilities(request, probabilities) if "anomaly" in tasks else []
+    if scores or "closed_set" in tasks:
+        source = Negated(NetworkScores(probabilities, scores), request.measures.negate)
+        found[OF_PROBABILITIES] = Evaluated(source, probabilities, fits_of_network(probabilities, scores), ())
+    if "anomaly" in tasks:
+        found[OF_SCORES] = _of_scores(members)
+    return found
+
+
+def _of_probabilities(request: EvaluationRequest, mean: MeanProbabilities) -> list[Score]:
+    """Return the scores asked for, or all usual ones, that probabilities are enough for."""
     wanted = request.scores
     if wanted is not None:
-        wanted = [name for name in wanted if SCORES[name].source_among(probabilities.provides) is not None]
-    if wanted is None or wanted:
-        scores = choose_scores(wanted, probabilities.provides, request.chosen_options)
-        source = Negated(NetworkScores(probabilities, scores), request.measures.negate)
-        found = {
-            OF_PROBABILITIES: Evaluated(source, probabilities, fits_of_network(probabilities, scores), ()),
-            **found,
-        }
-    return found
+        wanted = [name for name in wanted if SCORES[name].source_among(mean.provides) is not None]
+    return choose_scores(wanted, mean.provides, request.chosen_options)
 
 
 def _of_scores(members: Sequence[Evaluated]) -> Evaluated:

@@ -112,8 +112,7 @@ def of_network(
     fits |= fits_of_network(segmenter, scores)
     scores, warnings = _drop_unfitted(scores)
     _check_kept(request.scores or (), scores, statistics)
-    found = AveragedScores([NetworkViews(views, scores)]) if request.tta else NetworkScores(views[0], scores)
-    source = Negated(found, request.measures.negate)
+    source = Negated(_scores_of(views, scores, tested), request.measures.negate)
     return Evaluated(source, tested, fits, warnings, views=views, scores=scores, fingerprint=fingerprint)
 
 
@@ -123,6 +122,13 @@ def _views(request: EvaluationRequest, segmenter: Segmenter) -> list[Segmenter]:
         views = Views.parse(request.tta).of(segmenter)
         return [view.shared() if request.ensemble else view for view in views]
     return [SharedSegmenter(segmenter) if request.ensemble else segmenter]
+
+
+def _scores_of(views: Sequence[Segmenter], scores: Sequence[Score], tested: Segmenter) -> ScoreSource:
+    """Return the scores of a network as it looks at images; of one whose classes alone are tested, none."""
+    if len(views) > 1 and scores:
+        return AveragedScores([NetworkViews(views, scores)])
+    return NetworkScores(views[0] if scores else tested, scores)
 
 
 def of_maps(request: EvaluationRequest, maps: MapsOnDisk) -> Evaluated:

@@ -108,7 +108,7 @@ class Part:
         self._stack.__exit__(kind, error, trace)
 
     def begin(self, samples: SampleSet) -> Evaluation | None:
-        """Return the evaluation of a dataset, of which nothing is done yet; None for classes, where there are none."""
+        """Return the evaluation of a dataset, of which nothing is done yet; None where there is nothing to measure."""
         evaluated, request = self._evaluated, self._request
         if samples.card.task == "closed_set":
             if evaluated.segmenter is None:
@@ -121,6 +121,8 @@ class Part:
             samples,
             self.clock,
             request.measures,
+        if not evaluated.source.methods:
+            return None
             records=self._records,
             observer=every(self._pictures.observer, self._saved.keep if self._saved is not None else None),
             thresholds=[known(row) for row in self._given],
@@ -156,7 +158,7 @@ class Part:
             titles = {record.name: record.title for record in self._dataset_records}
             self._pictures.draw_heatmaps(titles, source.methods, self._console)
             model = source.describe()
-            if self._saved is not None and isinstance(model, ModelRecord):
+            if self._saved is not None and self._anomaly and isinstance(model, ModelRecord):
                 self._saved.finish(model, self._evaluated.fits, self._dataset_records)
         self._warnings += maps.doubts(self._dataset_records) if maps is not None else []
         with self.clock.section("output"):

@@ -146,7 +146,7 @@ def _evaluate_some(run: _Run, waiting: Sequence[str], folder: Path, journals: Ex
                 break
         if len(parts) < len(waiting) and run.team is None:
             run.console.print(f"memory is scarce: {', '.join(map(escape, parts))} first", highlight=False)
-        for name, evaluated in ensembles(run.shared, members).items() if run.shared.ensemble else ():
+        for name, evaluated in _ensembles(run, members).items():
             run.console.print(f"{name}:", highlight=False)
             journal = journals.enter_context(run.journal(name))
             fingerprint = ensemble_fingerprint(evaluated, members)
@@ -159,6 +159,12 @@ def _evaluate_some(run: _Run, waiting: Sequence[str], folder: Path, journals: Ex
             # All of them waited for the images.
             part.clock.seconds["input"] += run.reading.seconds["input"] - before
         return {name: part.write(run.started) for name, part in parts.items()}
+
+
+def _ensembles(run: _Run, members: Sequence[Evaluated]) -> dict[str, Evaluated]:
+    """Return the means of the networks that were asked for."""
+    tasks = {samples.card.task for samples in run.inputs.datasets}
+    return ensembles(run.shared, tasks, members) if run.shared.ensemble is not None else {}
 
 
 def _inputs(requests: Mapping[str, EvaluationRequest]) -> Inputs:

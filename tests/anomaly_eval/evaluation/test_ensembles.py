@@ -132,6 +132,38 @@ def test_classes_of_the_mean_of_probabilities(tmp_path: Path, data: Path, pair: 
     assert results["closed_set"][0]["miou"] == pytest.approx(100 * iou.mean(), abs=0.02)
 
 
+def test_closed_sets_alone(tmp_path: Path, pair: list[Path], words: Any) -> None:
+    def without_anomalies(name: str, checkpoints: list[Path], *more: str) -> list[str]:
+        return [word for word in words(name, checkpoints, *more) if word != "road_anomaly"]
+
+    def closed_set(*parts: str) -> Any:
+        return json.loads(tmp_path.joinpath(*parts, "results.json").read_text())["closed_set"]
+
+    assert main(words("all", pair, "--ensemble", "mean", "--tta", "flip", "--scores", "msp")) == 0
+    assert main(without_anomalies("out", pair, "--ensemble", "mean", "--tta", "flip")) == 0
+    assert main(without_anomalies("alone", pair[:1], "--tta", "flip")) == 0
+    assert closed_set("alone") == closed_set("out", NAMES[0])
+    assert {path.name for path in (tmp_path / "out").iterdir() if path.is_dir()} == {*NAMES, MEANS[0]}
+    for name in (*NAMES, MEANS[0]):
+        assert closed_set("out", name) == closed_set("all", name)
+    model = json.loads((tmp_path / "alone" / "results.json").read_text())["provenance"]["model"]
+    assert model["tta"] == "flip"
+
+
+def test_classes_are_averaged_whatever_the_scores(tmp_path: Path, pair: list[Path], words: Any) -> None:
+    everything = ["--save-scores", "--page", "--figures", "--bootstrap", "5", "--components", "obstacle"]
+    assert main(words("out", pair, "--ensemble", "mean", "--scores", "max_logit", *everything)) == 0
+    found = {path.name for path in (tmp_path / "out" / MEANS[0]).iterdir()}
+    assert "closed_set.csv" in found and not found & {"results.csv", "scores", "figures"}
+    assert {row["run"] for row in rows(tmp_path / "out")} == {*NAMES, "mean of scores"}
+
+
+def test_options_of_scores_go_to_the_mean_of_probabilities(tmp_path: Path, pair: list[Path], words: Any) -> None:
+    assert main(words("out", pair, "--ensemble", "mean", "--scores", "gen", "--gen-gamma", "0.7")) == 0
+    named = {row["run"]: row["method"] for row in rows(tmp_path / "out")}
+    assert named == dict.fromkeys([*NAMES, "mean of probabilities", "mean of scores"], "gen_gamma_0.7")
+
+
 def test_an_interrupted_ensemble_goes_on(tmp_path: Path, data: Path, pair: list[Path], words: Any, capsys: Any) -> None:
     label = data / "road_anomaly" / "labels_masks" / "3.png"
     sound = label.read_bytes()
