@@ -11,7 +11,7 @@ from anomaly_eval.evaluation.inputs import Evaluated
 from anomaly_eval.evaluation.journal.fingerprint import Fingerprint
 from anomaly_eval.evaluation.request import EvaluationRequest
 from anomaly_eval.results.origins import FitRecord
-from anomaly_eval.score_maps.means import MeanMember, MeanScores
+from anomaly_eval.score_maps.means import MeanScores
 from anomaly_eval.score_maps.negated import Negated
 from anomaly_eval.score_maps.source import NetworkScores
 from anomaly_eval.scores import SCORES, FittedScore, Score, choose_scores
@@ -48,7 +48,7 @@ def _of_probabilities(request: EvaluationRequest, mean: MeanProbabilities) -> li
 
 
 def _of_scores(members: Sequence[Evaluated]) -> Evaluated:
-    source = MeanScores([MeanMember(member.source) for member in members])
+    source = MeanScores([member.source for member in members])
     lacking = dict.fromkeys(name for one in members for name in one.source.methods if name not in source.methods)
     warnings = [f"not averaged, as not all networks have them: {', '.join(lacking)}"] if lacking else []
     fits = {name: _fit(name, members) for name in source.methods if name in members[0].fits}

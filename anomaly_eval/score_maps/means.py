@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,47 +17,37 @@ from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.score_maps.source import ScoreSource
 
 
-@dataclass(frozen=True)
-class MeanMember:
-    """A source whose score maps are averaged with those of others."""
-
-    source: ScoreSource
-    mirrored: bool = False
-    """Whether it is shown images mirrored, left for right; its maps are mirrored back."""
-
-
 class MeanScores:
     """The mean of the scores of several sources at each pixel, for each method that all of them have.
 
     What is kept of an image is what each of them keeps.
     """
 
-    def __init__(self, members: Sequence[MeanMember]) -> None:
+    def __init__(self, sources: Sequence[ScoreSource]) -> None:
         """Take networks' scores, each of equal weight; raises InputError where there is no method that all have."""
-        self._members = members
-        self.methods = shared_methods([member.source.methods for member in members])
-        self._records = [_record(member.source) for member in members]
+        self._sources = sources
+        self.methods = shared_methods([source.methods for source in sources])
+        self._records = [_record(source) for source in sources]
 
     def outputs(
         self, samples: SampleSet, sample: Sample, image: NDArray[np.uint8], clock: Clock
     ) -> dict[str, NDArray[Any]]:
         """Return what the score maps of each member follow from, its number before each name: `0/msp`."""
         kept: dict[str, NDArray[Any]] = {}
-        for number, member in enumerate(self._members):
-            shown = image[:, ::-1].copy() if member.mirrored else image
-            outputs = member.source.outputs(samples, sample, shown, clock)
+        for number, source in enumerate(self._sources):
+            outputs = source.outputs(samples, sample, image, clock)
             kept |= {f"{number}/{name}": values for name, values in outputs.items()}
         return kept
 
     def maps(self, outputs: Mapping[str, NDArray[Any]], clock: Clock) -> dict[str, NDArray[np.floating]]:
         """Return the mean map (height, width) float32 of each method."""
         mean = MapMean(self.methods)
-        for number, member in enumerate(self._members):
+        for number, source in enumerate(self._sources):
             start = f"{number}/"
             own = {name.removeprefix(start): outputs[name] for name in outputs if name.startswith(start)}
-            found = member.source.maps(own, clock)
+            found = source.maps(own, clock)
             with clock.section("scores"):
-                mean.add(found, mirrored=member.mirrored)
+                mean.add(found, mirrored=False)
         return mean.result()
 
     def describe(self) -> ModelRecord:
