@@ -82,10 +82,13 @@ def free_memory(meminfo: Path = Path("/proc/meminfo"), group: Path = Path("/sys/
         return None
     try:
         limit, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
-    except (OSError, ValueError):
+        counted = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        # Of files that were read, which the system lets go of when it needs the room.
+        cached = int(counted["inactive_file"])
+    except (OSError, ValueError, KeyError):
         # Without a limit the file says so in a word.
         return found
-    return min(found, 1 - used / limit)
+    return min(found, 1 - (used - cached) / limit) if limit else found
 
 
 _OF_OPENCV = -4

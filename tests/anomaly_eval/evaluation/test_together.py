@@ -22,6 +22,7 @@ from tests.anomaly_eval.evaluation.journal.killing import MEASURES, content, run
 
 NAMES = ("first", "second")
 _EVENTS = 160
+_GROUP = {"memory.max": "50\n", "memory.current": "45\n"}
 """How often a run of both networks touches a file for its output folder, about."""
 
 
@@ -103,7 +104,10 @@ def test_where_memory_is_scarce_one_follows_the_other(
     [
         ("MemTotal: 100 kB\nMemAvailable: 40 kB\n", {}, 0.4),
         ("MemTotal: 100 kB\nMemAvailable: 40 kB\n", {"memory.max": "max\n", "memory.current": "5\n"}, 0.4),
-        ("MemTotal: 100 kB\nMemAvailable: 40 kB\n", {"memory.max": "50\n", "memory.current": "45\n"}, 0.1),
+        ("MemTotal: 100 kB\nMemAvailable: 40 kB\n", {**_GROUP, "memory.stat": "anon 45\ninactive_file 0\n"}, 0.1),
+        # Images that were read are no reason to wait.
+        ("MemTotal: 100 kB\nMemAvailable: 40 kB\n", {**_GROUP, "memory.stat": "anon 5\ninactive_file 35\n"}, 0.4),
+        ("MemTotal: 100 kB\nMemAvailable: 40 kB\n", {**_GROUP, "memory.stat": "anon 35\ninactive_file 5\n"}, 0.2),
         ("MemTotal: 100 kB\n", {}, None),
         (None, {}, None),
     ],
