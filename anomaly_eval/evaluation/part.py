@@ -116,13 +116,13 @@ class Part:
             return ClosedSetEvaluation(
                 evaluated.segmenter, samples, self.clock, request.protocol or "card", self._records
             )
+        if not evaluated.source.methods:
+            return None
         return AnomalyEvaluation(
             evaluated.source,
             samples,
             self.clock,
             request.measures,
-        if not evaluated.source.methods:
-            return None
             records=self._records,
             observer=every(self._pictures.observer, self._saved.keep if self._saved is not None else None),
             thresholds=[known(row) for row in self._given],
