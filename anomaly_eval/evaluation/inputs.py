@@ -22,7 +22,7 @@ from anomaly_eval.score_maps.averaged import AveragedScores, NetworkViews
 from anomaly_eval.score_maps.disk import MapsOnDisk
 from anomaly_eval.score_maps.negated import Negated
 from anomaly_eval.score_maps.source import NetworkScores, ScoreSource
-from anomaly_eval.scores import Score, choose_scores, unfitted
+from anomaly_eval.scores import SCORES, Score, choose_scores, unfitted
 from anomaly_eval.scores.statistics_file import load_statistics
 from anomaly_eval.segmenters.base import Segmenter
 from anomaly_eval.segmenters.mean_probabilities import MeanProbabilities
@@ -86,8 +86,9 @@ def of_network(
     shipped = request.shipped_statistics
     statistics = request.given_statistics or shipped
     ranked = len(closed_sets) < len(inputs.datasets)
-    scores = choose_scores(request.scores, segmenter.provides, request.chosen_options) if ranked else []
-    if ranked:
+    names = _own_names(request, segmenter)
+    scores = choose_scores(names, segmenter.provides, request.chosen_options) if ranked else []
+    if ranked and not request.among_several:
         request.measures.check_methods([score.name for score in scores])
     fingerprint = None
     if journal.wanted:
@@ -111,9 +112,22 @@ def of_network(
         fits |= fit_scores(segmenter, inputs.fit_set, lacking, console, clock, journal.fit)
     fits |= fits_of_network(segmenter, scores)
     scores, warnings = _drop_unfitted(scores)
-    _check_kept(request.scores or (), scores, statistics)
+    _check_kept(names or (), scores, statistics)
     source = Negated(_scores_of(views, scores, tested), request.measures.negate)
     return Evaluated(source, tested, fits, warnings, views=views, scores=scores, fingerprint=fingerprint)
+
+
+def _own_names(request: EvaluationRequest, segmenter: Segmenter) -> Sequence[str] | None:
+    """Return the scores asked for; of several networks, each has those that it provides."""
+    if request.scores is None or not request.among_several:
+        return request.scores
+    names = [name for name in request.scores if SCORES[name].source_among(segmenter.provides) is not None]
+    if not names:
+        raise InputError(
+            f"{segmenter.describe().checkpoint} provides none of {', '.join(request.scores)}; leave it out, or choose "
+            f"others with --scores."
+        )
+    return names
 
 
 def _views(request: EvaluationRequest, segmenter: Segmenter) -> list[Segmenter]:

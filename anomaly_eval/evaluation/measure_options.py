@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -103,6 +103,11 @@ class Measures:
         """Raise InputError for what is said of methods that are not there; see `component_thresholds`."""
         self.component_thresholds(methods)
         _check_known("--negate", self.negate, methods)
+
+    def of_methods(self, methods: Sequence[str]) -> Measures:
+        """Return the same without what is said of other methods, such as of those of another network."""
+        words = [word for word in self.component_threshold if _named_number(word)[0] in (None, *methods)]
+        return replace(self, component_threshold=words, negate=[name for name in self.negate if name in methods])
 
     def track_for(self, samples: SampleSet) -> Track | None:
         """Return the component sizes for a dataset; raises InputError where its card should tell and does not."""

@@ -96,6 +96,8 @@ class EvaluationRequest(TakesLoneValues):
     launcher: Annotated[LauncherName, LAUNCHER] = "none"
     overwrite: Annotated[bool, Asked("Replace earlier results in --out, and an interrupted run of others.")] = False
     command: Sequence[str] = ()
+    among_several: bool = False
+    """Whether other networks are evaluated, too: a score that this one does not provide may be one of theirs."""
 
     @property
     def network(self) -> NetworkRequest | None:

@@ -34,6 +34,7 @@ from anomaly_eval.runtime.console import open_console
 from anomaly_eval.runtime.file_names import file_names
 from anomaly_eval.runtime.machine import free_memory
 from anomaly_eval.runtime.output_folder import RESULTS, check_output, prepare_output
+from anomaly_eval.scores import SCORES, Score
 
 TOGETHER = replace(REPORT, holds=RESULTS)
 """The folder of a run: a report, and a folder of results for each network."""
@@ -55,11 +56,13 @@ class _Run:
     """What all networks of a run share."""
 
     def __init__(self, requests: Mapping[str, EvaluationRequest], console: Console, team: Team | None) -> None:
-        self.requests, self.console, self.team = requests, console, team
-        self.shared = next(iter(requests.values()))
+        self.requests = {name: replace(request, among_several=len(requests) > 1) for name, request in requests.items()}
+        self.console, self.team = console, team
+        self.shared = next(iter(self.requests.values()))
         self.reading, self.started = Clock(), datetime.now(timezone.utc).isoformat(timespec="seconds")
         with self.reading.section("input"):
             self.inputs = _inputs(requests)
+        self._scores: dict[str, Sequence[Score]] = {}
         self.files = file_names([*requests, *((OF_PROBABILITIES, OF_SCORES) if self.shared.ensemble else ())])
         for name, file in self.files.items():
             if file in REPORT.entries:
@@ -75,7 +78,25 @@ class _Run:
     def load(self, name: str, clock: Clock, journal: RunJournal) -> Evaluated:
         """Load a network, and fit its scores."""
         self.console.print(f"{escape(name)}:", highlight=False, soft_wrap=True)
-        return of_network(self.requests[name], self.inputs, self.console, clock, journal)
+        found = of_network(self.requests[name], self.inputs, self.console, clock, journal)
+        self._scores[name] = found.scores
+        if len(self._scores) == len(self.requests):
+            self._check_scores()
+        return found
+
+    def _check_scores(self) -> None:
+        """Refuse names of scores that none of the networks has, now that all are known."""
+        if all(samples.card.task != "anomaly" for samples in self.inputs.datasets):
+            return
+        scores = [score for own in self._scores.values() for score in own]
+        self.shared.measures.check_methods(list(dict.fromkeys(score.name for score in scores)))
+        known = {type(score).name for score in scores}
+        for name in self.shared.scores or ():
+            if name not in known:
+                raise InputError(
+                    f"the score {name!r} needs {SCORES[name].needs}, which none of these networks provides; leave it "
+                    f"out of --scores."
+                )
 
 
 def run_together(requests: Mapping[str, EvaluationRequest], console: Console, team: Team | None = None) -> Together:
@@ -125,7 +146,7 @@ def _evaluate_some(run: _Run, waiting: Sequence[str], folder: Path, journals: Ex
             place.mkdir()
             request = run.requests.get(name, run.shared)
             part = Part(
-                request,
+                replace(request, measures=request.measures.of_methods(evaluated.source.methods)),
                 evaluated,
                 run.inputs.datasets,
                 place,

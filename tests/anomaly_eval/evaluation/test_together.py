@@ -190,6 +190,22 @@ def test_what_is_refused(
     assert not (tmp_path / "out").exists()
 
 
+def test_each_network_has_those_of_the_scores_that_it_provides(tmp_path: Path, words: Any, capsys: Any) -> None:
+    scores = ["--scores", "gmmseg", "msp", "--negate", "gmmseg"]
+    scores += ["--components", "obstacle", "--component-threshold", "gmmseg=12"]
+    assert main([*words("out", everything=False), *scores]) == 0
+    found = {name: [row["method"] for row in rows(tmp_path / "out") if row["run"] == name] for name in NAMES}
+    assert found == {"first": ["msp"], "second": ["gmmseg", "msp"]}
+    capsys.readouterr()
+    for more, sentence in (
+        (["--scores", "msp", "evidence_entropy"], "which none of these networks provides"),
+        (["--scores", "gmmseg"], "first.pth provides none of gmmseg"),
+        (["--scores", "msp", "--negate", "energy"], "energy"),
+    ):
+        assert main([*words("other", everything=False), *more]) == 2
+        assert sentence in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_one_network_takes_one_config(tmp_path: Path, data: Path, pair: list[Path], capsys: Any) -> None:
     words = ["eval", "--ckpt", str(pair[0]), "--dataset", "road_anomaly", "--data-root", str(data)]
     assert_refused(
