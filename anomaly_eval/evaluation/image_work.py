@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anomaly_eval.datasets.samples import Sample, SampleSet
+from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.journal.record import Arrays
 from anomaly_eval.evaluation.journal.record_store import Records
 from anomaly_eval.runtime.clock import Clock
@@ -33,6 +35,24 @@ class Work:
     take: Take
     finish: Finish = lambda kept: kept
     records: Records | None = None
+
+    def of(self, network: str) -> Work:
+        """Return the same work, whose errors begin with the name of one of several networks."""
+        return replace(
+            self,
+            compute=said_of(network)(self.compute),
+            take=said_of(network)(self.take),
+            finish=said_of(network)(self.finish),
+        )
+
+
+@contextmanager
+def said_of(network: str) -> Iterator[None]:
+    """Let errors begin with the name of one of several networks, which else nothing tells from the others."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{network}: {error}") from error
 
 
 def score_computation(source: ScoreSource, samples: SampleSet, clock: Clock) -> Compute:

@@ -19,7 +19,7 @@ from anomaly_eval.evaluation.closed_set import (
     count_computation,
     unchecked_order,
 )
-from anomaly_eval.evaluation.image_work import Compute, score_computation
+from anomaly_eval.evaluation.image_work import Compute, Work, score_computation
 from anomaly_eval.evaluation.inputs import Evaluated
 from anomaly_eval.evaluation.journal.record_store import Records
 from anomaly_eval.evaluation.measure_options import Measures
@@ -66,8 +66,13 @@ class Part:
         console: Console,
         clock: Clock,
         records: Records | None = None,
+        name: str | None = None,
     ) -> None:
-        """Take what is evaluated, on which datasets, and the folder to fill; prints the warnings that are known."""
+        """Take what is evaluated, on which datasets, and the folder to fill; prints the warnings that are known.
+
+        name: of one of several networks, which errors begin with.
+        """
+        self._name = name
         self._request, self._evaluated, self._datasets, self._folder = request, evaluated, datasets, folder
         self._console, self.clock, self._records, self._stack = console, clock, records, ExitStack()
         self._anomaly: list[AnomalyFindings] = []
@@ -127,6 +132,10 @@ class Part:
             observer=every(self._pictures.observer, self._saved.keep if self._saved is not None else None),
             thresholds=[known(row) for row in self._given],
         )
+
+    def of_this(self, work: Work) -> Work:
+        """Return work that says in its errors which of several networks it is of."""
+        return work if self._name is None else work.of(self._name)
 
     def end(self, evaluation: Evaluation) -> None:
         """Take what was found on a dataset."""

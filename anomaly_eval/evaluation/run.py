@@ -40,11 +40,13 @@ def run_evaluation(request: EvaluationRequest, console: Console, team: Team | No
     folder = JournalFolder(request.out, inputs.datasets, inputs.fit_set)
     folder.sweep()
     check_output(request.out, request.overwrite)
+    wanted = request.journal and maps is None
     with folder.locked():
-        folder.clear_others(request.overwrite)
+        if wanted:
+            folder.clear_others(request.overwrite)
         with (
             prepare_output(request.out, request.overwrite) as output,
-            RunJournal(folder, console, wanted=request.journal and maps is None, team=team) as journal,
+            RunJournal(folder, console, wanted=wanted, team=team) as journal,
         ):
             evaluated = (
                 of_maps(request, maps) if maps is not None else of_network(request, inputs, console, clock, journal)
@@ -86,8 +88,8 @@ def work_through(parts: Sequence[Part], datasets: Sequence[SampleSet], passes: P
     """Evaluate all parts on all datasets; each image is read once in a pass, for all of them."""
     for samples in datasets:
         begun = [(part, one) for part in parts if (one := part.begin(samples)) is not None]
-        passes.first(samples, samples.spec, [one.first for _, one in begun])
-        again = [work for _, one in begun if (work := one.second()) is not None]
+        passes.first(samples, samples.spec, [part.of_this(one.first) for part, one in begun])
+        again = [part.of_this(work) for part, one in begun if (work := one.second()) is not None]
         if again:
             passes.again(samples, f"{samples.spec}, components", again)
         for part, one in begun:
@@ -96,6 +98,7 @@ def work_through(parts: Sequence[Part], datasets: Sequence[SampleSet], passes: P
     for samples in datasets:
         measured = [(part, found) for part in parts if (found := part.thresholds(samples)) is not None]
         if measured:
-            passes.again(samples, f"{samples.spec}, operating points", [found.work for _, found in measured])
+            works = [part.of_this(found.work) for part, found in measured]
+            passes.again(samples, f"{samples.spec}, operating points", works)
         for part, found in measured:
             part.end_thresholds(found.rows())

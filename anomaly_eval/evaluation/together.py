@@ -16,6 +16,7 @@ from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.contradictions import check_options
 from anomaly_eval.evaluation.ensembles import OF_PROBABILITIES, OF_SCORES, ensemble_fingerprint, ensembles
 from anomaly_eval.evaluation.image_loop import Passes
+from anomaly_eval.evaluation.image_work import said_of
 from anomaly_eval.evaluation.inputs import Evaluated, Inputs, find_inputs, of_network
 from anomaly_eval.evaluation.journal.journal_folder import JournalFolder
 from anomaly_eval.evaluation.journal.run_journal import RunJournal
@@ -26,7 +27,7 @@ from anomaly_eval.evaluation.run import work_through
 from anomaly_eval.reports.comparable import NamedRun
 from anomaly_eval.reports.comparison import ComparisonTable
 from anomaly_eval.reports.entries import Entries
-from anomaly_eval.reports.report import REPORT, report_of
+from anomaly_eval.reports.report import REPORT, report_of, write_record
 from anomaly_eval.reports.request import FORMATS, ReportRequest
 from anomaly_eval.results.records import Results
 from anomaly_eval.runtime.clock import Clock
@@ -35,6 +36,7 @@ from anomaly_eval.runtime.file_names import file_names
 from anomaly_eval.runtime.machine import free_memory
 from anomaly_eval.runtime.output_folder import RESULTS, check_output, prepare_output
 from anomaly_eval.scores import SCORES, Score
+from anomaly_eval.scores.statistics_file import check_is_there
 
 TOGETHER = replace(REPORT, holds=RESULTS)
 """The folder of a run: a report, and a folder of results for each network."""
@@ -63,22 +65,21 @@ class _Run:
         with self.reading.section("input"):
             self.inputs = _inputs(requests)
         self._scores: dict[str, Sequence[Score]] = {}
-        self.files = file_names([*requests, *((OF_PROBABILITIES, OF_SCORES) if self.shared.ensemble else ())])
-        for name, file in self.files.items():
-            if file in REPORT.entries:
-                raise InputError(f"a network cannot be called {name!r}, as a file of the report is; give --names.")
+        self.files = _files(list(requests), (OF_PROBABILITIES, OF_SCORES) if self.shared.ensemble else ())
+        self.wanted = all(one.journal for one in requests.values())
+        """Whether there is a journal."""
         fit_set = self.inputs.fit_set
         self.folder = JournalFolder(self.shared.out, self.inputs.datasets, fit_set, parts=list(self.files.values()))
 
     def journal(self, name: str) -> RunJournal:
         """Return the journal of one network."""
-        part, wanted = self.folder.parts[self.files[name]], all(one.journal for one in self.requests.values())
-        return RunJournal(part, self.console, wanted=wanted, team=self.team)
+        return RunJournal(self.folder.parts[self.files[name]], self.console, wanted=self.wanted, team=self.team)
 
     def load(self, name: str, clock: Clock, journal: RunJournal) -> Evaluated:
         """Load a network, and fit its scores."""
         self.console.print(f"{escape(name)}:", highlight=False, soft_wrap=True)
-        found = of_network(self.requests[name], self.inputs, self.console, clock, journal)
+        with said_of(name):
+            found = of_network(self.requests[name], self.inputs, self.console, clock, journal)
         self._scores[name] = found.scores
         if len(self._scores) == len(self.requests):
             self._check_scores()
@@ -98,6 +99,22 @@ class _Run:
                     f"out of --scores."
                 )
 
+    def part(self, name: str, evaluated: Evaluated, folder: Path, clock: Clock, journal: RunJournal) -> Part:
+        """Begin the results of one network, or of a mean of all, in a folder of the run's own."""
+        place = folder / self.files[name]
+        place.mkdir()
+        request = self.requests.get(name, self.shared)
+        return Part(
+            replace(request, measures=request.measures.of_methods(evaluated.source.methods)),
+            evaluated,
+            self.inputs.datasets,
+            place,
+            console=self.console,
+            clock=clock,
+            records=journal.records,
+            name=name,
+        )
+
 
 def run_together(requests: Mapping[str, EvaluationRequest], console: Console, team: Team | None = None) -> Together:
     """Evaluate several networks, write a folder of results for each and a report into one, and return both.
@@ -111,56 +128,49 @@ def run_together(requests: Mapping[str, EvaluationRequest], console: Console, te
     run.folder.sweep()
     check_output(out, overwrite, TOGETHER)
     with run.folder.locked():
-        run.folder.clear_others(overwrite)
+        if run.wanted:
+            run.folder.clear_others(overwrite)
         with prepare_output(out, overwrite, TOGETHER) as output, ExitStack() as journals:
             results: dict[str, Results] = {}
             while waiting := [name for name in requests if name not in results]:
                 results |= _evaluate_some(run, waiting, output.path, journals)
             tables = _write_report(run, results, output.path)
-            run.folder.note_publication(output.path)
+            if run.wanted:
+                run.folder.note_publication(output.path)
         if team is not None:
             wait_for_others(team, console)
         # Only now, as the results have their name.
-        run.folder.delete()
+        if run.wanted:
+            run.folder.delete()
     return Together(results, run.files, tables)
 
 
 def contribute_together(requests: Mapping[str, EvaluationRequest], team: Team) -> None:
     """Do a share of what the first process of a team collects, network by network; raises InputError as it does."""
     run = _Run(requests, open_console(quiet=True), team)
-    for name, request in requests.items():
-        clock = Clock()
-        with run.journal(name) as journal:
-            evaluated, passes = run.load(name, clock, journal), Passes(run.console, clock, team)
-            for samples in run.inputs.datasets:
-                passes.contribute(samples, computation(request, evaluated, samples, clock), journal.records)
+    for name in requests:
+        _contribute_one(run, name)
+
+
+def _contribute_one(run: _Run, name: str) -> None:
+    """Do a share of what is done with one network, which is freed before the next one is loaded."""
+    clock = Clock()
+    with run.journal(name) as journal:
+        evaluated, passes = run.load(name, clock, journal), Passes(run.console, clock, run.team)
+        for samples in run.inputs.datasets:
+            compute = said_of(name)(computation(run.requests[name], evaluated, samples, clock))
+            passes.contribute(samples, compute, journal.records)
 
 
 def _evaluate_some(run: _Run, waiting: Sequence[str], folder: Path, journals: ExitStack) -> dict[str, Results]:
     """Evaluate the first networks that wait, as many as there is memory for, in one pass over each dataset."""
     with ExitStack() as stack:
         parts: dict[str, Part] = {}
-
-        def add(name: str, evaluated: Evaluated, clock: Clock, journal: RunJournal) -> None:
-            place = folder / run.files[name]
-            place.mkdir()
-            request = run.requests.get(name, run.shared)
-            part = Part(
-                replace(request, measures=request.measures.of_methods(evaluated.source.methods)),
-                evaluated,
-                run.inputs.datasets,
-                place,
-                console=run.console,
-                clock=clock,
-                records=journal.records,
-            )
-            parts[name] = stack.enter_context(part)
-
         members = []
         for name in waiting:
             clock, journal = Clock(), journals.enter_context(run.journal(name))
             members.append(run.load(name, clock, journal))
-            add(name, members[-1], clock, journal)
+            parts[name] = stack.enter_context(run.part(name, members[-1], folder, clock, journal))
             # Other processes do one network after the other, and an ensemble needs all.
             scarce = len(parts) < len(waiting) and not run.shared.ensemble and _is_scarce(members[-1])
             if run.team is not None or scarce:
@@ -173,13 +183,29 @@ def _evaluate_some(run: _Run, waiting: Sequence[str], folder: Path, journals: Ex
             fingerprint = ensemble_fingerprint(evaluated, members)
             if fingerprint is not None:
                 journal.begin(fingerprint, run.shared.overwrite, run.inputs.datasets)
-            add(name, evaluated, Clock(), journal)
+            parts[name] = stack.enter_context(run.part(name, evaluated, folder, Clock(), journal))
         before = run.reading.seconds["input"]
         work_through(list(parts.values()), run.inputs.datasets, Passes(run.console, run.reading, run.team))
         for part in parts.values():
             # All of them waited for the images.
             part.clock.seconds["input"] += run.reading.seconds["input"] - before
         return {name: part.write(run.started) for name, part in parts.items()}
+
+
+def _files(networks: Sequence[str], means: Sequence[str]) -> dict[str, str]:
+    """Return what the folders of networks and of their means are called; raises InputError for unfit names."""
+    for name in networks:
+        if not name or not name.isprintable():
+            raise InputError(f"a network cannot be called {name!r}; choose names that can be read.")
+        if name in means:
+            raise InputError(f"a network cannot be called {name!r}, as a mean of all is; choose another name.")
+    files = file_names([*networks, *means])
+    # Some file systems do not tell upper from lower case.
+    taken = {entry.casefold() for entry in REPORT.entries}
+    for name, file in files.items():
+        if file.casefold() in taken:
+            raise InputError(f"a network cannot be called {name!r}, as a file of the report is; choose another name.")
+    return files
 
 
 def _ensembles(run: _Run, members: Sequence[Evaluated]) -> dict[str, Evaluated]:
@@ -192,6 +218,11 @@ def _inputs(requests: Mapping[str, EvaluationRequest]) -> Inputs:
     """Check the options of all networks, and find the datasets, which are the same for all."""
     for request in requests.values():
         check_options(request)
+        if request.network is not None:
+            # Before hours go by with the networks before it.
+            request.network.check()
+        if request.given_statistics is not None:
+            check_is_there(request.given_statistics)
         if request.measures.thresholds is not None:
             raise InputError("--thresholds are of one network; evaluate it alone.")
     return find_inputs(next(iter(requests.values())))
@@ -208,21 +239,32 @@ def _is_scarce(evaluated: Evaluated) -> bool:
 
 
 def _write_report(run: _Run, results: Mapping[str, Results], folder: Path) -> list[ComparisonTable]:
-    """Write the tables of all networks beside their folders, and return them."""
+    """Write the tables of all networks beside their folders, and return them; none, with a warning, where that fails.
+
+    Raises OSError where nothing can be written.
+    """
     shared, measures = run.shared, run.shared.measures
     entries = Entries([NamedRun(name, folder / run.files[name], found) for name, found in results.items()], [], [])
-    report = report_of(
-        entries,
-        ReportRequest(
-            out=shared.out,
-            formats=[name for name in FORMATS if shared.page or name != "html"],
-            with_published=shared.with_published,
-            intervals=bool(measures.resamples),
-            resamples=measures.resamples,
-            seed=measures.seed,
-            figures=shared.figures,
-            command=shared.command,
-        ),
+    request = ReportRequest(
+        out=shared.out,
+        formats=[name for name in FORMATS if shared.page or name != "html"],
+        with_published=shared.with_published,
+        intervals=bool(measures.resamples),
+        resamples=measures.resamples,
+        seed=measures.seed,
+        figures=shared.figures,
+        command=shared.command,
     )
-    report.write(folder)
+    try:
+        report = report_of(entries, request)
+        report.write(folder)
+    except OSError:
+        raise
+    except Exception as error:
+        # What took hours is not to be lost to a table, whatever is wrong with it.
+        reason = str(error).removesuffix(".") if isinstance(error, InputError) else repr(error)
+        text = f"there is no table of all networks, but one of each ({reason})"
+        run.console.print(f"[yellow]warning:[/] {escape(text)}", highlight=False, soft_wrap=True)
+        write_record(entries, replace(request, formats=[]), folder)
+        return []
     return list(report.tables.values())

@@ -10,13 +10,14 @@ from anomaly_eval.errors import InputError
 
 
 def network_names(checkpoints: Sequence[Path], given: Sequence[str] = ()) -> list[str]:
-    """Return a name for each checkpoint: those given, else of the files, with their folders where files are alike.
+    """Return a name for each checkpoint: those given, else of the files, with more where files are alike.
+
+    That is the function of FILE.py:FUNCTION, else the folder.
 
     Raises InputError where names are given and there are too few or too many, and where two are equal.
     """
-    return _names(
-        checkpoints, [path.stem for path in checkpoints], given, "network", "checkpoints; give one for each --ckpt"
-    )
+    plain, longer = [path.stem for path in checkpoints], list(map(_longer, checkpoints))
+    return _names(plain, longer, given, "network", "checkpoints; give one for each --ckpt")
 
 
 def run_names(folders: Sequence[Path], given: Sequence[str] = ()) -> list[str]:
@@ -24,19 +25,24 @@ def run_names(folders: Sequence[Path], given: Sequence[str] = ()) -> list[str]:
 
     Raises InputError as `network_names` does.
     """
-    return _names(folders, [folder.resolve().name for folder in folders], given, "run", "folders; give one for each")
+    plain = [folder.resolve().name for folder in folders]
+    longer = [f"{folder.resolve().parent.name}/{name}" for name, folder in zip(plain, folders, strict=True)]
+    return _names(plain, longer, given, "run", "folders; give one for each")
 
 
-def _names(paths: Sequence[Path], plain: Sequence[str], given: Sequence[str], what: str, remedy: str) -> list[str]:
-    """Return the given names, else the plain ones, those that occur twice after the name of the folder above."""
-    if given and len(given) != len(paths):
-        raise InputError(f"--names gives {len(given)} names for {len(paths)} {remedy}.")
+def _names(plain: Sequence[str], longer: Sequence[str], given: Sequence[str], what: str, remedy: str) -> list[str]:
+    """Return the given names, else the plain ones, and the longer ones for those that occur twice."""
+    if given and len(given) != len(plain):
+        raise InputError(f"--names gives {len(given)} names for {len(plain)} {remedy}.")
     counted = Counter(plain)
-    names = list(given) or [
-        name if counted[name] == 1 else f"{path.resolve().parent.name}/{name}"
-        for name, path in zip(plain, paths, strict=True)
-    ]
+    names = list(given) or [name if counted[name] == 1 else other for name, other in zip(plain, longer, strict=True)]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise InputError(f"{twice[0]!r} is there twice; tell the {what}s apart with --names.")
     return names
+
+
+def _longer(checkpoint: Path) -> str:
+    """Return what tells a checkpoint from others of its name: its function in FILE.py:FUNCTION, else its folder."""
+    _, _, function = checkpoint.name.partition(".py:")
+    return f"{checkpoint.stem}:{function}" if function else f"{checkpoint.resolve().parent.name}/{checkpoint.stem}"

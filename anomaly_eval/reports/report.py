@@ -100,7 +100,8 @@ class Report:
 
     def write(self, folder: Path) -> None:
         """Write it into a folder."""
-        for name, text in _texts(self, folder).items():
+        write_record(self.entries, self.request, folder)
+        for name, text in _texts(self).items():
             (folder / name).write_text(text, encoding="utf-8")
         if "html" in self.request.formats:
             _write_page(self.entries, self.combined, self.tables, folder)
@@ -223,9 +224,8 @@ def _write_page(entries: Entries, combined: Results, tables: Mapping[str, Compar
         write_document(document, curves, list(records.values()), no_images, folder)
 
 
-def _texts(report: Report, folder: Path) -> dict[str, str]:
-    """Return the content of each file of tables, and of the record; runs in the folder itself are named within it."""
-    entries, tables, request = report.entries, report.tables, report.request
+def write_record(entries: Entries, request: ReportRequest, folder: Path) -> None:
+    """Write what went into a report, which tells its folder from others; runs in the folder are named within it."""
     record = ReportRecord(
         command=shlex.join(request.command),
         runs={
@@ -238,7 +238,13 @@ def _texts(report: Report, folder: Path) -> dict[str, str]:
         groups={group.name: [of_run(group.name, run.name) for run in group.runs] for group in entries.groups},
         formats=list(request.formats),
     )
-    texts = {_RECORD: record.model_dump_json(indent=2) + "\n"}
+    (folder / _RECORD).write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def _texts(report: Report) -> dict[str, str]:
+    """Return the content of each file of tables."""
+    entries, tables, request = report.entries, report.tables, report.request
+    texts: dict[str, str] = {}
     if "tex" in request.formats:
         texts |= {f"{name}.tex": latex_table(table) for name, table in tables.items()}
     if "md" in request.formats:

@@ -34,6 +34,12 @@ def save_statistics(
     write_atomically(path, safetensors_bytes(tensors, metadata))
 
 
+def check_is_there(path: Path) -> None:
+    """Raise InputError where there is no file of statistics, without reading it."""
+    if not path.is_file():
+        raise InputError(f"there is no statistics file {path}; make one with `gmmseg-anomaly fit`.")
+
+
 def load_statistics(
     path: Path, model: ModelRecord, scores: Sequence[FittedScore], *, vouched: bool = False
 ) -> dict[str, FitRecord]:
@@ -46,8 +52,7 @@ def load_statistics(
     another network or resolution.
     """
     try:
-        if not path.is_file():
-            raise InputError(f"there is no statistics file {path}; make one with `gmmseg-anomaly fit`.")
+        check_is_there(path)
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

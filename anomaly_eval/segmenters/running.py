@@ -115,6 +115,15 @@ class NetworkRequest:
         usual = self.given.config is None and not self.running.known_classes and self.running.resize != PROCESSOR_SIZE
         return shipped.statistics(self.running.resize) if shipped is not None and usual else None
 
+    def check(self) -> None:
+        """Raise InputError for a checkpoint that is not there, without loading it."""
+        from anomaly_eval.segmenters.kinds import kind_of
+        from anomaly_eval.segmenters.zoo import checkpoint_file
+
+        # Of other kinds it is known what they are because they are there.
+        if self.given.instance is None and kind_of(self.given.path).asked_last:
+            checkpoint_file(self.given.path)
+
     def load(self) -> Segmenter:
         """Load the network; raises InputError as `load_segmenter` does.
 

@@ -88,7 +88,7 @@ class JournalFolder:
         if names and not overwrite:
             raise InputError(
                 f"an interrupted run for {self.out} was of other networks ({', '.join(sorted(names))}); give these to "
-                f"go on, add --overwrite to start anew, or choose another --out."
+                f"go on, add --overwrite to delete what they did, or choose another --out."
             )
         for found in kept:
             shutil.rmtree(found, ignore_errors=True)

@@ -14,6 +14,7 @@ from PIL import Image
 
 from anomaly_eval.cli.main import main
 from anomaly_eval.datasets import prefetch
+from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation import image_loop
 from anomaly_eval.runtime.machine import free_memory
 from tests.anomaly_eval import networks
@@ -21,8 +22,8 @@ from tests.anomaly_eval.commands import assert_refused, rows
 from tests.anomaly_eval.evaluation.journal.killing import MEASURES, content, run, run_and_kill_at
 
 NAMES = ("first", "second")
-_EVENTS = 160
 _GROUP = {"memory.max": "50\n", "memory.current": "45\n"}
+_EVENTS = 160
 """How often a run of both networks touches a file for its output folder, about."""
 
 
@@ -160,6 +161,91 @@ def test_killed_at_any_moment_it_ends_with_the_same_bits(tmp_path: Path, words: 
     assert not list(tmp_path.glob(".*"))
 
 
+def test_without_a_journal_that_of_an_interrupted_run_is_left(tmp_path: Path, data: Path, words: Any) -> None:
+    mend = broken(data)
+    assert main(words("out", everything=False)) == 2
+    mend()
+    kept = sorted(path.name for path in tmp_path.glob(".out.journal/networks/*/records/*/*"))
+    assert main([*words("out", everything=False), "--no-journal"]) == 0
+    assert sorted(path.name for path in tmp_path.glob(".out.journal/networks/*/records/*/*")) == kept != []
+
+
+def test_without_one_network_the_others_go_on(
+    tmp_path: Path, data: Path, words: Any, pair: list[Path], capsys: Any
+) -> None:
+    third = networks.save(tmp_path / "third.pth", networks.CGNET)
+    mend = broken(data)
+    assert main(words("out", *pair, third, everything=False)) == 2
+    mend()
+    capsys.readouterr()
+    assert main([*words("out", everything=False), "--overwrite"]) == 0
+    assert capsys.readouterr().err.count("goes on: 3 of 4 images of road_anomaly") == 2
+    assert not list(tmp_path.glob(".*"))
+
+
+_NETWORKS = """
+import torch
+
+
+class Network(torch.nn.Module):
+    def __init__(self, fails_at=0):
+        super().__init__()
+        self.layer, self.looked, self.fails_at = torch.nn.Conv2d(3, 5, 1), 0, fails_at
+
+    def forward(self, images):
+        self.looked += 1
+        return self.layer(images) * (float("nan") if self.looked == self.fails_at else 1)
+
+
+def sound():
+    torch.manual_seed(0)
+    return Network()
+
+
+def fails():
+    return Network(4)
+"""
+
+
+def test_an_error_says_which_network_it_is_of(tmp_path: Path, data: Path, words: Any, capsys: Any) -> None:
+    (tmp_path / "nets.py").write_text(_NETWORKS)
+    places = ["--dataset", "road_anomaly", "--data-root", str(data), "--out", str(tmp_path / "out"), "--device", "cpu"]
+    given = [f"{tmp_path / 'nets.py'}:{name}" for name in ("sound", "fails")]
+    assert main(["eval", "--ckpt", *given, *places]) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    # Told apart by their functions, as they are of one file.
+    assert last.startswith("error: nets:fails: the network gave NaN")
+    needs = ["--scores", "gmmseg", "--no-journal"]
+    assert main(["eval", "--ckpt", *given, *places, *needs]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("error: nets:sound: the score 'gmmseg' needs")
+
+
+def test_a_checkpoint_that_is_not_there_is_missed_before_the_others_are_fitted(
+    tmp_path: Path, words: Any, pair: list[Path], capsys: Any
+) -> None:
+    result = main(words("out", pair[0], tmp_path / "nowhere.pth")), "", capsys.readouterr().err
+    assert_refused(result, "no checkpoint file", "nowhere.pth")
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_results_are_kept_where_there_can_be_no_common_table(
+    tmp_path: Path, words: Any, pair: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    def refuse(*_: object) -> None:
+        raise InputError("these must not be compared; leave one out.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("anomaly_eval.evaluation.together.report_of", refuse)
+        assert main(words("out", everything=False)) == 0
+    assert "no table of all networks, but one of each (these must not be compared;" in capsys.readouterr().err
+    for name, path in zip(NAMES, pair, strict=True):
+        assert main(words(name, path, everything=False)) == 0
+        assert content(tmp_path / "out" / name) == content(tmp_path / name)
+    # It is known as a folder of ours.
+    assert main([*words("out", everything=False), "--overwrite"]) == 0
+    assert (tmp_path / "out" / "results.csv").is_file()
+
+
 def test_earlier_results_are_replaced_and_nothing_else(tmp_path: Path, words: Any, capsys: Any) -> None:
     assert main(words("out", everything=False)) == 0
     again = [*words("out", everything=False), "--overwrite"]
@@ -176,8 +262,13 @@ def test_earlier_results_are_replaced_and_nothing_else(tmp_path: Path, words: An
         (["--names", "a"], "--names gives 1 names for 2"),
         (["--names", "a", "a"], "'a' is there twice"),
         (["--names", "a", "figures"], "cannot be called 'figures'"),
+        (["--names", "a", "Results.CSV"], "cannot be called 'Results.CSV'"),
+        (["--names", "", "b"], "cannot be called ''"),
+        (["--names", "a\nb", "c"], "cannot be called 'a\\nb'"),
+        (["--names", "mean of scores", "b", "--ensemble", "mean"], "cannot be called 'mean of scores', as a mean"),
         (["--config", "a.py"], "--config gives 1 values for 2 networks"),
         (["--stats", "a.safetensors"], "--stats gives 1 values for 2 networks"),
+        (["--stats", "a.safetensors", "b.safetensors"], "there is no statistics file a.safetensors"),
         (["--model", "net.py:build"], "--model is one network"),
         (["--thresholds", "thresholds.json"], "thresholds.json"),
     ],
