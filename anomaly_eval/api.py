@@ -101,13 +101,14 @@ def evaluate(
     of scores, such as `sml_without`; and `running` or `measures` as a whole.
 
     Of functions nothing is kept to go on from, and files of statistics or thresholds are refused, as nothing tells one
-    from another. `out` of several networks holds a report on all, and a folder of
-    each.
+    from another. `out` of several networks holds a report on all, and a folder of each.
 
     Raises InputError, whose text is one sentence, for whatever the command would refuse, and for an option that there
     is not.
     """
     several = _several(network)
+    if several is not None and options.get("names"):
+        raise InputError("names of networks are given with them; give a mapping from names to networks.")
     with tempfile.TemporaryDirectory() as temporary, ExitStack() as modes:
         folder = Path(temporary) / "out" if out is None else Path(out)
         values = {**options, "out": folder}
@@ -118,7 +119,10 @@ def evaluate(
         if several is None:
             results = run_evaluation(_request_for(network, values, kept, modes), console)
             return Evaluation(results, read_distributions(folder))
-        requests = {name: _request_for(one, values, kept, modes) for name, one in several.items()}
+        requests = {
+            name: _request_for(one, own, kept, modes)
+            for (name, one), own in zip(several.items(), _of_each(values, len(several)), strict=True)
+        }
         found = run_together(requests, console)
         return _together(
             {
@@ -126,6 +130,19 @@ def evaluate(
                 for name, results in found.results.items()
             }
         )
+
+
+def _of_each(values: Mapping[str, Any], count: int) -> list[dict[str, Any]]:
+    """Return the options of each of several networks: its own of a list of configs or of statistics, else all."""
+    found = [dict(values) for _ in range(count)]
+    for name in ("config", "statistics"):
+        given = values.get(name)
+        if isinstance(given, list | tuple) and given:
+            if len(given) != count:
+                raise InputError(f"{name} gives {len(given)} values for {count} networks; give one for each.")
+            for own, value in zip(found, given, strict=True):
+                own[name] = [value]
+    return found
 
 
 def _request_for(network: Any, values: Mapping[str, Any], kept: bool, modes: ExitStack) -> EvaluationRequest:
@@ -148,6 +165,8 @@ def _several(network: Any) -> dict[str, Any] | None:
     """Return several networks by their names; None where it is one, or none."""
     if isinstance(network, Mapping):
         found = {str(name): one for name, one in network.items()}
+        if len(found) < len(network):
+            raise InputError("two of the networks have the same name in words; give each another one.")
     elif isinstance(network, list):
         names = [Path(one).stem if isinstance(one, str | os.PathLike) else name_of(one) for one in network]
         twice = next((name for name in names if names.count(name) > 1), None)
@@ -158,14 +177,13 @@ def _several(network: Any) -> dict[str, Any] | None:
         return None
     if not found:
         raise InputError("there is no network to evaluate; give one or more.")
-    if unfit := [name for name in found if not name or not name.isprintable()]:
-        raise InputError(f"a network cannot be called {unfit[0]!r}; give it another name.")
     return found
 
 
 def _together(found: Mapping[str, Evaluation]) -> Evaluation:
     """Put the evaluations of several networks into one, as `gmmseg-anomaly report` does."""
-    results = combine([NamedRun(name, Path(name), one.results) for name, one in found.items()])
+    # What makes numbers incomparable has been warned of; what took hours is not to be lost to it.
+    results = combine([NamedRun(name, Path(name), one.results) for name, one in found.items()], mixed=True)
     if len(found) == 1:
         return replace(next(iter(found.values())), runs=found)
     distributions = [

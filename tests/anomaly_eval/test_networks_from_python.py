@@ -100,9 +100,16 @@ def test_lists_are_named_after_what_is_in_them(tmp_path: Path, run: Any, checkpo
         ([Net(), Net(4)], "two of the networks are called 'Net'; give a mapping"),
         ([], "there is no network to evaluate"),
         ({"": Net()}, "a network cannot be called ''"),
+        ({1: Net(), "1": Net(4)}, "two of the networks have the same name in words"),
     ]:
         with pytest.raises(InputError, match=sentence):
             run(networks)
+    with pytest.raises(InputError, match="config gives 1 values for 2 networks"):
+        run([checkpoint, Mine()], config=["a.py"])
+    with pytest.raises(InputError, match=r"there is no statistics file b\.safetensors"):
+        run({"a": checkpoint, "b": checkpoint}, statistics=[checkpoint, "b.safetensors"])
+    with pytest.raises(InputError, match="give a mapping from names to networks"):
+        run([Net(), Mine()], names=["one", "two"])
 
 
 @pytest.mark.parametrize(
