@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from gmmseg.mixtures import ClassMixtures
 from gmmseg.online import OnlineEM
 from gmmseg.sampling import IGNORED
 from gmmseg.settings import MixtureSettings
+from tests.forked import ended, in_another_process
 
 CLASSES, COMPONENTS, DIMENSIONS = 3, 2, 4
 
@@ -54,16 +55,14 @@ def official(**changes: Any) -> OnlineEM:
 
 def run_two_processes(program: str, folder: Path) -> tuple[Any, Any]:
     """Run a program with the arguments RANK FOLDER in two processes; return what each saved as FOLDER/RANK.pth."""
-    processes = [
-        subprocess.Popen([sys.executable, "-c", program, str(rank), str(folder)], stderr=subprocess.PIPE, text=True)
-        for rank in (0, 1)
-    ]
-    try:
-        for process in processes:
-            _, errors = process.communicate(timeout=120)
-            assert process.returncode == 0, errors
-    finally:
-        for process in processes:
-            process.kill()
+
+    def work(rank: int) -> int:
+        sys.argv = ["program", str(rank), str(folder)]
+        exec(program, {"__name__": "__main__"})
+        return 0
+
+    printed = folder / "printed"
+    pids = [in_another_process(partial(work, rank), printed) for rank in (0, 1)]
+    assert [ended(pid) for pid in pids] == [0, 0], printed.read_text()
     first, second = (torch.load(folder / f"{rank}.pth", weights_only=True) for rank in (0, 1))
     return first, second

@@ -28,8 +28,8 @@ from anomaly_eval.metrics.ranking import RankingState
 from anomaly_eval.scores.base import ClassStatistics
 from anomaly_eval.scores.energy import Energy
 from anomaly_eval.scores.msp import MSP
-from tests.anomaly_eval.evaluation.journal.killing import ended, in_another_process
 from tests.anomaly_eval.evaluation.processes.ports import free_port
+from tests.forked import ended, in_another_process
 
 LABELS = [INLIER, ANOMALY, VOID]
 

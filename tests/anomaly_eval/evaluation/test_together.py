@@ -217,7 +217,7 @@ def test_an_error_says_which_network_it_is_of(tmp_path: Path, data: Path, words:
     assert last.startswith("error: nets:fails: the network gave NaN")
     needs = ["--scores", "gmmseg", "--no-journal"]
     assert main(["eval", "--ckpt", *given, *places, *needs]) == 2
-    assert capsys.readouterr().err.splitlines()[-1].startswith("error: nets:sound: the score 'gmmseg' needs")
+    assert capsys.readouterr().err.splitlines()[-1].startswith("error: nets:sound: nets.py:sound provides none of")
 
 
 def test_a_checkpoint_that_is_not_there_is_missed_before_the_others_are_fitted(

@@ -13,7 +13,7 @@ from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.journal.journal_folder import JournalFolder
 from anomaly_eval.runtime.locks import BusyError, try_lock
 from anomaly_eval.runtime.output_folder import prepare_output, remove_abandoned, restore_replaced
-from tests.anomaly_eval.evaluation.journal.killing import ended, in_another_process
+from tests.forked import ended, in_another_process
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks")
 

@@ -17,8 +17,9 @@ import torch
 from anomaly_eval.cli.main import main
 from tests.anomaly_eval import networks
 from tests.anomaly_eval.commands import assert_refused
-from tests.anomaly_eval.evaluation.journal.killing import MEASURES, content, ended, in_another_process, run
+from tests.anomaly_eval.evaluation.journal.killing import MEASURES, content, run
 from tests.anomaly_eval.evaluation.processes.ports import free_port
+from tests.forked import ended, in_another_process
 
 ROOT = Path(__file__).parents[4]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", "anomaly_eval"]
@@ -75,15 +76,14 @@ def test_two_processes_find_the_bits_of_one(tmp_path, words):
     assert not list(tmp_path.glob(".*"))
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="processes are copied")
 def test_two_processes_find_the_bits_of_one_of_several_networks(tmp_path, data, checkpoint):
     """Both networks are fitted and ranked, and neither takes what is said of the other."""
-    other, card = (
-        networks.save(tmp_path / "other.pth", networks.CGNET, networks.build(networks.CGNET, seed=3)),
-        str(tmp_path / "training.yaml"),
-    )
+    other = networks.save(tmp_path / "other.pth", networks.CGNET, networks.build(networks.CGNET, seed=3))
+    card = str(tmp_path / "training.yaml")
     sets = ["--dataset", "road_anomaly", "--fit-dataset", card, "--data-root", str(data)]
     words = ["eval", "--ckpt", str(checkpoint), str(other), *sets, "--device", "cpu", "--scores", "msp", "sml"]
-    assert run_as_two(words, tmp_path / "two").count("Results: ") == 1
+    assert fork_as_two(words, tmp_path / "two").count("Results: ") == 1
     assert run([*words, "--out", str(tmp_path / "one")]) == 0
     for name in ("net", "other"):
         assert content(tmp_path / "two" / name) == content(tmp_path / "one" / name)
@@ -91,6 +91,7 @@ def test_two_processes_find_the_bits_of_one_of_several_networks(tmp_path, data, 
     assert not list(tmp_path.glob(".*"))
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="processes are copied")
 @pytest.mark.parametrize("scores", [[], ["--scores", "knn", "vim"]])
 def test_two_processes_learn_the_bits_that_one_learns(tmp_path, data, checkpoint, scores):
     words = ["fit", "--ckpt", str(checkpoint), "--dataset", str(tmp_path / "training.yaml"), "--data-root", str(data)]
