@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+import anomaly_eval.scores  # noqa: F401  (scores say what they are called)
 from anomaly_eval.results.records import Row
 from anomaly_eval.studies.demo.findings import DemoFindings, NetworkFinding, in_words, wins
 from anomaly_eval.studies.demo.page import html_page
