@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
 
 import gmmseg  # noqa: F401  isort: skip
 import numpy as np
+import pytest
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.visualization import Visualizer
@@ -26,7 +28,7 @@ UNFORMATTING = """
 from yapf.yapflib import yapf_api
 yapf_api.FormatCode = lambda text, **_: (text, True)
 """
-"""The same as lines of a module that a config imports, for trainings in processes of their own."""
+"""The same as lines of a module that trainings in processes of their own import."""
 CONFIG = """
 custom_imports = dict(imports=["gmmseg.heads"], allow_failed_imports=False)
 default_scope = "mmseg"
@@ -183,6 +185,12 @@ def write_new_style(folder: Path, *, extra: str = "") -> Path:
     lines = [f"from {module} import {name}\n" for name, module in imports.items()]
     path.write_text("".join(lines) + text.replace("custom_imports = ", "unused = ") + extra)
     return path
+
+
+def leave_unformatted_elsewhere(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Have Python processes that are started from now on leave configs unformatted, by a module in a folder."""
+    (folder / "sitecustomize.py").write_text(UNFORMATTING)
+    patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")])))
 
 
 def forget_earlier_trainings() -> None:

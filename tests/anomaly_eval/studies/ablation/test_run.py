@@ -19,6 +19,7 @@ from anomaly_eval.studies.ablation.steps import Step
 from anomaly_eval.studies.trainings import Training
 from tests.anomaly_eval.commands import assert_refused, rows
 from tests.anomaly_eval.studies.ablation.studies import ablate, copied
+from tests.gmmseg.training.trainings import leave_unformatted_elsewhere
 
 NETWORKS = ("softmax", "mixtures", "refitted")
 EVALUATIONS = {"evaluate", "closed_set", "calibrate"}
@@ -198,7 +199,10 @@ def test_a_run_that_was_killed_between_steps_goes_on(
     assert (study / "ablation.csv").read_text() == (finished / "out" / "ablation.csv").read_text()
 
 
-def test_an_interrupted_training_goes_on_to_the_same_weights(finished: Path, study: Path) -> None:
+def test_an_interrupted_training_goes_on_to_the_same_weights(
+    finished: Path, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave_unformatted_elsewhere(tmp_path, monkeypatch)
     training = study / "training" / "softmax"
     for name in ("weights.pth", "iter_4.pth"):
         (training / name).unlink()
