@@ -79,6 +79,8 @@ def test_a_training_that_fails_is_told_with_its_reason(
 ) -> None:
     words = property(lambda self: ["train", "no_such_config", "--out", str(self.out)])
     monkeypatch.setattr(Training, "words", words)
+    # That the others are stopped is tested beside `train_all`.
+    monkeypatch.setattr("anomaly_eval.studies.demo.run.TWINS", {"softmax": "Softmax"})
     code = main(["demo", "--out", str(tmp_path / "demo")])
     # Before it stands how far the drawing is, where that takes long.
     error = capsys.readouterr().err.splitlines()[-1]
