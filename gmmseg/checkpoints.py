@@ -162,7 +162,7 @@ def _refuse_unusual(weights: Mapping[str, Tensor], path: Path) -> None:
 
 def _is_whole_network(path: Path, found: StandIn) -> str:
     return (
-        f"the checkpoint {path} holds an object ({found.path}) rather than weights; {_TRUSTED}torch.save the "
+        f"the checkpoint {path} holds an object ({_shown(found.path)}) rather than weights; {_TRUSTED}torch.save the "
         f"state_dict() of the network, and give that with --config."
     )
 
@@ -176,7 +176,12 @@ def _what_it_has(content: object) -> str:
 
 
 def _kind(value: object) -> str:
-    return value.path if isinstance(value, StandIn) else type(value).__name__
+    return _shown(value.path) if isinstance(value, StandIn) else type(value).__name__
+
+
+def _shown(name: str) -> str:
+    """Return the name of a class as a sentence can hold it, whatever a damaged file makes of it."""
+    return name if name.isprintable() and len(name) <= _LONGEST_NAME else f"{ascii(name)[1:-1][:100]}…"
 
 
 def harmless_globals() -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:

@@ -128,6 +128,15 @@ def test_whole_networks_are_named(tmp_path: Path, content: object) -> None:
         load_checkpoint(tmp_path / "net.pth")
 
 
+def test_names_that_no_sentence_can_hold_are_written_out(tmp_path: Path) -> None:
+    path = tmp_path / "net.pth"
+    torch.save({"w": torch.ones(2)}, path, _use_new_zipfile_serialization=False)
+    path.write_bytes(path.read_bytes().replace(b"torch._utils", b"\0orch._utils"))
+    with pytest.raises(InputError, match=r"holds an object \(\\x00orch\._utils\S+") as refused:
+        load_checkpoint(path)
+    assert str(refused.value).isprintable()
+
+
 def test_objects_that_cannot_be_read_past_are_told_with_what_helps(tmp_path: Path) -> None:
     path = tmp_path / "net.pth"
     torch.save({"state_dict": WEIGHTS, "x": OwnList([1])}, path)
