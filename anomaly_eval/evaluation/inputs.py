@@ -18,7 +18,7 @@ from anomaly_eval.evaluation.journal.run_journal import RunJournal
 from anomaly_eval.evaluation.request import EvaluationRequest
 from anomaly_eval.results.origins import FitRecord
 from anomaly_eval.runtime.clock import Clock
-from anomaly_eval.score_maps.averaged import AveragedScores, NetworkViews
+from anomaly_eval.score_maps.averaged import AveragedScores
 from anomaly_eval.score_maps.disk import MapsOnDisk
 from anomaly_eval.score_maps.negated import Negated
 from anomaly_eval.score_maps.source import NetworkScores, ScoreSource
@@ -141,7 +141,7 @@ def _views(request: EvaluationRequest, segmenter: Segmenter) -> list[Segmenter]:
 def _scores_of(views: Sequence[Segmenter], scores: Sequence[Score], tested: Segmenter) -> ScoreSource:
     """Return the scores of a network as it looks at images; of one whose classes alone are tested, none."""
     if len(views) > 1 and scores:
-        return AveragedScores([NetworkViews(views, scores)])
+        return AveragedScores(views, scores)
     return NetworkScores(views[0] if scores else tested, scores)
 
 

@@ -26,7 +26,7 @@ class MeanScores:
     def __init__(self, sources: Sequence[ScoreSource]) -> None:
         """Take networks' scores, each of equal weight; raises InputError where there is no method that all have."""
         self._sources = sources
-        self.methods = shared_methods([source.methods for source in sources])
+        self.methods = _shared_methods([source.methods for source in sources])
         self._records = [_record(source) for source in sources]
 
     def outputs(
@@ -78,7 +78,7 @@ class MapMean:
         return {name: rounded_to_float32(total / self._count) for name, total in self._totals.items()}
 
 
-def shared_methods(methods: Sequence[Sequence[str]]) -> list[str]:
+def _shared_methods(methods: Sequence[Sequence[str]]) -> list[str]:
     """Return the methods that all sources have, in the order of the first; raises InputError where there is none."""
     found = [name for name in methods[0] if all(name in others for others in methods)]
     if not found:

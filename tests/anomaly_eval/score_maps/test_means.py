@@ -21,7 +21,7 @@ from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.journal.record import RecordOf, decode_record, encode_record
 from anomaly_eval.results.origins import MapsRecord, ModelRecord, Origin
 from anomaly_eval.runtime.clock import Clock
-from anomaly_eval.score_maps.averaged import AveragedScores, NetworkViews
+from anomaly_eval.score_maps.averaged import AveragedScores
 from anomaly_eval.score_maps.means import MapMean, MeanScores
 from anomaly_eval.score_maps.source import NetworkScores, ScoreSource
 from anomaly_eval.scores import Score, choose_scores, unfitted
@@ -181,7 +181,7 @@ def predictions_of(segmenter: Segmenter) -> list[tuple[Prediction, bool]]:
 def test_scores_under_tta_are_of_mean_probabilities_or_means_of_scores(segmenters: list[Segmenter]) -> None:
     segmenter = segmenters[0]
     scores = scores_of(segmenter)
-    source = AveragedScores([NetworkViews(VIEWS.of(segmenter), scores)])
+    source = AveragedScores(VIEWS.of(segmenter), scores)
     found = maps_of(source)
     assert list(found) == source.methods == NAMES
     of_probabilities = score_maps(
@@ -206,7 +206,7 @@ def test_scores_under_tta_are_of_mean_probabilities_or_means_of_scores(segmenter
 
 
 def test_outputs_under_tta_are_the_maps_and_can_be_kept(segmenters: list[Segmenter]) -> None:
-    source = AveragedScores([NetworkViews(VIEWS.of(segmenters[0]), scores_of(segmenters[0]))])
+    source = AveragedScores(VIEWS.of(segmenters[0]), scores_of(segmenters[0]))
     outputs = source.outputs(SAMPLES, SAMPLE, IMAGE, Clock())
     found, again = source.maps(outputs, Clock()), source.maps(kept(outputs), Clock())
     assert list(found) == list(again) == NAMES
@@ -214,19 +214,15 @@ def test_outputs_under_tta_are_the_maps_and_can_be_kept(segmenters: list[Segment
 
 
 def test_networks_with_views_are_averaged_together(segmenters: list[Segmenter]) -> None:
-    of_networks = [
-        NetworkViews(VIEWS.of(segmenters[0]), scores_of(segmenters[0])),
-        NetworkViews(VIEWS.of(segmenters[1]), scores_of(segmenters[1], ["max_logit", "msp", "sml"])),
+    each = [
+        AveragedScores(VIEWS.of(segmenters[0]), scores_of(segmenters[0])),
+        AveragedScores(VIEWS.of(segmenters[1]), scores_of(segmenters[1], ["max_logit", "msp", "sml"])),
     ]
-    source = AveragedScores(of_networks)
-    found = maps_of(source)
+    source = MeanScores(each)
+    found, maps = maps_of(source), list(map(maps_of, each))
     assert list(found) == ["msp", "max_logit", "sml"]
-    views = [view for network in of_networks for view in network.views]
-    msp = choose_scores(["msp"], frozenset({"probabilities"}))
-    assert np.array_equal(found["msp"], score_maps(MeanProbabilities(views)(IMAGE), msp)["msp"].numpy())
-    each = [maps_of(AveragedScores([network])) for network in of_networks]
-    for name in ("max_logit", "sml"):
-        np.testing.assert_allclose(found[name], (each[0][name] + each[1][name]) / 2, rtol=1e-5, atol=1e-6)
+    for name, values in found.items():
+        np.testing.assert_allclose(values, (maps[0][name] + maps[1][name]) / 2, rtol=1e-5, atol=1e-6)
     record = source.describe()
     assert [member.tta for member in record.members] == ["flip, 0.5x"] * 2 and record.tta == "flip, 0.5x"
 
@@ -237,7 +233,7 @@ def test_each_view_runs_once_an_image(segmenters: list[Segmenter], monkeypatch: 
     monkeypatch.setattr(
         View, "__call__", lambda view, image: runs.append((view.factor, view.mirrored)) or call(view, image)
     )
-    source = AveragedScores([NetworkViews(VIEWS.of(segmenters[0]), scores_of(segmenters[0]))])
+    source = AveragedScores(VIEWS.of(segmenters[0]), scores_of(segmenters[0]))
     maps_of(source)
     assert runs == [(1, False), (1, True), (0.5, False), (0.5, True)]
 
@@ -262,25 +258,17 @@ def test_what_a_view_said_is_freed_before_the_next_one_runs(segmenters: list[Seg
     watched = cast(Any, Watched(segmenters[0]))
     views = [View(watched, mirrored=mirrored) for mirrored in (False, True, False)]
     MeanProbabilities(views)(IMAGE)
-    maps_of(AveragedScores([NetworkViews(views, scores_of(segmenters[0]))]))
+    maps_of(AveragedScores(views, scores_of(segmenters[0])))
     assert watched.held == [0] * 6
 
 
 def test_views_that_are_shared_give_the_same_bits(segmenters: list[Segmenter]) -> None:
     shared = [[view.shared() for view in VIEWS.of(segmenter)] for segmenter in segmenters]
-    lanes = [
-        AveragedScores([NetworkViews(views, scores_of(segmenter))])
-        for views, segmenter in zip(shared, segmenters, strict=True)
-    ]
-    ensemble = AveragedScores(
-        [NetworkViews(views, scores_of(segmenter)) for views, segmenter in zip(shared, segmenters, strict=True)]
-    )
-    alone = [NetworkViews(VIEWS.of(segmenter), scores_of(segmenter)) for segmenter in segmenters]
-    for lane, network in zip(lanes, alone, strict=True):
-        expected = maps_of(AveragedScores([network]))
+    lanes = [AveragedScores(views, scores_of(segmenter)) for views, segmenter in zip(shared, segmenters, strict=True)]
+    alone = [AveragedScores(VIEWS.of(segmenter), scores_of(segmenter)) for segmenter in segmenters]
+    for lane, network in zip([*lanes, MeanScores(lanes)], [*alone, MeanScores(alone)], strict=True):
+        expected = maps_of(network)
         assert all(np.array_equal(values, expected[name]) for name, values in maps_of(lane).items())
-    expected = maps_of(AveragedScores(alone))
-    assert all(np.array_equal(values, expected[name]) for name, values in maps_of(ensemble).items())
 
 
 def test_features_and_densities_are_only_computed_where_a_score_reads_them(tmp_path: Path) -> None:
@@ -290,7 +278,7 @@ def test_features_and_densities_are_only_computed_where_a_score_reads_them(tmp_p
     segmenter.network.forward = lambda inputs, wanted: asked.append(wanted) or forward(inputs, wanted)
     for names in (["msp"], ["msp", "gmmseg_logsumexp"]):
         scores = scores_of(segmenter, names)
-        found = maps_of(AveragedScores([NetworkViews([segmenter], scores)]))
+        found = maps_of(AveragedScores([segmenter], scores))
         expected = maps_of(NetworkScores(segmenter, scores))
         np.testing.assert_allclose(found["msp"], expected["msp"], rtol=1e-5)
     assert np.array_equal(found["gmmseg_logsumexp"], expected["gmmseg_logsumexp"])
@@ -306,7 +294,7 @@ def test_a_score_that_reads_more_where_there_is_more_is_averaged_as_a_score(segm
         def reduce(self, statistics: Any) -> torch.Tensor:
             return statistics.max
 
-    source = AveragedScores([NetworkViews(VIEWS.of(segmenters[0]), [OfFeatures()])])
+    source = AveragedScores(VIEWS.of(segmenters[0]), [OfFeatures()])
     assert source.describe().notes[-1] == "averaged: of_features as the mean of the scores"
     maps = [
         (prediction.features.resized().amax(0).numpy(), back)
@@ -317,15 +305,7 @@ def test_a_score_that_reads_more_where_there_is_more_is_averaged_as_a_score(segm
     np.testing.assert_allclose(maps_of(source)["of_features"], expected, rtol=1e-5, atol=1e-6)
 
 
-def test_networks_of_other_classes_and_images_that_they_cannot_process_are_refused(
-    segmenters: list[Segmenter], tmp_path: Path
-) -> None:
-    names = ["sky", "road", "building", "vegetation", "car"]
-    path = networks.save(tmp_path / "net.pth", networks.CGNET, dataset_meta={"classes": names})
-    other = load_segmenter(path, device="cpu")
-    scores = choose_scores(["max_logit"], other.provides)
-    with pytest.raises(InputError, match=r"class 1 is 'building' in 0\.pth and 'road' in net\.pth"):
-        AveragedScores([NetworkViews([segmenters[0]], scores), NetworkViews([other], scores)])
-    huge = AveragedScores([NetworkViews([View(segmenters[0], 1000)], scores)])
+def test_images_that_a_view_cannot_process_are_refused(segmenters: list[Segmenter]) -> None:
+    huge = AveragedScores([View(segmenters[0], 1000)], scores_of(segmenters[0], ["max_logit"]))
     with pytest.raises(InputError, match=r"^one\.png: in the view 1000x of --tta, an image of 96x64 would enter"):
         maps_of(huge)
