@@ -35,8 +35,9 @@ from anomaly_eval.runtime.console import open_console
 from anomaly_eval.runtime.file_names import file_names
 from anomaly_eval.runtime.machine import free_memory
 from anomaly_eval.runtime.output_folder import RESULTS, check_output, prepare_output
-from anomaly_eval.scores import SCORES, Score
+from anomaly_eval.scores import SCORES, choose_scores
 from anomaly_eval.scores.statistics_file import check_is_there
+from anomaly_eval.segmenters.base import ALL_OUTPUTS
 
 TOGETHER = replace(REPORT, holds=RESULTS)
 """The folder of a run: a report, and a folder of results for each network."""
@@ -64,7 +65,10 @@ class _Run:
         self.reading, self.started = Clock(), datetime.now(timezone.utc).isoformat(timespec="seconds")
         with self.reading.section("input"):
             self.inputs = _inputs(requests)
-        self._scores: dict[str, Sequence[Score]] = {}
+        self.begun = False
+        """Whether any network has looked at images."""
+        self._methods: dict[str, dict[str, str]] = {}
+        """What the scores of each network are called that was loaded so far, and what they are asked for by."""
         self.files = _files(list(requests), (OF_PROBABILITIES, OF_SCORES) if self.shared.ensemble else ())
         self.wanted = all(one.journal for one in requests.values())
         """Whether there is a journal."""
@@ -80,20 +84,30 @@ class _Run:
         self.console.print(f"{escape(name)}:", highlight=False, soft_wrap=True)
         with said_of(name):
             found = of_network(self.requests[name], self.inputs, self.console, clock, journal)
-        self._scores[name] = found.scores
-        if len(self._scores) == len(self.requests):
-            self._check_scores()
+        # Not the scores themselves, whose statistics may be as large as the network.
+        self._methods[name] = {score.name: type(score).name for score in found.scores}
+        if len(self._methods) == len(self.requests):
+            try:
+                self._check_scores()
+            except InputError as error:
+                # What took hours is not to be lost to a word too many.
+                if not self.begun:
+                    raise
+                self.warn(str(error))
         return found
+
+    def warn(self, text: str) -> None:
+        """Print a warning."""
+        self.console.print(f"[yellow]warning:[/] {escape(text)}", highlight=False, soft_wrap=True)
 
     def _check_scores(self) -> None:
         """Refuse names of scores that none of the networks has, now that all are known."""
         if all(samples.card.task != "anomaly" for samples in self.inputs.datasets):
             return
-        scores = [score for own in self._scores.values() for score in own]
-        self.shared.measures.check_methods(list(dict.fromkeys(score.name for score in scores)))
-        known = {type(score).name for score in scores}
+        methods = {name: asked for own in self._methods.values() for name, asked in own.items()}
+        self.shared.measures.check_methods(list(methods))
         for name in self.shared.scores or ():
-            if name not in known:
+            if name not in methods.values():
                 raise InputError(
                     f"the score {name!r} needs {SCORES[name].needs}, which none of these networks provides; leave it "
                     f"out of --scores."
@@ -157,6 +171,7 @@ def _contribute_one(run: _Run, name: str) -> None:
     clock = Clock()
     with run.journal(name) as journal:
         evaluated, passes = run.load(name, clock, journal), Passes(run.console, clock, run.team)
+        run.begun = True
         for samples in run.inputs.datasets:
             compute = said_of(name)(computation(run.requests[name], evaluated, samples, clock))
             passes.contribute(samples, compute, journal.records)
@@ -184,7 +199,7 @@ def _evaluate_some(run: _Run, waiting: Sequence[str], folder: Path, journals: Ex
             if fingerprint is not None:
                 journal.begin(fingerprint, run.shared.overwrite, run.inputs.datasets)
             parts[name] = stack.enter_context(run.part(name, evaluated, folder, Clock(), journal))
-        before = run.reading.seconds["input"]
+        run.begun, before = True, run.reading.seconds["input"]
         work_through(list(parts.values()), run.inputs.datasets, Passes(run.console, run.reading, run.team))
         for part in parts.values():
             # All of them waited for the images.
@@ -225,7 +240,12 @@ def _inputs(requests: Mapping[str, EvaluationRequest]) -> Inputs:
             check_is_there(request.given_statistics)
         if request.measures.thresholds is not None:
             raise InputError("--thresholds are of one network; evaluate it alone.")
-    return find_inputs(next(iter(requests.values())))
+    shared = next(iter(requests.values()))
+    inputs = find_inputs(shared)
+    # What no network whatsoever has; of the others it is known once all are loaded.
+    scores = choose_scores(shared.scores, ALL_OUTPUTS, shared.chosen_options)
+    replace(shared.measures, component_threshold=()).check_methods([score.name for score in scores])
+    return inputs
 
 
 def _is_scarce(evaluated: Evaluated) -> bool:
@@ -264,7 +284,7 @@ def _write_report(run: _Run, results: Mapping[str, Results], folder: Path) -> li
         # What took hours is not to be lost to a table, whatever is wrong with it.
         reason = str(error).removesuffix(".") if isinstance(error, InputError) else repr(error)
         text = f"there is no table of all networks, but one of each ({reason})"
-        run.console.print(f"[yellow]warning:[/] {escape(text)}", highlight=False, soft_wrap=True)
+        run.warn(text)
         write_record(entries, replace(request, formats=[]), folder)
         return []
     return list(report.tables.values())

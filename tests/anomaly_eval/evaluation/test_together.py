@@ -246,6 +246,22 @@ def test_results_are_kept_where_there_can_be_no_common_table(
     assert (tmp_path / "out" / "results.csv").is_file()
 
 
+def test_a_score_that_no_network_has_costs_no_results(
+    tmp_path: Path, data: Path, pair: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    places = ["--dataset", "road_anomaly", "--data-root", str(data), "--device", "cpu", "--scores", "msp", "rba"]
+    words = ["eval", "--ckpt", *map(str, pair), *places, "--out"]
+    assert main([*words, str(tmp_path / "at-once")]) == 2
+    assert "'rba' needs" in capsys.readouterr().err.splitlines()[-1]
+    # The others have been evaluated by the time that the last one is loaded.
+    monkeypatch.setattr("anomaly_eval.evaluation.together.free_memory", lambda: 0.2)
+    assert main([*words, str(tmp_path / "in-turn")]) == 0
+    assert "warning: the score 'rba' needs" in capsys.readouterr().err
+    assert {row["method"] for row in rows(tmp_path / "in-turn")} == {"msp"}
+    result = main([*words, str(tmp_path / "negated"), "--negate", "msp", "rba", "nothing"]), "", capsys.readouterr().err
+    assert_refused(result, "--negate names 'nothing'")
+
+
 def test_earlier_results_are_replaced_and_nothing_else(tmp_path: Path, words: Any, capsys: Any) -> None:
     assert main(words("out", everything=False)) == 0
     again = [*words("out", everything=False), "--overwrite"]
