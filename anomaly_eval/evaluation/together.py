@@ -24,23 +24,18 @@ from anomaly_eval.evaluation.part import Part, computation
 from anomaly_eval.evaluation.processes.team import Team, wait_for_others
 from anomaly_eval.evaluation.request import EvaluationRequest
 from anomaly_eval.evaluation.run import work_through
+from anomaly_eval.evaluation.together_folder import TOGETHER, folder_names, write_report
 from anomaly_eval.reports.comparable import NamedRun
 from anomaly_eval.reports.comparison import ComparisonTable
-from anomaly_eval.reports.entries import Entries
-from anomaly_eval.reports.report import REPORT, report_of, write_record
-from anomaly_eval.reports.request import FORMATS, ReportRequest
 from anomaly_eval.results.records import Results
 from anomaly_eval.runtime.clock import Clock
-from anomaly_eval.runtime.console import open_console
-from anomaly_eval.runtime.file_names import file_names
-from anomaly_eval.runtime.machine import free_memory
-from anomaly_eval.runtime.output_folder import RESULTS, check_output, prepare_output
+from anomaly_eval.runtime.console import open_console, warn
+from anomaly_eval.runtime.output_folder import check_output, prepare_output
 from anomaly_eval.scores import SCORES, choose_scores
 from anomaly_eval.scores.statistics_file import check_is_there
 from anomaly_eval.segmenters.base import ALL_OUTPUTS
+from anomaly_eval.segmenters.device import free_memory_of
 
-TOGETHER = replace(REPORT, holds=RESULTS)
-"""The folder of a run: a report, and a folder of results for each network."""
 _LEAST_FREE = 0.25
 """Of the memory, before one more network is loaded: what a network takes while it runs is not known before."""
 
@@ -69,7 +64,7 @@ class _Run:
         """Whether any network has looked at images."""
         self._methods: dict[str, dict[str, str]] = {}
         """What the scores of each network are called that was loaded so far, and what they are asked for by."""
-        self.files = _files(list(requests), (OF_PROBABILITIES, OF_SCORES) if self.shared.ensemble else ())
+        self.files = folder_names(list(requests), (OF_PROBABILITIES, OF_SCORES) if self.shared.ensemble else ())
         self.wanted = all(one.journal for one in requests.values())
         """Whether there is a journal."""
         fit_set = self.inputs.fit_set
@@ -98,7 +93,7 @@ class _Run:
 
     def warn(self, text: str) -> None:
         """Print a warning."""
-        self.console.print(f"[yellow]warning:[/] {escape(text)}", highlight=False, soft_wrap=True)
+        warn(self.console, text)
 
     def _check_scores(self) -> None:
         """Refuse names of scores that none of the networks has, now that all are known."""
@@ -148,7 +143,8 @@ def run_together(requests: Mapping[str, EvaluationRequest], console: Console, te
             results: dict[str, Results] = {}
             while waiting := [name for name in requests if name not in results]:
                 results |= _evaluate_some(run, waiting, output.path, journals)
-            tables = _write_report(run, results, output.path)
+            runs = [NamedRun(name, output.path / run.files[name], found) for name, found in results.items()]
+            tables = write_report(runs, run.shared, output.path, run.warn)
             if run.wanted:
                 run.folder.note_publication(output.path)
         if team is not None:
@@ -187,7 +183,7 @@ def _evaluate_some(run: _Run, waiting: Sequence[str], folder: Path, journals: Ex
             members.append(run.load(name, clock, journal))
             parts[name] = stack.enter_context(run.part(name, members[-1], folder, clock, journal))
             # Other processes do one network after the other, and an ensemble needs all.
-            scarce = len(parts) < len(waiting) and not run.shared.ensemble and _is_scarce(members[-1])
+            scarce = len(parts) < len(waiting) and not run.shared.ensemble and _is_scarce(members[-1].views[0].device)
             if run.team is not None or scarce:
                 break
         if len(parts) < len(waiting) and run.team is None:
@@ -205,22 +201,6 @@ def _evaluate_some(run: _Run, waiting: Sequence[str], folder: Path, journals: Ex
             # All of them waited for the images.
             part.clock.seconds["input"] += run.reading.seconds["input"] - before
         return {name: part.write(run.started) for name, part in parts.items()}
-
-
-def _files(networks: Sequence[str], means: Sequence[str]) -> dict[str, str]:
-    """Return what the folders of networks and of their means are called; raises InputError for unfit names."""
-    for name in networks:
-        if not name or not name.isprintable():
-            raise InputError(f"a network cannot be called {name!r}; choose names that can be read.")
-        if name in means:
-            raise InputError(f"a network cannot be called {name!r}, as a mean of all is; choose another name.")
-    files = file_names([*networks, *means])
-    # Some file systems do not tell upper from lower case.
-    taken = {entry.casefold() for entry in REPORT.entries}
-    for name, file in files.items():
-        if file.casefold() in taken:
-            raise InputError(f"a network cannot be called {name!r}, as a file of the report is; choose another name.")
-    return files
 
 
 def _ensembles(run: _Run, members: Sequence[Evaluated]) -> dict[str, Evaluated]:
@@ -248,43 +228,7 @@ def _inputs(requests: Mapping[str, EvaluationRequest]) -> Inputs:
     return inputs
 
 
-def _is_scarce(evaluated: Evaluated) -> bool:
+def _is_scarce(device: torch.device) -> bool:
     """Whether one more network may be too much for the memory of the device."""
-    segmenter = evaluated.segmenter
-    if segmenter is not None and segmenter.device.type == "cuda":
-        free, whole = torch.cuda.mem_get_info(segmenter.device)
-        return bool(free < _LEAST_FREE * whole)
-    part = free_memory()
+    part = free_memory_of(device)
     return part is not None and part < _LEAST_FREE
-
-
-def _write_report(run: _Run, results: Mapping[str, Results], folder: Path) -> list[ComparisonTable]:
-    """Write the tables of all networks beside their folders, and return them; none, with a warning, where that fails.
-
-    Raises OSError where nothing can be written.
-    """
-    shared, measures = run.shared, run.shared.measures
-    entries = Entries([NamedRun(name, folder / run.files[name], found) for name, found in results.items()], [], [])
-    request = ReportRequest(
-        out=shared.out,
-        formats=[name for name in FORMATS if shared.page or name != "html"],
-        with_published=shared.with_published,
-        intervals=bool(measures.resamples),
-        resamples=measures.resamples,
-        seed=measures.seed,
-        figures=shared.figures,
-        command=shared.command,
-    )
-    try:
-        report = report_of(entries, request)
-        report.write(folder)
-    except OSError:
-        raise
-    except Exception as error:
-        # What took hours is not to be lost to a table, whatever is wrong with it.
-        reason = str(error).removesuffix(".") if isinstance(error, InputError) else repr(error)
-        text = f"there is no table of all networks, but one of each ({reason})"
-        run.warn(text)
-        write_record(entries, replace(request, formats=[]), folder)
-        return []
-    return list(report.tables.values())

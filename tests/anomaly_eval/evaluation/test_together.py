@@ -94,7 +94,7 @@ def test_where_memory_is_scarce_one_follows_the_other(
     tmp_path: Path, words: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     assert main(words("whole", everything=False)) == 0
-    monkeypatch.setattr("anomaly_eval.evaluation.together.free_memory", lambda: 0.2)
+    monkeypatch.setattr("anomaly_eval.segmenters.device.free_memory", lambda: 0.2)
     assert main(words("parts", everything=False)) == 0
     assert "memory is scarce: first first" in capsys.readouterr().err
     assert shared(tmp_path / "parts") == shared(tmp_path / "whole")
@@ -235,7 +235,7 @@ def test_results_are_kept_where_there_can_be_no_common_table(
         raise InputError("these must not be compared; leave one out.")
 
     with monkeypatch.context() as patched:
-        patched.setattr("anomaly_eval.evaluation.together.report_of", refuse)
+        patched.setattr("anomaly_eval.evaluation.together_folder.report_of", refuse)
         assert main(words("out", everything=False)) == 0
     assert "no table of all networks, but one of each (these must not be compared;" in capsys.readouterr().err
     for name, path in zip(NAMES, pair, strict=True):
@@ -254,7 +254,7 @@ def test_a_score_that_no_network_has_costs_no_results(
     assert main([*words, str(tmp_path / "at-once")]) == 2
     assert "'rba' needs" in capsys.readouterr().err.splitlines()[-1]
     # The others have been evaluated by the time that the last one is loaded.
-    monkeypatch.setattr("anomaly_eval.evaluation.together.free_memory", lambda: 0.2)
+    monkeypatch.setattr("anomaly_eval.segmenters.device.free_memory", lambda: 0.2)
     assert main([*words, str(tmp_path / "in-turn")]) == 0
     assert "warning: the score 'rba' needs" in capsys.readouterr().err
     assert {row["method"] for row in rows(tmp_path / "in-turn")} == {"msp"}
