@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.markup import escape
 
 from anomaly_eval.datasets.samples import Sample, SampleSet, find_dataset
 from anomaly_eval.errors import InputError
@@ -27,7 +26,7 @@ from anomaly_eval.evaluation.journal.run_journal import RunJournal
 from anomaly_eval.evaluation.processes.team import Team, wait_for_others
 from anomaly_eval.results.origins import FitRecord
 from anomaly_eval.runtime.clock import Clock
-from anomaly_eval.runtime.console import open_console
+from anomaly_eval.runtime.console import open_console, warn
 from anomaly_eval.runtime.output_folder import remove_partial_files
 from anomaly_eval.scores import SCORES, FittedScore, Score, choose_scores
 from anomaly_eval.scores.base import ObservedMoments, sources
@@ -130,7 +129,7 @@ def fit_scores(
     """
     classes = check_classes(samples, segmenter)
     for warning in unchecked_order(samples, segmenter):
-        console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)
+        warn(console, warning)
     model, team = segmenter.describe(), None if journal is None else journal.team
     compute = _moments_of(segmenter.with_outputs(sources(scores, segmenter.provides)), scores, clock)
     passes, kept = Passes(console, clock, team), None if journal is None else journal.records

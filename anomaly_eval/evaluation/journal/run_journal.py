@@ -17,6 +17,7 @@ from anomaly_eval.evaluation.journal.fit_journal import FitJournal
 from anomaly_eval.evaluation.journal.journal_folder import JournalFolder, UnwritableError, not_shared, wait_for
 from anomaly_eval.evaluation.journal.record_store import RecordFolder, Records
 from anomaly_eval.evaluation.processes.team import Team
+from anomaly_eval.runtime.console import warn
 from anomaly_eval.runtime.output_folder import write_atomically
 
 _BEGUN = "journal"
@@ -127,4 +128,4 @@ class RunJournal:
         self._console.print(escape(text), highlight=False, soft_wrap=True)
 
     def _warn(self, text: str) -> None:
-        self._console.print(f"[yellow]warning:[/] {escape(text)}", highlight=False, soft_wrap=True)
+        warn(self._console, text)

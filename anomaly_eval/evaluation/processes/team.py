@@ -13,11 +13,11 @@ from typing import TypeVar
 
 import torch
 from rich.console import Console
-from rich.markup import escape
 from torch.distributed import PrefixStore, Store, TCPStore  # type: ignore[attr-defined]
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.processes.launching import Place, find_place
+from anomaly_eval.runtime.console import warn
 from anomaly_eval.runtime.option_fields import LauncherName
 
 BEAT, PATIENCE, GRACE = 1.0, 30.0, 15.0
@@ -212,7 +212,7 @@ def wait_for_others(team: Team, console: Console) -> None:
     try:
         team.wait_for_others()
     except FailedElsewhereError as error:
-        console.print(f"[yellow]warning:[/] the results are complete, but {escape(str(error))}", soft_wrap=True)
+        warn(console, f"the results are complete, but {error}")
 
 
 _First = TypeVar("_First")

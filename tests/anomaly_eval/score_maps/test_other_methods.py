@@ -223,7 +223,7 @@ def test_options_of_networks_are_refused(tmp_path, maps, from_maps, words):
 
 def test_either_a_network_or_maps(tmp_path, data, maps, evaluate, capsys):
     assert_refused(evaluate("--score-maps", str(maps)), "--ckpt and --score-maps exclude each other")
-    assert_refused(evaluate("--names", "a"), "leave it out, or give --score-maps FOLDER in the place of --ckpt")
+    assert_refused(evaluate("--names", "a"), "several networks, or the methods of --score-maps", "for a single network")
     code = main(["eval", "--dataset", "road_anomaly", "--data-root", str(data), "--out", str(tmp_path / "out")])
     assert_refused((code, *capsys.readouterr()), "nothing to evaluate", "--ckpt", "--score-maps")
     assert nothing_left(tmp_path)
