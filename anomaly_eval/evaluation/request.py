@@ -12,7 +12,7 @@ from anomaly_eval.evaluation.measure_options import DEFAULT_MEASURES, Measures
 from anomaly_eval.runtime.choices import Precision, ProtocolChoice
 from anomaly_eval.runtime.lone_values import TakesLoneValues
 from anomaly_eval.runtime.option_fields import DATA_ROOT, JOURNAL, LAUNCHER, Asked, LauncherName
-from anomaly_eval.segmenters.running import AS_USUAL, CHECKPOINTS_OR_MAPS, CONFIGS, MODEL, Running
+from anomaly_eval.segmenters.running import AS_USUAL, CHECKPOINTS_OR_MAPS, CONFIGS, MODEL, NONE, Running
 
 if TYPE_CHECKING:
     from anomaly_eval.score_maps.disk import MapsRequest
@@ -62,7 +62,8 @@ class EvaluationRequest(TakesLoneValues):
     scores: Annotated[Sequence[str] | None, Asked("Scores. Default: all usual ones that the network allows.")] = None
     fit_dataset: Annotated[str | None, Asked("Fit scores that learn on this closed-set dataset first.")] = None
     statistics: Annotated[
-        Sequence[Path], Asked("Statistics written by `gmmseg-anomaly fit`, a file for each network.", "--stats")
+        Sequence[Path],
+        Asked("Statistics written by `gmmseg-anomaly fit`: a file for each network, or none.", "--stats"),
     ] = ()
     score_options: Mapping[str, Any] = field(default_factory=dict)
     """Options of scores by the names that `anomaly_eval.scores.score_options` gives them, such as `sml_without`."""
@@ -151,11 +152,12 @@ class EvaluationRequest(TakesLoneValues):
     @property
     def given_statistics(self) -> Path | None:
         """The file of --stats."""
-        return next(iter(self.statistics), None)
+        found = next(iter(self.statistics), None)
+        return None if found == Path(NONE) else found
 
     @property
     def shipped_statistics(self) -> Path | None:
         """The statistics that ship with the network, unless others are given."""
-        if self.network is None or self.statistics or self.fit_dataset is not None:
+        if self.network is None or self.given_statistics is not None or self.fit_dataset is not None:
             return None
         return self.network.statistics

@@ -33,12 +33,14 @@ MODEL = Asked(
 )
 CHECKPOINTS = Asked("One or more networks, each as `eval` takes it: a checkpoint, or another kind.", "--ckpt")
 CONFIGS = Asked(
-    "A config for each checkpoint: a shipped name, a .py file, mmseg::NAME. Default: those inside, never executed.",
+    "A config for each checkpoint: a shipped name, a .py file, mmseg::NAME, or none. Default, and none: that inside.",
     "--config",
 )
 IMPORTS = Asked("Modules that register parts of the network: names, or .py files. They run.", "--import")
 NAMES = Asked("What tables and figures call them. Default: their files.")
 
+NONE = "none"
+"""What a list of options, one for each network, holds for a network that needs none."""
 PROCESSOR_SIZE = "processor"
 """What `--resize` is given for the size of a network's own image processor."""
 
@@ -78,6 +80,7 @@ class Running:
         if model is not None and python_function(path) is None:
             raise InputError(f"--model {model!r} is not understood; write FILE.py:FUNCTION, or give --ckpt for a file.")
         mean, std = (tuple(values) or None for values in (self.mean, self.std))
+        config = None if config == NONE else config
         return NetworkRequest(Given(path, config, weights, mean, std, self.colours), self)
 
     def instance(self, network: Any, config: str | None = None) -> NetworkRequest:

@@ -132,7 +132,8 @@ class View:
         except InputError as error:
             if self.factor == 1:
                 raise
-            raise InputError(f"in the view {_factor_text(self.factor)} of --tta, {error}") from error
+            view = _factor_text(self.factor)
+            raise InputError(f"in the view {view} of --tta, which may be left out, {error}") from error
 
     def shared(self) -> View:
         """Return the same view, which with all that is made of it runs once an image; see `SharedSegmenter`."""

@@ -313,6 +313,25 @@ def test_each_network_has_those_of_the_scores_that_it_provides(tmp_path: Path, w
         assert sentence in capsys.readouterr().err.splitlines()[-1]
 
 
+def test_networks_that_need_no_config_or_statistics_are_given_none(
+    tmp_path: Path, data: Path, pair: list[Path], capsys: Any
+) -> None:
+    config = tmp_path / "net.py"
+    config.write_text(f"model = {networks.CGNET!r}")
+    bare = networks.save(tmp_path / "bare.pth", networks.CGNET, cfg="")
+    statistics = tmp_path / "first.safetensors"
+    places = ["--data-root", str(data), "--device", "cpu"]
+    card = str(tmp_path / "training.yaml")
+    assert main(["fit", "--ckpt", str(pair[0]), "--dataset", card, "--out", str(statistics), *places]) == 0
+    words = ["eval", "--ckpt", str(pair[0]), str(bare), "--dataset", "road_anomaly", "--out", str(tmp_path / "out")]
+    words += ["--config", "none", str(config), "--stats", str(statistics), "none"]
+    assert main([*words, *places]) == 0
+    found = {
+        name: {row["method"] for row in rows(tmp_path / "out") if row["run"] == name} for name in ("first", "bare")
+    }
+    assert "sml" in found["first"] and found["bare"] == found["first"] - {"sml", "mahalanobis"}
+
+
 def test_one_network_takes_one_config(tmp_path: Path, data: Path, pair: list[Path], capsys: Any) -> None:
     words = ["eval", "--ckpt", str(pair[0]), "--dataset", "road_anomaly", "--data-root", str(data)]
     assert_refused(

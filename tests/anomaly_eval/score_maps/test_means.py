@@ -307,5 +307,7 @@ def test_a_score_that_reads_more_where_there_is_more_is_averaged_as_a_score(segm
 
 def test_images_that_a_view_cannot_process_are_refused(segmenters: list[Segmenter]) -> None:
     huge = AveragedScores([View(segmenters[0], 1000)], scores_of(segmenters[0], ["max_logit"]))
-    with pytest.raises(InputError, match=r"^one\.png: in the view 1000x of --tta, an image of 96x64 would enter"):
+    with pytest.raises(
+        InputError, match=r"^one\.png: in the view 1000x of --tta, which may be left out, an image of 96x64 would enter"
+    ):
         maps_of(huge)
