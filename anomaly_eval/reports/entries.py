@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,11 @@ from anomaly_eval.reports.comparable import NamedRun
 from anomaly_eval.reports.groups import Group, GroupRow, averaged, check_group, group_rows
 from anomaly_eval.reports.names import run_names
 from anomaly_eval.results.titles import method_name, of_run
+from anomaly_eval.runtime.output_folder import RESULTS_FILE
+from anomaly_eval.runtime.safe_read import read_regular
+
+REPORT_FILE = "report.json"
+_LARGEST = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -65,8 +71,22 @@ def read_entries(runs: Sequence[Path], names: Sequence[str], groups: Mapping[str
     return Entries(singles, found, [row for group in found for row in group_rows(group)])
 
 
-def _read(folders: Sequence[Path], names: Sequence[str] = ()) -> list[NamedRun]:
+def _read(given: Sequence[Path], names: Sequence[str] = ()) -> list[NamedRun]:
+    folders = [folder for one in given for folder in _runs_within(one)]
     return [
         NamedRun(name, folder, read_run(folder))
         for name, folder in zip(run_names(folders, names), folders, strict=True)
     ]
+
+
+def _runs_within(folder: Path) -> list[Path]:
+    """Return a folder of results; of a run of several networks, those of its networks in their order."""
+    if (folder / RESULTS_FILE).exists():
+        return [folder]
+    try:
+        record = json.loads(read_regular(folder / REPORT_FILE, _LARGEST))
+        found = [folder / run["folder"] for run in record["runs"].values()]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return [folder]
+    # The runs of a report on others lie elsewhere.
+    return [run for run in found if run.parent == folder and (run / RESULTS_FILE).exists()] or [folder]

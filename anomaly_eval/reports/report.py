@@ -19,7 +19,7 @@ from anomaly_eval.reports.comparison import ComparisonTable, compare
 from anomaly_eval.reports.components_and_per_image import compare_components, compare_per_image
 from anomaly_eval.reports.csv_files import csv_of, csv_of_runs
 from anomaly_eval.reports.deviations import with_deviations
-from anomaly_eval.reports.entries import Entries, read_entries
+from anomaly_eval.reports.entries import REPORT_FILE, Entries, read_entries
 from anomaly_eval.reports.figures.dataset import draw_distributions
 from anomaly_eval.reports.groups import GroupRow, parse_groups
 from anomaly_eval.reports.latex import latex_table
@@ -49,7 +49,7 @@ from anomaly_eval.results.records import (
 from anomaly_eval.results.titles import of_run
 from anomaly_eval.runtime.output_folder import RESULTS_FILE, FolderKind, prepare_output
 
-_RECORD, _MARKDOWN, _FIGURES = "report.json", "report.md", "figures"
+_MARKDOWN, _FIGURES = "report.md", "figures"
 _INTERVALS, _DIFFERENCES, _GROUPS = "intervals.csv", "differences.csv", "groups.csv"
 _TABLES = ("results", "per_image", "components", "operating_points", "closed_set")
 _TASKS: dict[str, Task] = {"closed_set": "closed_set"}
@@ -62,10 +62,19 @@ _ROWS: dict[str, tuple[str, type[Record]]] = {
     "closed_set.csv": ("closed_set", ClosedSetRow),
 }
 REPORT = FolderKind(
-    _RECORD,
+    REPORT_FILE,
     keys=frozenset({"format_version", "runs", "formats"}),
     entries=frozenset(
-        {_RECORD, PAGE_FILE, _MARKDOWN, _FIGURES, _DIFFERENCES, _GROUPS, *_ROWS, *(f"{name}.tex" for name in _TABLES)}
+        {
+            REPORT_FILE,
+            PAGE_FILE,
+            _MARKDOWN,
+            _FIGURES,
+            _DIFFERENCES,
+            _GROUPS,
+            *_ROWS,
+            *(f"{name}.tex" for name in _TABLES),
+        }
     ),
 )
 
@@ -238,7 +247,7 @@ def write_record(entries: Entries, request: ReportRequest, folder: Path) -> None
         groups={group.name: [of_run(group.name, run.name) for run in group.runs] for group in entries.groups},
         formats=list(request.formats),
     )
-    (folder / _RECORD).write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    (folder / REPORT_FILE).write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 def _texts(report: Report) -> dict[str, str]:

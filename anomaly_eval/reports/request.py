@@ -17,7 +17,9 @@ FORMATS = ("tex", "csv", "md", "html")
 class ReportRequest(TakesLoneValues):
     """All that one report depends on; options of the command line, too."""
 
-    runs: Annotated[Sequence[Path], Asked("Folders that `eval` wrote.", is_argument=True)] = ()
+    runs: Annotated[
+        Sequence[Path], Asked("Folders that `eval` wrote, of one network or of several.", is_argument=True)
+    ] = ()
     out: Annotated[Path, Asked("Folder for the report.")] = Path("report")
     names: Annotated[Sequence[str], Asked("What tables call the single runs. Default: their folders.")] = ()
     groups: Annotated[

@@ -72,8 +72,20 @@ def test_each_network_gives_what_it_gives_alone(tmp_path: Path, words: Any, pair
     options = ["--bootstrap", "40", "--seed", "3", "--intervals", "--format", "tex", "csv", "md"]
     assert main(["report", *folders, "--out", str(tmp_path / "report"), *options]) == 0
     assert shared(tmp_path / "both") == shared(tmp_path / "report")
-    methods = {row["run"] for row in rows(tmp_path / "both")}
-    assert methods == set(NAMES)
+    assert {row["run"] for row in rows(tmp_path / "both")} == set(NAMES)
+    # Reports take the networks of a run.
+    assert main(["report", str(tmp_path / "both"), "--out", str(tmp_path / "again"), *options]) == 0
+    assert shared(tmp_path / "again") == shared(tmp_path / "report")
+
+
+def test_seeds_that_were_evaluated_together_are_a_group(tmp_path: Path, words: Any, pair: list[Path]) -> None:
+    other = networks.save(tmp_path / "other.pth", networks.CGNET, networks.build(networks.CGNET, seed=2))
+    assert main(words("out", pair[0], other, everything=False)) == 0
+    runs = {"whole": "out", "each": f"out/first,{tmp_path}/out/other"}
+    for name, folders in runs.items():
+        given = ["--group", f"seeds={tmp_path}/{folders}", "--out", str(tmp_path / name), "--format", "csv"]
+        assert main(["report", *given]) == 0
+    assert shared(tmp_path / "whole") == shared(tmp_path / "each")
 
 
 def test_each_image_is_read_once(words: Any, monkeypatch: pytest.MonkeyPatch) -> None:
