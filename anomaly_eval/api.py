@@ -223,7 +223,8 @@ def _request(values: Mapping[str, Any]) -> EvaluationRequest:
 def _checked(name: str, value: Any, types: Mapping[str, Any]) -> Any:
     """Return the value of an option; raises InputError for an unknown name, and for a value of another type."""
     if name not in types:
-        close = closest(name, types)
+        flags = {one.asked.flag_of(field): field for field, one in asked_fields(EvaluationRequest).items()}
+        close = flags.get(f"--{name.replace('_', '-')}") or closest(name, types)
         hint = f"did you mean {close}?" if close else f"its options are {', '.join(types)}."
         raise InputError(f"evaluate has no option {name!r}; {hint}")
     try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+_TELLING = 5
+"""Letters that are no chance in another name."""
 _LONGEST = 300
 """Characters that a reason takes in a sentence: some libraries say all that they were given."""
 
@@ -18,8 +20,18 @@ class InputError(Exception):
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:
-    """Return what a word that is not known may have been meant to be; None where nothing is close."""
-    return next(iter(get_close_matches(word, list(known), n=1)), None)
+    """Return what a word that is not known may have been meant to be; None where nothing is close.
+
+    A name that holds all of the word comes before one that is alike: `roadanomaly21` is `smiyc_road_anomaly21`.
+    """
+    names = list(known)
+    plain = _plain(word)
+    holding = [name for name in names if len(plain) >= _TELLING and plain in _plain(name)]
+    return min(holding, key=len) if holding else next(iter(get_close_matches(word, names, n=1)), None)
+
+
+def _plain(word: str) -> str:
+    return "".join(character for character in word.casefold() if character.isalnum())
 
 
 def reason_of(error: BaseException) -> str:

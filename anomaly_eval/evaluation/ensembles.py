@@ -51,6 +51,11 @@ def _of_scores(members: Sequence[Evaluated]) -> Evaluated:
     source = MeanScores([member.source for member in members])
     lacking = dict.fromkeys(name for one in members for name in one.source.methods if name not in source.methods)
     warnings = [f"not averaged, as not all networks have them: {', '.join(lacking)}"] if lacking else []
+    if len({"log_density" in member.views[0].provides for member in members}) > 1:
+        warnings.append(
+            "scores of GMMSeg networks and of softmax networks have scales of their own, so that their mean says most "
+            "of one kind"
+        )
     fits = {name: _fit(name, members) for name in source.methods if name in members[0].fits}
     return Evaluated(source, None, fits, warnings)
 

@@ -42,7 +42,8 @@ def remarks(origin: Origin) -> list[str]:
         return []
     dropped = origin.dropped_classes
     left_out = [f"Outputs left out: {', '.join(dropped)}."] if dropped else []
-    return left_out + [f"{note[:1].upper()}{note[1:]}." for note in origin.notes]
+    averaging = [] if origin.averaging is None else [f"Averaged over views: {origin.averaging}."]
+    return [*left_out, *(f"{note[:1].upper()}{note[1:]}." for note in origin.notes), *averaging]
 
 
 def origin_lead(origin: Origin) -> tuple[str, ...]:
@@ -77,6 +78,7 @@ def _network_details(model: ModelRecord) -> list[tuple[str, str]]:
         ("Resolution", model.resolution),
         ("Inference", model.inference),
         *([("Views", model.tta)] if model.tta is not None else []),
+        *([("Averaged over views", model.averaging)] if model.averaging is not None else []),
         ("Device", model.device),
         ("Classes", ", ".join(model.classes)),
         *([("Outputs left out", ", ".join(model.dropped_classes))] if model.dropped_classes else []),

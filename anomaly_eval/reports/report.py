@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import quote
 
 from pydantic import Field
 
@@ -27,6 +28,7 @@ from anomaly_eval.reports.markdown import markdown_table
 from anomaly_eval.reports.notes import Note
 from anomaly_eval.reports.operating_points import compare_operating_points
 from anomaly_eval.reports.page.about import about_runs_markup, warnings_markup
+from anomaly_eval.reports.page.markup import escape
 from anomaly_eval.reports.page.store import PageStore
 from anomaly_eval.reports.page.tables import differences_table, page_table
 from anomaly_eval.reports.page.write import PAGE_FILE, Document, write_document
@@ -222,7 +224,7 @@ def _write_page(entries: Entries, combined: Results, tables: Mapping[str, Compar
     members = entries.members
     document = Document(
         title=" and ".join(entries.runs_of),
-        lead="",
+        lead=_links_to_pages(members, folder),
         warnings=warnings_markup([warning for table in tables.values() for warning in table.warnings]),
         tables=[*map(page_table, tables.values()), *([differences_table(combined)] if combined.differences else [])],
         about=about_runs_markup({run.name: run.results for run in members}),
@@ -231,6 +233,17 @@ def _write_page(entries: Entries, combined: Results, tables: Mapping[str, Compar
     records = {record.name: record for run in members for record in run.results.datasets}
     with PageStore(folder) as no_images:
         write_document(document, curves, list(records.values()), no_images, folder)
+
+
+def _links_to_pages(runs: Sequence[NamedRun], folder: Path) -> str:
+    """Return markup that leads to the pages of runs in the folder, where all images are."""
+    pages = {run.name: run.folder.name for run in runs if run.folder.parent == folder}
+    links = [
+        f'<a href="{escape(quote(name))}/{PAGE_FILE}">{escape(run)}</a>'
+        for run, name in pages.items()
+        if (folder / name / PAGE_FILE).is_file()
+    ]
+    return f'<p class="lead">All images: {" · ".join(links)}</p>\n' if links else ""
 
 
 def write_record(entries: Entries, request: ReportRequest, folder: Path) -> None:

@@ -20,6 +20,9 @@ class FitRecord(Record):
     """What a reader must know, e.g. classes that had no pixel."""
 
 
+_OF_MEANS = frozenset({"tta", "averaging", "members"})
+
+
 class ModelRecord(Record):
     """Which network, with which weights, at which resolution."""
 
@@ -50,6 +53,8 @@ class ModelRecord(Record):
 
     tta: str | None = None
     """The views of each image that were averaged, as `--tta` names them; None is the image as it is."""
+    averaging: str | None = None
+    """Which score was averaged how over views, in words."""
     members: list[ModelRecord] = Field(default_factory=list)
     """The networks that were averaged; the other fields are then of all of them. Empty for a network alone."""
 
@@ -57,7 +62,7 @@ class ModelRecord(Record):
     def _without_means(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what a network alone has not, so that files of it are those of earlier versions to the byte."""
         content: dict[str, Any] = write(self)
-        return {name: value for name, value in content.items() if name not in ("tta", "members") or value}
+        return {name: value for name, value in content.items() if name not in _OF_MEANS or value}
 
     @property
     def resolution(self) -> str:

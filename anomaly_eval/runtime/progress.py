@@ -1,7 +1,8 @@
-"""Progress bars that show the time left, and one line of each phase where there is no terminal."""
+"""Progress bars that show the time left, and a line of each phase where there is no terminal."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -24,6 +25,8 @@ from rich.text import Text
 Advance = Callable[[], None]
 _SHORT = 2.0
 """Seconds that nobody needs to be told of."""
+_AGAIN = 10.0
+"""Seconds at least until the time that is left is corrected."""
 
 
 class _Speed(ProgressColumn):
@@ -34,26 +37,34 @@ class _Speed(ProgressColumn):
 
 
 class _Line:
-    """Says once, as soon as a phase turns out to take time, how far it is and how long the rest may take."""
+    """Says, as soon as a phase turns out to take time, how far it is and how long the rest may take.
+
+    It says so again only where that was wrong: when twice the time has passed, from the steps since then.
+    """
 
     def __init__(self, console: Console, description: str, total: int | None) -> None:
         self._console, self._description, self._total = console, description, total
-        self._done, self._began, self._first, self._said = 0, monotonic(), 0.0, False
+        self._done, self._due = 0, monotonic() + _SHORT
+        self._start: tuple[int, float] | None = None
+        """From which step on, and since when, the speed is measured."""
 
     def advance(self) -> None:
         """Take one step."""
         now = monotonic()
         self._done += 1
-        if self._done == 1:
+        if self._start is None:
             # What comes before the first step comes once.
-            self._first = now
+            self._start = self._done, now
         known = self._done >= max(2, (self._total or 0) / 100)
-        if self._said or not known or now - self._began < _SHORT or self._done == self._total:
-            return
-        self._said = True
-        text = f"{self._description}: {self._done}"
+        if known and now >= self._due and self._done != self._total:
+            self._say(now, *self._start)
+            self._start = self._done, now
+
+    def _say(self, now: float, step: int, since: float) -> None:
+        text, self._due = f"{self._description}: {self._done}", math.inf
         if self._total is not None:
-            left = (now - self._first) * (self._total - self._done) / (self._done - 1)
+            left = (now - since) * (self._total - self._done) / max(1, self._done - step)
+            self._due = now + max(_AGAIN, 2 * left)
             text += f" of {self._total}, about {timedelta(seconds=round(left))} left"
         self._console.print(escape(text), highlight=False, soft_wrap=True)
 

@@ -74,7 +74,7 @@ class AveragedScores:
             for names, text in ((served, "of the mean probabilities"), (others, "as the mean of the scores"))
             if names
         ]
-        return record.model_copy(update={"notes": [*record.notes, f"averaged: {'; '.join(how)}"]})
+        return record.model_copy(update={"averaging": "; ".join(how)})
 
 
 def _probabilities_are_enough(score: Score, view: View) -> bool:

@@ -72,6 +72,7 @@ def test_every_option_of_the_command_is_a_keyword(tmp_path: Path, data: Path, ch
     ("options", "told"),
     [
         (dict(devise="cpu"), r"no option 'devise'; did you mean device\?"),
+        (dict(bootstrap=10), r"no option 'bootstrap'; did you mean resamples\?"),
         (dict(xyzzy=1), r"no option 'xyzzy'; its options are .*resamples.*sml_without"),
         (dict(launcher="slurm"), "no option 'launcher'"),
         (dict(device="gpu"), "device='gpu' cannot be used: .*'auto', 'cpu' or 'cuda'"),

@@ -101,14 +101,14 @@ class FitJournal:
             self._dependent.stop(str(error))
             return
         # One by one, as another process may be about to write into the same folder.
-        self._drop_until(len(self._samples.samples))
+        self._drop_all()
         self._folder.drop_sums()
         if self.team is not None:
             self.team.say(self._folder.said(_FITTED), "yes")
 
     def give_up(self) -> None:
         """Delete what images added, as nothing can be learnt from it: other images must not be held against it."""
-        self._drop_until(len(self._samples.samples))
+        self._drop_all()
         self._folder.drop_sums()
 
     def learnt(self, model: ModelRecord, scores: Sequence[FittedScore], fitted_now: bool) -> dict[str, FitRecord]:
@@ -124,6 +124,11 @@ class FitJournal:
         for sample in self._samples.samples[self._dropped : done]:
             self.records.drop(self._samples, sample)
         self._dropped = max(self._dropped, done)
+
+    def _drop_all(self) -> None:
+        """Delete all records; one that was in a sum before it was written is there only now."""
+        self._dropped = 0
+        self._drop_until(len(self._samples.samples))
 
     def _read_statistics(self, model: ModelRecord, scores: Sequence[FittedScore]) -> dict[str, FitRecord] | None:
         if not self._folder.statistics.is_file():

@@ -61,6 +61,8 @@ class JournalFolder:
         self.out = out
         self.target = Path(os.path.realpath(out))
         self.path = within or self.target.parent / f".{self.target.name}.journal"
+        self.whole = self.path if within is None else within.parent.parent
+        """The folder of the whole run."""
         self.parts = {name: JournalFolder(out, datasets, fit_set, within=self.path / _PARTS / name) for name in parts}
         self.records = RecordFolder(self.path / "records", datasets)
         # Those of a dataset that is both fitted on and evaluated are not the same.

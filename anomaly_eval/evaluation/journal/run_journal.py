@@ -57,8 +57,8 @@ class RunJournal:
         self._stack.__exit__(kind, error, trace)
         if error is not None and self.records is not None and self._folder.holds_work:
             less = "" if self.records.writing else ", but for what could not be written"
-            self._warn(
-                f"what is done is kept in {self._folder.path}{less}; the same command goes on from there, and "
+            self._warn_once(
+                f"what is done is kept in {self._folder.whole}{less}; the same command goes on from there, and "
                 f"--overwrite with other options starts anew."
             )
 
@@ -129,3 +129,8 @@ class RunJournal:
 
     def _warn(self, text: str) -> None:
         warn(self._console, text)
+
+    def _warn_once(self, text: str) -> None:
+        """Warn, unless the journal of another network of the run has."""
+        if text not in getattr(self._console, "warned", ()):
+            self._warn(text)

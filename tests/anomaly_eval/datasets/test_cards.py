@@ -44,6 +44,8 @@ def test_own_closed_set_card(tmp_path: Path) -> None:
 
 
 def test_unknown_name_lists_the_known_and_guesses() -> None:
+    with pytest.raises(InputError, match=r"'roadanomaly21'; did you mean smiyc_road_anomaly21\?"):
+        load_card("roadanomaly21")
     with pytest.raises(InputError, match=r"'road_anomly'; did you mean road_anomaly\?.*fishyscapes_static.*\.yaml"):
         load_card("road_anomly")
 

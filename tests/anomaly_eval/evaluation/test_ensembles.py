@@ -118,6 +118,15 @@ def test_means_take_the_options_of_scores(tmp_path: Path, pair: list[Path], word
     assert named == dict.fromkeys([*NAMES, "mean of probabilities", "mean of scores"], "gen_gamma_0.3")
 
 
+def test_means_of_scores_of_two_kinds_are_warned_of(tmp_path: Path, pair: list[Path], words: Any, capsys: Any) -> None:
+    other = networks.save_gmm(tmp_path / "gmm.pth")
+    assert main(words("out", [pair[0], other], "--ensemble", "--scores", "max_logit", "--page")) == 0
+    assert "have scales of their own" in capsys.readouterr().err
+    page = (tmp_path / "out" / "index.html").read_text()
+    for name in ("first", "gmm", *MEANS):
+        assert f'<a href="{name}/index.html">' in page and (tmp_path / "out" / name / "index.html").is_file()
+
+
 def test_classes_of_the_mean_of_probabilities(tmp_path: Path, data: Path, pair: list[Path], words: Any) -> None:
     assert main(words("out", pair, "--scores", "msp", "--ensemble")) == 0
     counts = np.zeros((5, 5), np.int64)

@@ -200,8 +200,8 @@ def test_scores_under_tta_are_of_mean_probabilities_or_means_of_scores(segmenter
             np.testing.assert_allclose(found[score.name], expected, rtol=1e-6, atol=1e-7)
     record = source.describe()
     assert record.tta == "flip, 0.5x" and record.checkpoint_sha256 == segmenter.describe().checkpoint_sha256
-    assert record.notes[-1] == (
-        "averaged: msp, entropy, gen of the mean probabilities; max_logit, energy, sml as the mean of the scores"
+    assert record.averaging == (
+        "msp, entropy, gen of the mean probabilities; max_logit, energy, sml as the mean of the scores"
     )
 
 
@@ -295,7 +295,7 @@ def test_a_score_that_reads_more_where_there_is_more_is_averaged_as_a_score(segm
             return statistics.max
 
     source = AveragedScores(VIEWS.of(segmenters[0]), [OfFeatures()])
-    assert source.describe().notes[-1] == "averaged: of_features as the mean of the scores"
+    assert source.describe().averaging == "of_features as the mean of the scores"
     maps = [
         (prediction.features.resized().amax(0).numpy(), back)
         for prediction, back in predictions_of(segmenters[0])

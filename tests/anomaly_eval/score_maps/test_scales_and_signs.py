@@ -203,6 +203,17 @@ def test_masks_that_are_the_labels_are_told(tmp_path, method, from_maps):
     assert "all anomaly pixels have the same score under perfect, as in a mask" in warnings_of(tmp_path, output)
 
 
+@pytest.mark.parametrize(("cut", "told"), [(0.9, True), (0.3, False)])
+def test_a_tie_at_the_threshold_of_fpr95_is_told(tmp_path, method, from_maps, cut, told):
+    """As of probabilities that are rounded to 1: what lies below the cut has one score."""
+    scores = method("rounded", lambda a: np.maximum(np.random.default_rng(7).random(a.shape) + 0.05 * a, cut))
+    assert from_maps(scores)[0] == 0
+    found = [text for text in doubts(tmp_path) if "which is the threshold of its FPR95" in text]
+    assert bool(found) == told
+    if told:
+        assert "under rounded, 0.9," in found[0]
+
+
 def test_poor_scores_are_no_reason_to_warn(tmp_path, method, from_maps):
     code, _, _ = from_maps(
         method("chance", lambda a: np.random.default_rng(7).random(a.shape) - 0.05 * a),
