@@ -13,6 +13,7 @@ import numpy as np
 from anomaly_eval.errors import InputError
 from anomaly_eval.studies.prediction.predictor import PredictedFrame, Predictor
 from anomaly_eval.studies.prediction.request import PredictionRequest
+from anomaly_eval.studies.prediction.servers.released_names import ReleasedNames
 
 
 @dataclass(frozen=True)
@@ -20,13 +21,15 @@ class Split:
     """A set of images that a server knows by name.
 
     images: how many there are, None where that is not published. ending: what names of images have at their end and
-    names of predictions have not, but `instead`. nested: whether images lie in folders within their folder.
+    names of predictions have not, but `instead`. nested: whether images lie in folders within their folder. names: what
+    images are called, None where that is not published.
     """
 
     images: int | None = None
     ending: str = ""
     instead: str = ""
     nested: bool = False
+    names: ReleasedNames | None = None
 
 
 class ServerFormat(ABC):

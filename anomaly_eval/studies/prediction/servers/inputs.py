@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from anomaly_eval.errors import InputError
@@ -18,7 +18,7 @@ def pictures_for(server: ServerFormat) -> tuple[list[Picture], list[str]]:
     """
     pictures: dict[str, Picture] = {}
     warnings: list[str] = []
-    counts: dict[str, int] = {}
+    given: dict[str, list[Path]] = {}
     for folder, split in zip(server.request.inputs, _splits(server), strict=True):
         inputs, notes = find_inputs([folder])
         warnings += notes
@@ -33,8 +33,8 @@ def pictures_for(server: ServerFormat) -> tuple[list[Picture], list[str]]:
             # The server's labels are for the pixels as they are stored.
             pictures[name] = Picture(name, one.path, turned=False)
         if split is not None:
-            counts[split] = counts.get(split, 0) + len(inputs)
-    return list(pictures.values()), warnings + _doubts(server, counts)
+            given.setdefault(split, []).extend(one.path for one in inputs)
+    return list(pictures.values()), warnings + _doubts(server, given)
 
 
 def _splits(server: ServerFormat) -> Sequence[str | None]:
@@ -66,10 +66,16 @@ def _check_depth(server: ServerFormat, folder: Path, image: Path, split: str | N
         )
 
 
-def _doubts(server: ServerFormat, counts: dict[str, int]) -> list[str]:
-    """Say where there are more or fewer images than a server has."""
-    return [
-        f"{split} has {server.splits[split].images} images; given here: {count}"
-        for split, count in counts.items()
-        if server.splits[split].images not in (None, count)
-    ]
+def _doubts(server: ServerFormat, given: Mapping[str, Sequence[Path]]) -> list[str]:
+    """Say where there are more or fewer images than a server has, and where none has a name that it knows."""
+    doubts = []
+    for name, images in given.items():
+        split = server.splits[name]
+        if split.images not in (None, len(images)):
+            doubts.append(f"{name} has {split.images} images; given here: {len(images)}")
+        if split.names is not None and not any(image.stem in split.names for image in images):
+            doubts.append(
+                f"no image is called as those of {name} were released, such as {split.names.example}, and "
+                f"{server.title} finds predictions by these names; given here: {images[0].name}"
+            )
+    return doubts

@@ -22,6 +22,11 @@ from anomaly_eval.errors import InputError
 from anomaly_eval.studies.prediction.predictor import PredictedFrame, Predictor
 from anomaly_eval.studies.prediction.request import PredictionRequest
 from anomaly_eval.studies.prediction.servers.base import ServerFormat, Split, write_file
+from anomaly_eval.studies.prediction.servers.released_names import (
+    LOST_AND_FOUND,
+    ROAD_ANOMALY_TEST,
+    ROAD_OBSTACLE_TEST,
+)
 
 _PLAIN = re.compile(r"[\w.+=-]+")
 """A blank ends a name in the text files, and the benchmark's code looks for names as patterns."""
@@ -39,9 +44,11 @@ class Oodis(ServerFormat):
     title = "OoDIS"
     asks_threshold = True
     splits: ClassVar[Mapping[str, Split]] = {
-        "roadanomaly": Split(images=100),
-        "roadobstacle": Split(images=412),
-        "fishyscapes": Split(images=2239, ending="_leftImg8bit", instead="_gtCoarse", nested=True),
+        "roadanomaly": Split(images=100, names=ROAD_ANOMALY_TEST),
+        "roadobstacle": Split(images=412, names=ROAD_OBSTACLE_TEST),
+        "fishyscapes": Split(
+            images=2239, ending="_leftImg8bit", instead="_gtCoarse", nested=True, names=LOST_AND_FOUND
+        ),
     }
 
     def __init__(self, request: PredictionRequest) -> None:

@@ -23,11 +23,12 @@ from anomaly_eval.studies.prediction.records import SMIYC
 from anomaly_eval.studies.prediction.request import PredictionRequest
 from anomaly_eval.studies.prediction.servers.base import ServerFormat, Split, refuse_infinite, write_file
 from anomaly_eval.studies.prediction.servers.half_precision import LostOrder
+from anomaly_eval.studies.prediction.servers.released_names import LOST_AND_FOUND, ROAD_ANOMALY, ROAD_OBSTACLE
 
 _PLAIN = re.compile(r"\w[\w.+=-]{,99}")
 """Of methods, whose names the benchmark's commands split at commas."""
 _MUCH = 0.01
-_LOST_AND_FOUND = "_leftImg8bit"
+_ENDING = "_leftImg8bit"
 
 
 class Smiyc(ServerFormat):
@@ -35,10 +36,10 @@ class Smiyc(ServerFormat):
 
     title = "SegmentMeIfYouCan"
     splits: ClassVar[Mapping[str, Split]] = {
-        "AnomalyTrack-all": Split(images=110),
-        "ObstacleTrack-all": Split(),
-        "LostAndFound-train": Split(images=1036, ending=_LOST_AND_FOUND, nested=True),
-        "LostAndFound-test": Split(images=1203, ending=_LOST_AND_FOUND, nested=True),
+        "AnomalyTrack-all": Split(images=110, names=ROAD_ANOMALY),
+        "ObstacleTrack-all": Split(names=ROAD_OBSTACLE),
+        "LostAndFound-train": Split(images=1036, ending=_ENDING, nested=True, names=LOST_AND_FOUND),
+        "LostAndFound-test": Split(images=1203, ending=_ENDING, nested=True, names=LOST_AND_FOUND),
         "RoadObstacleWeather-v1": Split(),
         "RoadObstacleExtra-v1": Split(),
     }

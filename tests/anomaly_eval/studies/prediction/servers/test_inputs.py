@@ -14,6 +14,8 @@ from anomaly_eval.studies.prediction.predictor import PredictedFrame
 from anomaly_eval.studies.prediction.records import ServerPredictions
 from anomaly_eval.studies.prediction.request import PredictionRequest
 from anomaly_eval.studies.prediction.servers.fishyscapes import Fishyscapes
+from anomaly_eval.studies.prediction.servers.inputs import pictures_for
+from anomaly_eval.studies.prediction.servers.run import SERVERS
 from anomaly_eval.studies.prediction.servers.smiyc import Smiyc
 from tests.anomaly_eval.commands import assert_refused, nothing_left
 from tests.anomaly_eval.studies.prediction.servers.conftest import drawn, files
@@ -53,6 +55,53 @@ def test_a_split_is_for_one_input_or_for_all(tmp_path, predict_known, splits):
     words = ("--format", "smiyc", "--method", "m", "--split", *splits)
     assert predict_known(one.parent, other.parent, *words)[0] == 0
     assert files(tmp_path / "out") == [f"anomaly_p/m/{splits[0]}/a.hdf5", f"anomaly_p/m/{splits[-1]}/b.hdf5"]
+
+
+RELEASED = [
+    ("smiyc", "AnomalyTrack-all", ["validation0000.jpg", "boat_trailer0003.jpg"]),
+    ("smiyc", "ObstacleTrack-all", ["validation_20.webp", "darkasphalt2_dog_1.webp", "snowstorm2_00_01_38.181.webp"]),
+    ("smiyc", "LostAndFound-test", ["15_Rechbergstr_Deckenpfronn_000004_000160_leftImg8bit.png"]),
+    ("oodis", "roadanomaly", ["cow0000.jpg"]),
+    ("oodis", "roadobstacle", ["curvy-street_inliner_hubcap_3.webp", "motorway_boot_6_and_bird.webp"]),
+    ("oodis", "fishyscapes", ["01_Hanns_Klemm_Str_45_000004_000090_leftImg8bit.png"]),
+]
+OTHERS = [
+    ("smiyc", "AnomalyTrack-all", ["0.png", "9.png"], "validation0000 or cow0000"),
+    ("smiyc", "ObstacleTrack-all", ["cow0000.jpg"], "curvy-street_dog_1"),
+    ("smiyc", "LostAndFound-train", ["0_leftImg8bit.png"], "04_Maurener_Weg_8_000000_000030_leftImg8bit"),
+    ("oodis", "roadanomaly", ["validation0000.jpg"], "such as cow0000,"),
+    ("oodis", "roadobstacle", ["validation_20.webp"], "such as curvy-street_dog_1,"),
+    ("oodis", "fishyscapes", ["0_leftImg8bit.png"], "04_Maurener_Weg_8_000000_000030_leftImg8bit"),
+]
+
+
+def warnings_for(folder: Path, format: str, split: str, names: list[str]) -> list[str]:
+    """What is said of names, beside the number of images."""
+    for name in names:
+        drawn(folder / name)
+    request = PredictionRequest(inputs=(folder,), format=format, split=(split,))
+    _, warnings = pictures_for(SERVERS[format](request))
+    return [text for text in warnings if "images; given here" not in text]
+
+
+@pytest.mark.parametrize(("format", "split", "names"), RELEASED)
+def test_released_names_are_known(tmp_path, format, split, names):
+    for index, name in enumerate(names):
+        assert warnings_for(tmp_path / str(index), format, split, [name]) == []
+    # Others beside them are the user's own.
+    ending = "_leftImg8bit" if "leftImg8bit" in names[0] else ""
+    assert warnings_for(tmp_path / "0", format, split, [f"more{ending}.png"]) == []
+
+
+@pytest.mark.parametrize(("format", "split", "names", "told"), OTHERS)
+def test_names_that_no_server_knows_are_told(tmp_path, format, split, names, told):
+    (warning,) = warnings_for(tmp_path, format, split, names)
+    assert f"no image is called as those of {split} were released" in warning
+    assert told in warning and warning.endswith(f"given here: {names[0]}")
+
+
+def test_a_split_without_published_names_takes_any(tmp_path):
+    assert warnings_for(tmp_path, "smiyc", "RoadObstacleExtra-v1", ["0.png"]) == []
 
 
 def test_earlier_predictions_of_any_format_are_replaced(tmp_path, predict_known):
