@@ -312,6 +312,14 @@ def load_card(reference: str) -> tuple[DatasetCard, str]:
     return card, variant or card.default_variant
 
 
+def shipped_title(spec: str) -> str | None:
+    """Return what tables call the dataset of this `DatasetCard.spec`; None where no card that ships has it."""
+    titles = (
+        card.title_of(variant) for card in shipped_cards() for variant in card.variants if card.spec(variant) == spec
+    )
+    return next(titles, None)
+
+
 def shipped_cards() -> list[DatasetCard]:
     """Return the cards that come with the project, sorted by name."""
     return list(_load_shipped_cards())

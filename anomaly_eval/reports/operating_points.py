@@ -4,9 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
+from anomaly_eval.datasets.cards import shipped_title
 from anomaly_eval.metrics import registry
-from anomaly_eval.reports.comparison import ComparisonTable, Line, Section, marked_titles, ranked_cells, values_of
+from anomaly_eval.reports.comparison import (
+    Cell,
+    ComparisonTable,
+    DatasetTitle,
+    Line,
+    Rank,
+    Section,
+    marked_titles,
+    ranked_cells,
+    values_of,
+)
 from anomaly_eval.reports.notes import (
     Note,
     deviation_notes,
@@ -18,13 +31,13 @@ from anomaly_eval.reports.notes import (
 )
 from anomaly_eval.results.origins import Origin
 from anomaly_eval.results.records import OperatingRow, Results
-from anomaly_eval.results.titles import dataset_title, method_name
+from anomaly_eval.results.titles import method_name
 
 _HOW = (
     "Pixels are predicted to be anomalies where their score is at or above the threshold. tpr=R: the highest threshold "
     "with a TPR of at least R; fpr=R: the lowest one, among the scores of anomalies, with an FPR of at most R; f1: "
     "that of the best F1. False alarms are components of predicted pixels, of any size, that touch no anomaly, for "
-    "each image: 8-connectivity, void pixels removed before."
+    "each image: 8-connectivity, void pixels removed before. A rate that a goal sets is not ranked where it was set."
 )
 
 
@@ -38,11 +51,17 @@ def compare_operating_points(results: Results, models: Mapping[str, Origin] | No
     # What was measured here is known better than what a file says.
     rows = list({**at_home, **measured}.values())
     names = list(dict.fromkeys([*(row.learnt_on for row in rows), *(row.dataset for row in rows)]))
+    titles = dict(zip(names, _titles(results, names), strict=True))
     groups = dict.fromkeys((row.learnt_on, row.point) for row in rows)
     sections = tuple(
         Section(
-            f"{point} on {dataset_title(learnt_on, results.datasets)}",
-            _lines([row for row in rows if (row.learnt_on, row.point) == (learnt_on, point)], names, results),
+            f"{point} on {titles[learnt_on].title}",
+            _lines(
+                [row for row in rows if (row.learnt_on, row.point) == (learnt_on, point)],
+                names,
+                results,
+                fixed=(learnt_on, _rate_of(point)),
+            ),
         )
         for learnt_on, point in groups
     )
@@ -50,12 +69,12 @@ def compare_operating_points(results: Results, models: Mapping[str, Origin] | No
     from_file = list(dict.fromkeys(row.dataset for row in results.given_thresholds if row.dataset not in here))
     notes = [*deviation_notes(results, "anomaly", with_published=False), Note("", _HOW)]
     if from_file:
-        titles = ", ".join(dataset_title(name, results.datasets) for name in from_file)
-        notes.append(Note("", f"{titles}: as the file of thresholds says, not measured here."))
+        listed = ", ".join(titles[name].title for name in from_file)
+        notes.append(Note("", f"{listed}: as the file of thresholds says, not measured here."))
     return ComparisonTable(
         subject="Operating points",
         metrics=registry.OPERATING_POINTS,
-        datasets=marked_titles(results, names),
+        datasets=tuple(titles.values()),
         names=tuple(names),
         settings=("Threshold",),
         sections=sections,
@@ -66,8 +85,13 @@ def compare_operating_points(results: Results, models: Mapping[str, Origin] | No
     )
 
 
-def _lines(rows: Sequence[OperatingRow], names: Sequence[str], results: Results) -> tuple[Line, ...]:
-    """Return a line for each method of one section."""
+def _lines(
+    rows: Sequence[OperatingRow], names: Sequence[str], results: Results, fixed: tuple[str, str | None]
+) -> tuple[Line, ...]:
+    """Return a line for each method of one section.
+
+    fixed: the dataset and, by its key, the rate that the goal sets there, so that no method is better by it.
+    """
     metrics, marks = registry.OPERATING_POINTS, fit_marks(results)
     found = {
         (row.method, row.dataset): [
@@ -77,7 +101,34 @@ def _lines(rows: Sequence[OperatingRow], names: Sequence[str], results: Results)
     }
     thresholds = {row.method: row.threshold for row in rows}
     cells = ranked_cells([[found.get((method, name)) for name in names] for method in thresholds], metrics)
+    cells = [tuple(map(partial(_without_rank, fixed), names, line)) for line in cells]
     return tuple(
         Line(method_name(method), marks.get(method, ""), (f"{threshold:.6g}",), line)
         for (method, threshold), line in zip(thresholds.items(), cells, strict=True)
     )
+
+
+def _rate_of(point: str) -> str | None:
+    """Return the key of the rate that a threshold was chosen for; None for the best F1, which no goal sets."""
+    kind, equals, _ = point.partition("=")
+    return kind if equals else None
+
+
+def _without_rank(fixed: tuple[str, str | None], dataset: str, cells: tuple[Cell, ...]) -> tuple[Cell, ...]:
+    """Take the rank from the number that a goal sets on a dataset."""
+    return tuple(
+        replace(cell, rank=Rank.OTHER) if (dataset, metric.key) == fixed else cell
+        for cell, metric in zip(cells, registry.OPERATING_POINTS, strict=True)
+    )
+
+
+def _titles(results: Results, names: Sequence[str]) -> list[DatasetTitle]:
+    """Return the titles of datasets; those that only a file of thresholds names are called as their shipped cards are.
+
+    That file has no titles, and other tables show them.
+    """
+    recorded = {record.name for record in results.datasets}
+    return [
+        title if name in recorded else DatasetTitle(shipped_title(name) or name)
+        for name, title in zip(names, marked_titles(results, names), strict=True)
+    ]

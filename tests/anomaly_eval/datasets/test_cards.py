@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from anomaly_eval.datasets.cards import UNKNOWN, LabelValues, load_card
+from anomaly_eval.datasets.cards import UNKNOWN, LabelValues, load_card, shipped_title
 from anomaly_eval.errors import InputError
 from anomaly_eval.metrics.labels import ANOMALY, INLIER, VOID
 from tests.anomaly_eval.datasets.own_card import CLOSED_SET, LAYOUT, write_card
@@ -26,6 +26,14 @@ def test_spec() -> None:
     card, _ = load_card("fishyscapes_static")
     assert card.spec("unstated") == "fishyscapes_static"
     assert card.spec("v2") == "fishyscapes_static:v2"
+
+
+def test_titles_of_shipped_cards_are_found_by_their_spec() -> None:
+    assert shipped_title("smiyc_road_anomaly21") == "SegmentMeIfYouCan RoadAnomaly21"
+    card, variant = load_card("fishyscapes_static:v1")
+    assert shipped_title(card.spec(variant)) == card.title_of(variant) != shipped_title("fishyscapes_static:v2")
+    for unknown in ("other.yaml", "fishyscapes_static:v9", "smiyc_road_anomaly21:other", ""):
+        assert shipped_title(unknown) is None
 
 
 def test_own_card_by_path(tmp_path: Path) -> None:

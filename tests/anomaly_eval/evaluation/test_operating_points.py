@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
+from anomaly_eval.reports.comparison import Rank
+from anomaly_eval.reports.operating_points import compare_operating_points
 from tests.anomaly_eval.commands import SIZE, assert_refused, nothing_left, read, rows, write_pair
 
 OTHER_CARD = """
@@ -117,10 +119,29 @@ def test_thresholds_move_from_one_dataset_to_others(tmp_path, data, others, eval
     assert any(text.startswith("quiet: there is no anomaly pixel") for text in results.warnings)
     # What moving costs stands side by side: at home from the file, on the others measured.
     text = (tmp_path / "out" / "results.md").read_text()
-    assert "*fpr=0.05 on road_anomaly*" in text and "as the file of thresholds says" in text and "| -- |" in text
+    assert "*fpr=0.05 on Road Anomaly*" in text and "as the file of thresholds says" in text and "| -- |" in text
     assert f"{float(at_home[0]['fpr']):.2f}" in text
     assert "Operating points" in (tmp_path / "out" / "operating_points.tex").read_text()
     assert "False alarms" in output and "False alarms" in (tmp_path / "out" / "index.html").read_text()
+
+
+def test_a_rate_that_the_goal_sets_is_not_ranked_where_it_was_set(tmp_path, others, evaluate):
+    set_rate = {"fpr=0.05": "FPR", "tpr=0.9": "TPR", "f1": None}
+    words = ("--scores", "msp", "energy", "--operating-points", *set_rate, "--dataset", others[0])
+    assert evaluate(*words)[0] == 0
+    table = compare_operating_points(read(tmp_path))
+    titles = [one.title for one in table.datasets]
+    assert [section.title for section in table.sections] == [
+        f"{goal} on {home}" for home in titles for goal in set_rate
+    ]
+    for section in table.sections:
+        goal, _, home = section.title.partition(" on ")
+        for dataset, title in enumerate(titles):
+            best = {
+                metric.title: any(line.cells[dataset][column].rank is Rank.BEST for line in section.lines)
+                for column, metric in enumerate(table.metrics)
+            }
+            assert best == {name: not (title == home and name == set_rate[goal]) for name in best}, section.title
 
 
 def test_several_datasets_measure_the_thresholds_of_each_other(tmp_path, data, others, evaluate):
@@ -174,7 +195,6 @@ def test_reports_and_python_know_operating_points(tmp_path, data, checkpoint, ot
 
 def test_other_goals_concern_no_other_table_and_other_labels_all_ranks(tmp_path, data, checkpoint, others):
     from anomaly_eval import evaluate
-    from anomaly_eval.reports.comparison import Rank
     from anomaly_eval.reports.report import run_report
     from anomaly_eval.reports.request import ReportRequest
 
