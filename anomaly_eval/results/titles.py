@@ -10,14 +10,24 @@ if TYPE_CHECKING:
 
 TITLES: dict[str, str] = {}
 """What readers call a score, by its name."""
-_OF_RUN = "/"
+_OF_RUN, _BEFORE_TITLE = "/", ": "
 
 
 def method_name(method: str) -> str:
     """Return the name of a score as the literature writes it; an unknown one is returned as it is."""
     run, _, score = method.rpartition(_OF_RUN)
-    name = TITLES.get(score, score)
-    return f"{run}: {name}" if run else name
+    return with_run(run, TITLES.get(score, score))
+
+
+def with_run(run: str, title: str) -> str:
+    """Return what a score with this title is called beside those of other runs; `run` may be empty."""
+    return f"{run}{_BEFORE_TITLE}{title}" if run else title
+
+
+def without_run(name: str) -> tuple[str, str]:
+    """Return the run, empty where there is none, and the title of the score in what `method_name` wrote."""
+    run, _, title = name.rpartition(_BEFORE_TITLE)
+    return run, title
 
 
 def of_run(run: str, method: str) -> str:

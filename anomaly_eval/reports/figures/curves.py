@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-import textwrap
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.legend import Legend
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from anomaly_eval.metrics.curves import Curve
+from anomaly_eval.reports.figures.legends import add_legend
+from anomaly_eval.reports.figures.short_names import fitting_names, wrapped
 from anomaly_eval.reports.figures.style import GREY, ONE_COLUMN, line_of, new_figure, paper_style
 
 _LEAST_FPR = 1e-5
@@ -22,11 +21,8 @@ _LEAST_FPR = 1e-5
 _SEEN = 0.01
 """Share of the anomalies below which a curve is still the noise of a few pixels."""
 _TAIL = 1e-3
-_MOST_INSIDE = 4
-_WIDEST_INSIDE = 0.75
-"""Share of the figure's width that a legend within the chart may take."""
-_LINES = (40, 30, 20, 15)
-"""Characters in a line of a name that is too wide, tried one after the other."""
+_WIDEST_LABEL = 0.8
+"""Share of the figure's width that the label below the axis may take."""
 
 
 @paper_style()
@@ -52,7 +48,7 @@ def draw_roc(curves: Mapping[str, Curve], log_fpr: bool = False, width: float = 
         axes.xaxis.set_minor_formatter(NullFormatter())
     else:
         axes.set_aspect("equal")
-    _add_legend(figure, axes, "upper left" if log_fpr else "lower right")
+    add_legend(figure, axes, "upper left" if log_fpr else "lower right")
     return figure
 
 
@@ -68,7 +64,7 @@ def draw_precision_recall(curves: Mapping[str, Curve], width: float = ONE_COLUMN
         precision = np.concatenate([curve.precision[:1], curve.precision])
         axes.plot(recall, precision, drawstyle="steps-pre", label=name, **line_of(index))
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, _top(curves)))
-    _add_legend(figure, axes, "upper right")
+    add_legend(figure, axes, "upper right")
     return figure
 
 
@@ -91,41 +87,30 @@ def draw_threshold(
         axes.plot(thresholds[finite], rate[finite], label=name, **line_of(index))
     if threshold is not None:
         axes.axvline(threshold, color=GREY, linewidth=0.6)
-    axes.set(xlabel=f"threshold on {score}", ylabel="rate", ylim=(0, 1))
+    axes.set(ylabel="rate", ylim=(0, 1))
+    _add_label(axes, score)
     axes.set_xlim(*_limits(thresholds[finite], curve.tpr[finite]))
     figure.legend(loc="outside upper center", ncols=len(rates))
     return figure
 
 
 def _chart(curves: Mapping[str, Curve], width: float, height: float) -> tuple[Figure, Axes]:
-    """Return a figure `height` times as high as wide, and higher where the legend goes below, with its axes."""
+    """Return a figure `height` times as high as wide, with its axes."""
     if not curves:
         raise ValueError("there is no curve to draw")
-    below = math.ceil(len(curves) / _legend_columns(width)) if len(curves) > _MOST_INSIDE else 0
-    figure = new_figure(width, height * width + 0.13 * below)
+    figure = new_figure(width, height * width)
     return figure, figure.subplots()
 
 
-def _add_legend(figure: Figure, axes: Axes, place: Literal["upper left", "upper right", "lower right"]) -> None:
-    """Name a few curves in the chart's emptiest corner, and many below it."""
-    if len(axes.get_legend_handles_labels()[1]) <= _MOST_INSIDE:
-        _wrap(axes.legend(loc=place), _WIDEST_INSIDE * figure.bbox.width)
-        return
-    figure.legend(loc="outside lower center", ncols=_legend_columns(figure.get_figwidth()))
+def _add_label(axes: Axes, score: str) -> None:
+    """Say whose thresholds they are, in no more than the width of the figure."""
 
+    def fits(names: Sequence[str]) -> bool:
+        label = axes.set_xlabel(f"threshold on {names[0]}")
+        return label.get_window_extent().width <= _WIDEST_LABEL * axes.figure.bbox.width
 
-def _wrap(legend: Legend, widest: float) -> None:
-    """Break the names of a legend into lines where it would be wider than this, in pixels."""
-    names = [text.get_text() for text in legend.get_texts()]
-    for characters in _LINES:
-        if legend.get_window_extent().width <= widest:
-            return
-        for text, name in zip(legend.get_texts(), names, strict=True):
-            text.set_text("\n".join(textwrap.wrap(name, characters)))
-
-
-def _legend_columns(width: float) -> int:
-    return max(1, round(width / 1.3))
+    if not fitting_names([score], fits):
+        wrapped([score], fits)
 
 
 def _between(first: float, values: NDArray[np.float64], last: float) -> NDArray[np.float64]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,6 +15,7 @@ from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from anomaly_eval.metrics.histograms import ScoreHistogram
+from anomaly_eval.reports.figures.short_names import fitting_names, with_short_runs, wrapped
 from anomaly_eval.reports.figures.style import (
     BLUE,
     ONE_COLUMN,
@@ -24,7 +27,11 @@ from anomaly_eval.reports.figures.style import (
 )
 
 _MOST_COLUMNS = 3
-_HEIGHT = 1.7
+_HEIGHT, _LINE_HEIGHT = 1.7, 0.12
+_GAP = 0.01
+"""Share of the figure's width between two titles."""
+_LEAST_RUN = 10
+"""Characters of a run in a title that is broken into lines."""
 
 
 @paper_style()
@@ -36,14 +43,27 @@ def draw_histograms(histograms: Mapping[str, ScoreHistogram], width: float | Non
     """
     if not histograms:
         raise ValueError("there is no histogram to draw")
+    names = list(histograms)
+    probe = _panels(names, list(histograms.values()), width)
+    # A second layout of a figure may differ from its first one, so that this one is only measured.
+    probe.draw_without_rendering()
+    titles = fitting_names(names, partial(_fit, probe)) or wrapped(
+        with_short_runs(names, _LEAST_RUN), partial(_fit, probe)
+    )
+    return _panels(titles, list(histograms.values()), width)
+
+
+def _panels(titles: Sequence[str], histograms: Sequence[ScoreHistogram], width: float | None) -> Figure:
     columns = min(len(histograms), _MOST_COLUMNS)
     rows = math.ceil(len(histograms) / columns)
-    figure = new_figure(width or (ONE_COLUMN if columns == 1 else TWO_COLUMNS), _HEIGHT * rows + 0.2)
+    more_lines = max(title.count("\n") for title in titles)
+    height = (_HEIGHT + _LINE_HEIGHT * more_lines) * rows + 0.2
+    figure = new_figure(width or (ONE_COLUMN if columns == 1 else TWO_COLUMNS), height)
     panels = figure.subplots(rows, columns, squeeze=False)
-    for axes, (name, histogram) in zip(panels.flat, histograms.items(), strict=False):
+    for axes, title, histogram in zip(panels.flat, titles, histograms, strict=False):
         _add_shares(axes, histogram.inliers, histogram.edges, _INLIERS)
         _add_shares(axes, histogram.anomalies, histogram.edges, _ANOMALIES)
-        axes.set(title=name, xlabel="anomaly score", xlim=(histogram.edges[0], histogram.edges[-1]))
+        axes.set(title=title, xlabel="anomaly score", xlim=(histogram.edges[0], histogram.edges[-1]))
         axes.set_ylim(bottom=0)
         axes.yaxis.set_major_formatter(FuncFormatter(percent))
     for axes in panels[:, 0]:
@@ -52,6 +72,22 @@ def draw_histograms(histograms: Mapping[str, ScoreHistogram], width: float | Non
         axes.set_axis_off()
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
+
+
+def _fit(figure: Figure, titles: Sequence[str]) -> bool:
+    """Put titles above the panels; whether each ends before the next one, and the outer ones within the figure."""
+    boxes = []
+    for axes, title in zip(figure.axes, titles, strict=False):
+        axes.set_title(title)
+        boxes.append(axes.title.get_window_extent())
+    rows = (boxes[first : first + _MOST_COLUMNS] for first in range(0, len(boxes), _MOST_COLUMNS))
+    gap = _GAP * figure.bbox.width
+    return all(
+        row[0].x0 >= 0
+        and row[-1].x1 <= figure.bbox.width
+        and all(left.x1 + gap <= right.x0 for left, right in pairwise(row))
+        for row in rows
+    )
 
 
 @dataclass(frozen=True)

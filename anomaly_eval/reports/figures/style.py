@@ -7,7 +7,7 @@ never imported.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -18,6 +18,8 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from anomaly_eval.reports.characters import shortened, with_known
+from anomaly_eval.reports.figures.short_names import distinct, fitting_names
+from anomaly_eval.results.titles import with_run, without_run
 
 ONE_COLUMN, TWO_COLUMNS = 3.25, 6.875
 """Widths in inches of one column and of both columns of a conference's page."""
@@ -41,7 +43,7 @@ _LINES: tuple[Any, ...] = (
 )
 
 TITLE_POINTS, SMALL_POINTS = 7.0, 6.0
-_LONGEST_NAME = 60
+_LONGEST_NAME, _LEAST_RUN = 60, 12
 _STYLE: dict[str, Any] = {
     "font.family": ["DejaVu Sans"],
     "font.size": TITLE_POINTS,
@@ -105,9 +107,19 @@ def legible(text: str) -> str:
 
 def legend_names(names: Iterable[str]) -> dict[str, str]:
     """Return what a legend calls each of these names: legible, short enough, and never left out."""
-    short = shortened(names, _LONGEST_NAME)
+    given = list(dict.fromkeys(names))
+    parts = [without_run(legible(name)) for name in given]
+    titles = shortened([title for _, title in parts], _LONGEST_NAME)
+    whole = [with_run(run, titles[title]) for run, title in parts]
+    short = fitting_names(whole, _are_short, least=_LEAST_RUN) or whole
     # matplotlib leaves out what begins with an underscore; the sign before it has no width.
-    return {name: legible(f"\u200b{text}" if text.startswith("_") else text) for name, text in short.items()}
+    seen = distinct([f"\u200b{text}" if text.startswith("_") else text for text in short])
+    return dict(zip(given, seen, strict=True))
+
+
+def _are_short(names: Sequence[str]) -> bool:
+    """Whether names are no longer than they may be, or only because of their scores."""
+    return all(len(name) <= _LONGEST_NAME or len(without_run(name)[0]) < 2 * _LEAST_RUN for name in names)
 
 
 @cache
