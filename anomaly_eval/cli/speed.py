@@ -14,7 +14,7 @@ from anomaly_eval.studies.speed.request import SpeedRequest
 def speed(context: typer.Context, request: SpeedRequest) -> None:
     """Time networks in turn: frames a second, milliseconds and ratios with their spread, and peak memory."""
     from anomaly_eval.studies.speed.run import run_speed
-    from anomaly_eval.studies.speed.tables import markdown_of
+    from anomaly_eval.studies.speed.tables import print_speed
 
-    say(markdown_of(run_speed(replace(request, command=context.obj), open_console(stderr=True))))
+    print_speed(open_console(), run_speed(replace(request, command=context.obj), open_console(stderr=True)))
     say(f"Results: {request.out}")

@@ -1,8 +1,13 @@
-"""Speed as a Markdown table, with the row of the paper in a footnote."""
+"""Speed as a table in Markdown and in the terminal, with the row of the paper in a footnote."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from anomaly_eval.reports.markdown import escape
 from anomaly_eval.reports.published_tables import read_published_runtime
@@ -14,15 +19,40 @@ _HEAD = ("Network", "Frames a second", "ms", "ms, 5 to 95 %", "Time ratio", "Rat
 
 def markdown_of(findings: SpeedFindings) -> str:
     """Return the table and its notes; times and ratios have three digits."""
-    rows = [_HEAD, ("---", *["--:"] * (len(_HEAD) - 1)), *map(_cells, findings.rows)]
+    cells = ((escape(_name(row)), *_numbers(row)) for row in findings.rows)
+    rows = [_HEAD, ("---", *["--:"] * (len(_HEAD) - 1)), *cells]
     lines = [f"| {' | '.join(row)} |" for row in rows]
     return "\n".join([*lines, "", *(f"- {escape(note)}" for note in _notes(findings)), ""])
 
 
-def _cells(row: SpeedRow) -> tuple[str, ...]:
-    name = f"{row.network}, {method_name(row.score)}" if row.score else row.network
+def print_speed(console: Console, findings: SpeedFindings) -> None:
+    """Print the table and its notes; Markdown where the console is no terminal.
+
+    In a narrow terminal names are broken into lines, and numbers are not.
+    """
+    if not console.is_terminal:
+        console.print(markdown_of(findings), highlight=False, soft_wrap=True, markup=False)
+        return
+    drawn = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    drawn.add_column(_HEAD[0], overflow="fold", vertical="bottom")
+    numbers = [_numbers(row) for row in findings.rows]
+    for heading, column in zip(_HEAD[1:], zip(*numbers, strict=True), strict=True):
+        narrow = textwrap.fill(heading, max(map(len, column)), break_long_words=False)
+        drawn.add_column(narrow, justify="right", no_wrap=True, vertical="bottom")
+    for row, cells in zip(findings.rows, numbers, strict=True):
+        drawn.add_row(Text(_name(row)), *map(Text, cells))
+    console.print(drawn)
+    console.print()
+    for note in _notes(findings):
+        console.print(Text(note), style="dim")
+
+
+def _name(row: SpeedRow) -> str:
+    return f"{row.network}, {method_name(row.score)}" if row.score else row.network
+
+
+def _numbers(row: SpeedRow) -> tuple[str, ...]:
     return (
-        escape(name),
         _digits(row.fps),
         _digits(row.ms),
         f"{_digits(row.ms_low)} to {_digits(row.ms_high)}",
