@@ -16,7 +16,7 @@ from anomaly_eval.evaluation.fit import fit_scores, fits_of_network
 from anomaly_eval.evaluation.journal.fingerprint import Fingerprint, fingerprint_of
 from anomaly_eval.evaluation.journal.run_journal import RunJournal
 from anomaly_eval.evaluation.request import EvaluationRequest
-from anomaly_eval.results.origins import FitRecord
+from anomaly_eval.results.origins import FitRecord, ModelRecord
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.score_maps.averaged import AveragedScores
 from anomaly_eval.score_maps.disk import MapsOnDisk
@@ -110,8 +110,10 @@ def of_network(
         fits |= load_statistics(statistics, segmenter.describe(), unfitted(scores), vouched=vouched)
     if inputs.fit_set is not None and (lacking := unfitted(scores)):
         fits |= fit_scores(segmenter, inputs.fit_set, lacking, console, clock, journal.fit)
-    fits |= fits_of_network(segmenter, scores)
+    of_mixtures = fits_of_network(segmenter, scores)
+    fits |= of_mixtures
     scores, warnings = _drop_unfitted(scores)
+    warnings += _other_inputs(of_mixtures, segmenter.describe())
     _check_kept(names or (), scores, statistics)
     source = Negated(_scores_of(views, scores, tested), request.measures.negate)
     return Evaluated(source, tested, fits, warnings, views=views, scores=scores, fingerprint=fingerprint)
@@ -169,6 +171,16 @@ def _drop_unfitted(scores: Sequence[Score]) -> tuple[list[Score], list[str]]:
     missing = [score.name for score in unfitted(scores)]
     kept = [score for score in scores if score.name not in missing]
     return kept, [f"left out for want of statistics: {', '.join(missing)} ({FITTING})"] if missing else []
+
+
+def _other_inputs(fits: Mapping[str, FitRecord], model: ModelRecord) -> list[str]:
+    """Warn of mixtures that were fitted after training at another input than that of now."""
+    others = {name: fit.input_note for name, fit in fits.items() if fit.input_note not in (None, model.input_note)}
+    return [
+        f"the mixtures behind {', '.join(name for name, one in others.items() if one == note)} were fitted at {note}, "
+        f"and the network runs at {model.input_note}; give the same --resize"
+        for note in dict.fromkeys(others.values())
+    ]
 
 
 def _check_kept(names: Sequence[str], scores: Sequence[Score], statistics: Path | None) -> None:

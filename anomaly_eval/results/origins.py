@@ -8,6 +8,8 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from anomaly_eval.results.record import Record
 
+_INPUT = "input "
+
 
 class FitRecord(Record):
     """What the fitted scores learned from."""
@@ -18,6 +20,11 @@ class FitRecord(Record):
     files_sha256: str
     notes: list[str]
     """What a reader must know, e.g. classes that had no pixel."""
+
+    @property
+    def input_note(self) -> str | None:
+        """At which input the network was that was fitted, as `ModelRecord.input_note`; None where nobody noted it."""
+        return next((note for note in self.notes if note.startswith(_INPUT)), None)
 
 
 _OF_MEANS = frozenset({"tta", "averaging", "members"})
@@ -63,6 +70,11 @@ class ModelRecord(Record):
         """Leave out what a network alone has not, so that files of it are those of earlier versions to the byte."""
         content: dict[str, Any] = write(self)
         return {name: value for name, value in content.items() if name not in _OF_MEANS or value}
+
+    @property
+    def input_note(self) -> str:
+        """What the notes of a fit say of the network's input."""
+        return f"{_INPUT}{self.resize}, {self.inference}"
 
     @property
     def resolution(self) -> str:

@@ -114,7 +114,7 @@ def run_fit_mixtures(request: MixtureRequest, console: Console) -> MixtureReport
         files_sha256=samples.files_sha256(),
         notes=[
             f"{_kind(request, place.features)} on {len(labels)} pixels, seed {request.seed}",
-            f"input {segmenter.describe().resize}, {segmenter.describe().inference}",
+            segmenter.describe().input_note,
             *([] if found is None else [_posterior_note(found.temperature)]),
             *class_name_notes(classes, segmenter),
         ],

@@ -81,6 +81,14 @@ def test_the_network_can_be_evaluated_and_absent_classes_are_told(tmp_path, fit,
     assert (fit_record.n_images, fit_record.expected_images) == (3, 3)
     assert "2 Gaussians a class" in fit_record.notes[0] and "native" in fit_record.notes[1]
     assert "fitted on training" in (tmp_path / "out" / "results.md").read_text()
+    assert not any("--resize" in warning for warning in results.warnings)
+    again = [*map(str, arguments), "--out", str(tmp_path / "out"), "--overwrite", "--device", "cpu"]
+    assert main(["eval", *again, "--resize", "0.5x", "--scores", "gmmseg", "msp"]) == 0
+    told = [warning for warning in read(tmp_path).warnings if "--resize" in warning]
+    assert told == [
+        "the mixtures behind gmmseg, msp were fitted at input native, whole, and the network runs at input 0.5x, "
+        "whole; give the same --resize"
+    ]
 
 
 def test_the_same_seed_gives_the_same_file(tmp_path, fit):
