@@ -14,7 +14,7 @@ from anomaly_eval.results.origins import FitRecord
 from anomaly_eval.score_maps.means import MeanScores
 from anomaly_eval.score_maps.negated import Negated
 from anomaly_eval.score_maps.source import NetworkScores
-from anomaly_eval.scores import SCORES, FittedScore, Score, choose_scores
+from anomaly_eval.scores import FittedScore, Score, choose_scores, provided
 from anomaly_eval.segmenters.mean_probabilities import MeanProbabilities
 
 OF_PROBABILITIES, OF_SCORES = "mean of probabilities", "mean of scores"
@@ -41,9 +41,7 @@ def ensembles(request: EvaluationRequest, tasks: set[Task], members: Sequence[Ev
 
 def _of_probabilities(request: EvaluationRequest, mean: MeanProbabilities) -> list[Score]:
     """Return the scores asked for, or all usual ones, that probabilities are enough for."""
-    wanted = request.scores
-    if wanted is not None:
-        wanted = [name for name in wanted if SCORES[name].source_among(mean.provides) is not None]
+    wanted = None if request.scores is None else provided(request.scores, mean.provides)
     return choose_scores(wanted, mean.provides, request.chosen_options)
 
 

@@ -22,7 +22,7 @@ from anomaly_eval.score_maps.averaged import AveragedScores
 from anomaly_eval.score_maps.disk import MapsOnDisk
 from anomaly_eval.score_maps.negated import Negated
 from anomaly_eval.score_maps.source import NetworkScores, ScoreSource
-from anomaly_eval.scores import SCORES, Score, choose_scores, unfitted
+from anomaly_eval.scores import Score, choose_scores, provided, unfitted
 from anomaly_eval.scores.statistics_file import load_statistics
 from anomaly_eval.segmenters.base import Segmenter
 from anomaly_eval.segmenters.mean_probabilities import MeanProbabilities
@@ -123,7 +123,7 @@ def _own_names(request: EvaluationRequest, segmenter: Segmenter) -> Sequence[str
     """Return the scores asked for; of several networks, each has those that it provides."""
     if request.scores is None or not request.among_several:
         return request.scores
-    names = [name for name in request.scores if SCORES[name].source_among(segmenter.provides) is not None]
+    names = provided(request.scores, segmenter.provides)
     if not names:
         raise InputError(
             f"{segmenter.describe().checkpoint} provides none of {', '.join(request.scores)}; leave it out, or choose "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from importlib import import_module
 from inspect import isabstract
 from pathlib import Path
@@ -51,6 +51,11 @@ def choose_scores(
             )
         chosen.append(_built(kind, options))
     return chosen
+
+
+def provided(names: Iterable[str], provides: Collection[str]) -> list[str]:
+    """Return those of the names whose scores can read one of these fields of `Prediction`; all names are known ones."""
+    return [name for name in names if SCORES[name].source_among(provides) is not None]
 
 
 def score_options() -> dict[str, tuple[type[Score], ScoreOption]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.fit import fits_of_network
 from anomaly_eval.results.origins import FitRecord
-from anomaly_eval.scores import SCORES, Score, choose_scores, unfitted
+from anomaly_eval.scores import Score, choose_scores, provided, unfitted
 from anomaly_eval.scores.statistics_file import load_statistics
 from anomaly_eval.segmenters.base import ALL_OUTPUTS, Segmenter
 
@@ -45,7 +45,7 @@ def with_scores(
     ready, refusals = [], []
     for network in networks:
         provides = network.segmenter.provides
-        wanted = None if names is None else [name for name in names if _given(name, provides)]
+        wanted = None if names is None else provided(names, provides)
         scores = choose_scores(wanted, provides)
         fits, refused = _load(network, scores, statistics)
         refusals.append(refused)
@@ -62,14 +62,10 @@ def with_scores(
         if all(path in refused for refused in refusals):
             raise refusals[0][path]
     for name in names or ():
-        if not any(_given(name, network.segmenter.provides) for network in networks):
+        if not any(provided([name], network.segmenter.provides) for network in networks):
             # The sentence that names what is missing is that of the scores themselves.
             choose_scores([name], networks[0].segmenter.provides)
     return ready
-
-
-def _given(name: str, provides: frozenset[str]) -> bool:
-    return SCORES[name].source_among(provides) is not None
 
 
 def _load(
