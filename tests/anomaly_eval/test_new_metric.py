@@ -61,7 +61,9 @@ def test_a_ranking_metric_is_everywhere(tmp_path, data, evaluate, recall, capsys
     written = json.loads((out / "results.json").read_text())
     assert list(written["rows"][0])[:6] == ["dataset", "method", "auroc", "ap", "fpr95", KEY]
     assert written["conventions"][KEY] == "recall at 1 % FPR"
-    assert f"{TITLE} ↑" in output and f"mean {TITLE} ↑" in output
+    assert re.search(rf"FPR95 ↓ +{TITLE} ↑ *$", output, re.M)
+    means, titles = re.search(rf"^(.*mean +mean) *\n(.*FPR95 ↓ +{TITLE} ↑) *$", output, re.M).groups()
+    assert len(means) == len(titles)
     assert r"Recall\_1 $\uparrow$" in (out / "results.tex").read_text()
     assert r"Recall\_1: recall at 1 \% FPR." in (out / "results.tex").read_text()
     assert [row.metric for row in results.intervals if row.method == "msp"][-1] == KEY
