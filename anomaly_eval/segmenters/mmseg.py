@@ -103,8 +103,9 @@ class MmsegNetwork(Network):
             return "choose a network for images of three channels"
         if "size" in said.lower():
             return (
-                "choose sides that are multiples of 32 with --resize WIDTHxHEIGHT, or pad to them by data_preprocessor="
-                "dict(test_cfg=dict(size_divisor=32)) in the model of a config that you name with --config"
+                "choose sides that are multiples of 32 with --resize 1x/32 or --resize WIDTHxHEIGHT, or pad to them by "
+                "data_preprocessor=dict(test_cfg=dict(size_divisor=32)) in the model of a config that you name with "
+                "--config"
             )
         return super().remedy(error)
 

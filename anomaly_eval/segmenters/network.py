@@ -134,7 +134,8 @@ class Network(ABC):
 
     def remedy(self, error: Exception) -> str:
         """Say what a user can do about an error of `prepare` or `forward`."""
-        return "use --resize" if self.device.type == "cpu" else "use --resize, or --device cpu"
+        other = "" if self.device.type == "cpu" else ", or --device cpu"
+        return f"use --resize, as in --resize 1x/32 where sides must be multiples of 32{other}"
 
     @abstractmethod
     def forward(self, inputs: Tensor, wanted: frozenset[str]) -> Mapping[str, Tensor | Queries]:

@@ -52,8 +52,8 @@ class Running:
     resize: Annotated[
         str | None,
         Asked(
-            "Resize images for the network: 0.5x, 512 (short side), 1024x512, processor (as a network's image "
-            "processor does). Default: native, or a shipped one's own."
+            "Resize images for the network: 0.5x, 512 (short side), 1024x512, with /32 after it to multiples of 32, or "
+            "processor (as a network's image processor does). Default: native, or a shipped one's own."
         ),
     ] = None
     device: Annotated[DeviceName, DEVICE] = "auto"

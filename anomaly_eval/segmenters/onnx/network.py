@@ -65,7 +65,10 @@ class OnnxNetwork(Network):
 
     def remedy(self, error: Exception) -> str:
         """Say what a user can do about an error of `forward`."""
-        return "use --resize with a size that it was exported for, or export it with free sizes"
+        return (
+            "use --resize with a size that it was exported for, as in --resize 1x/32 where sides must be multiples of "
+            "32, or export it with free sizes"
+        )
 
     def _run(self, inputs: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
         """Return the outputs of these names for inputs (n, 3, h, w), in the graph's own order of axes."""

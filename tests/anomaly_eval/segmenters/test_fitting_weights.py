@@ -107,7 +107,8 @@ def test_networks_for_certain_sizes_say_what_helps(tmp_path: Path) -> None:
     path = networks.save(tmp_path / "net.pth", model, networks.build(model), dataset_meta=None)
     with pytest.raises(InputError, match=r"input of 131x97 .*--resize WIDTHxHEIGHT, or pad .*size_divisor=32"):
         load_segmenter(path, device="cpu")(IMAGE)
-    assert load_segmenter(path, device="cpu", input_size=InputSize.parse("128x96"))(IMAGE).size == (97, 131)
+    for size in ("128x96", "1x/32"):
+        assert load_segmenter(path, device="cpu", input_size=InputSize.parse(size))(IMAGE).size == (97, 131)
     config = tmp_path / "own.py"
     config.write_text(f"_base_ = {name!r}\nmodel = dict(data_preprocessor=dict(test_cfg=dict(size_divisor=32)))")
     assert load_segmenter(path, str(config), device="cpu")(IMAGE).size == (97, 131)

@@ -76,16 +76,63 @@ def test_an_input_that_would_be_too_large_is_refused_and_keeps_its_aspect_ratio(
         InputSize.parse(text).target(*image)
 
 
+# Small enough that three times as much is an input that is not refused.
+image_sides = st.integers(256, 2000)
 sizes = st.one_of(
     st.just(InputSize()),
     st.builds(InputSize, factor=st.floats(0.1, 3)),
-    st.builds(InputSize, short_side=st.integers(8, 1500)),
-    st.builds(lambda short, more: InputSize(short_side=short, long_side_at_most=short + more), sides, sides),
+    st.builds(InputSize, short_side=st.integers(8, 1000)),
+    st.builds(
+        lambda short, more: InputSize(short_side=short, long_side_at_most=short + more), st.integers(1, 2000), sides
+    ),
     st.builds(lambda across, down: InputSize(exact=(across, down)), sides, sides),
 )
 
 
-@given(sizes, st.floats(0.25, 3), st.integers(64, 2000), st.integers(64, 2000))
+@given(sizes, st.integers(1, 64), st.floats(0.25, 3), image_sides, image_sides)
+def test_sides_are_rounded_to_the_nearest_multiples(size, divisor, factor, width, height):
+    rounded = size.in_multiples_of(divisor)
+    for plain, rule in ((size, rounded), (size.times(factor), rounded.times(factor))):
+        # Exact sizes are rounded before they are multiplied, and after it.
+        slack = divisor / 2 * (1 + (factor if size.exact else 0)) + 1
+        for side, multiple in zip(plain.target(width, height), rule.target(width, height), strict=True):
+            assert multiple > 0 and multiple % divisor == 0
+            assert abs(multiple - max(side, divisor)) <= slack
+
+
+def test_multiples_as_they_are_written():
+    rules = {text: InputSize.parse(text) for text in ("1x/8", "0.5x/32", "360/16", "1000x500/32", "512/1")}
+    assert [rule.target(1280, 718) for rule in rules.values()] == [
+        (1280, 720),
+        (640, 352),
+        (640, 368),
+        (992, 512),
+        (913, 512),
+    ]
+    assert [str(rule) for rule in rules.values()] == [
+        "1x, sides multiples of 8",
+        "0.5x, sides multiples of 32",
+        "short side 360, sides multiples of 16",
+        "992x512, sides multiples of 32",
+        "short side 512",
+    ]
+    assert rules["512/1"] == InputSize.parse("512") and not rules["1x/8"].native
+    assert rules["1x/8"].times(0.75).target(1280, 718) == (960, 536)
+
+
+@pytest.mark.parametrize("text", ["1x/0", "1x/", "512/x", "512/-8", "512/1025", "512/8/8", "512/8.0", "1x/٣"])
+def test_multiples_that_are_none(text):
+    with pytest.raises(InputError, match=f"--resize '{text}' is not understood; after the slash give .* as in 1x/32"):
+        InputSize.parse(text)
+
+
+@pytest.mark.parametrize("text", ["/8", "x/8", "5x0/8", "0/8"])
+def test_multiples_of_no_size(text):
+    with pytest.raises(InputError, match=f"--resize '{text}' is "):
+        InputSize.parse(text)
+
+
+@given(sizes, st.floats(0.25, 3), image_sides, image_sides)
 def test_a_multiple_of_a_size_gives_inputs_that_are_so_many_times_as_large(size, factor, width, height):
     before, after = size.target(width, height), size.times(factor).target(width, height)
     # A pixel is lost in each rounding; that of a short side or of a limit is stretched over the long side.

@@ -176,6 +176,15 @@ def test_a_size_that_the_network_refuses_is_named() -> None:
         half(IMAGE)
 
 
+def test_views_of_a_network_that_takes_certain_multiples_are_rounded_to_them() -> None:
+    network = Pixels()
+    segmenter = NetworkSegmenter(network, input_size=InputSize.parse("1x/8"))
+    for view in Views.parse(["flip", "0.75x", "1.25x"]).of(segmenter):
+        assert view(IMAGE).size == (48, 70)
+    assert network.sizes[::2] == network.sizes[1::2] == [(72, 48), (56, 40), (88, 64)]
+    assert segmenter.describe().resize == "1x, sides multiples of 8"
+
+
 def test_records_say_which_views_of_which_networks_there_are() -> None:
     first, other = NetworkSegmenter(Pixels()), NetworkSegmenter(Pixels(), input_size=InputSize(factor=0.5))
     views = Views.parse(["flip,0.75x"])
