@@ -25,14 +25,18 @@ _ALONE_AFTER = (r"\endalone",)
 _FIT_WIDTH = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 
 
-def latex_table(table: ComparisonTable) -> str:
-    r"""Return a `table` environment that compiles alone, and by \input where the packages it names are loaded."""
+def latex_table(table: ComparisonTable, label: str | None = None) -> str:
+    r"""Return a `table` environment that compiles alone, and by \input where the packages it names are loaded.
+
+    label: what its \label begins with, before its subject, for papers with several tables of one subject.
+    """
     table = table.in_little_room()
     packages = ["booktabs", "graphicx", *(["amssymb"] if table.settings else [])]
     preamble = rf"\usepackage{{{','.join(packages)}}}"
     columns = "l" + "c" * (
         len(table.settings) + sum(len(table.metrics_of(index)) for index in range(len(table.datasets)))
     )
+    subject = _UNFIT_FOR_LABEL.sub("-", table.subject.lower()).strip("-")
     titles = ", ".join(escape(dataset.title) for dataset in table.datasets)
     return "\n".join(
         [
@@ -44,7 +48,7 @@ def latex_table(table: ComparisonTable) -> str:
             r"\begin{table}[t]",
             r"\centering",
             rf"\caption{{{escape(table.subject)} ({titles}). {escape(table.unit)}.}}",
-            rf"\label{{tab:{_UNFIT_FOR_LABEL.sub('-', table.subject.lower()).strip('-')}}}",
+            rf"\label{{tab:{'-'.join(filter(None, [label, subject]))}}}",
             r"\smallskip",
             _FIT_WIDTH,
             rf"\begin{{tabular}}{{{columns}}}",

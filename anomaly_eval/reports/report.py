@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -124,13 +125,16 @@ def run_report(request: ReportRequest) -> list[ComparisonTable]:
     """Read the folders, write the report, and return its tables for the terminal.
 
     Raises InputError for a folder that `eval` did not write, one of another format version, runs that differ in a
-    convention or in the images of a dataset unless `mixed`, groups that cannot be averaged, and an unknown format.
+    convention or in the images of a dataset unless `mixed`, groups that cannot be averaged, an unknown format, and a
+    label that LaTeX would not read.
     """
     if not request.runs and not request.groups:
         raise InputError("there is nothing to report; give one or more folders that `gmmseg-anomaly eval` wrote.")
     for name in request.formats:
         if name not in FORMATS:
             raise InputError(f"there is no format {name!r}; choose among {', '.join(FORMATS)}.")
+    if request.label is not None and re.fullmatch(r"[A-Za-z0-9_:.-]+", request.label) is None:
+        raise InputError(f"--label {request.label!r} may break LaTeX; give a to z, digits, and _ : . - alone.")
     report = report_of(read_entries(request.runs, request.names, parse_groups(request.groups)), request)
     with prepare_output(request.out, request.overwrite, REPORT) as output:
         report.write(output.path)
@@ -268,7 +272,7 @@ def _texts(report: Report) -> dict[str, str]:
     entries, tables, request = report.entries, report.tables, report.request
     texts: dict[str, str] = {}
     if "tex" in request.formats:
-        texts |= {f"{name}.tex": latex_table(table) for name, table in tables.items()}
+        texts |= {f"{name}.tex": latex_table(table, request.label) for name, table in tables.items()}
     if "md" in request.formats:
         texts[_MARKDOWN] = "\n".join(map(markdown_table, tables.values()))
     if "csv" in request.formats:

@@ -26,6 +26,9 @@ class ReportRequest(TakesLoneValues):
         Sequence[str], Asked("Runs of several seeds that share a row, mean ± deviation: NAME=RUN,RUN,RUN.", "--group")
     ] = ()
     formats: Annotated[Sequence[str], Asked("Formats of the tables.", "--format")] = FORMATS
+    label: Annotated[
+        str | None, Asked("How labels of the LaTeX tables begin, tab:LABEL-..., for papers with several reports.")
+    ] = None
     with_published: Annotated[bool, Asked("Add the published rows to the tables.")] = False
     intervals: Annotated[
         bool, Asked("Show intervals in the tables: of --bootstrap, else those that the runs have.")

@@ -128,6 +128,19 @@ def test_folders_of_one_name_are_told_apart(tmp_path: Path, runs, report) -> Non
     assert_refused(report(runs[0], twin, "--names", "a"), "1 names for 2 folders")
 
 
+def test_labels_of_latex_tables_begin_as_asked_for(tmp_path: Path, runs, report) -> None:
+    def labels() -> list[str]:
+        texts = [path.read_text() for path in sorted((tmp_path / "report").glob("*.tex"))]
+        return [label for text in texts for label in re.findall(r"\\label\{(.*?)\}", text)]
+
+    assert report(*runs, "--format", "tex")[0] == 0
+    usual = labels()
+    assert report(*runs, "--format", "tex", "--label", "seeds_2:a.1", "--overwrite")[0] == 0
+    assert labels() == [label.replace("tab:", "tab:seeds_2:a.1-") for label in usual]
+    for label in ("a b", "a%b", "", "é", "a}"):
+        assert_refused(report(*runs, "--label", label), f"--label {label!r} may break LaTeX")
+
+
 def test_an_unknown_format_is_refused(runs, report) -> None:
     assert_refused(report(*runs, "--format", "docx"), "'docx'", "tex, csv, md, html")
 
