@@ -20,8 +20,8 @@ def method_name(method: str) -> str:
 
 
 def with_run(run: str, title: str) -> str:
-    """Return what a score with this title is called beside those of other runs; `run` may be empty."""
-    return f"{run}{_BEFORE_TITLE}{title}" if run else title
+    """Return what a score with this title is called beside those of other runs; either may be empty."""
+    return _BEFORE_TITLE.join(filter(None, [run, title]))
 
 
 def without_run(name: str) -> tuple[str, str]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from itertools import pairwise
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,7 +13,7 @@ from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from anomaly_eval.metrics.histograms import ScoreHistogram
-from anomaly_eval.reports.figures.short_names import fitting_names, with_short_runs, wrapped
+from anomaly_eval.reports.figures.panel_titles import with_fitting_titles
 from anomaly_eval.reports.figures.style import (
     BLUE,
     ONE_COLUMN,
@@ -28,10 +26,6 @@ from anomaly_eval.reports.figures.style import (
 
 _MOST_COLUMNS = 3
 _HEIGHT, _LINE_HEIGHT = 1.7, 0.12
-_GAP = 0.01
-"""Share of the figure's width between two titles."""
-_LEAST_RUN = 10
-"""Characters of a run in a title that is broken into lines."""
 
 
 @paper_style()
@@ -43,14 +37,8 @@ def draw_histograms(histograms: Mapping[str, ScoreHistogram], width: float | Non
     """
     if not histograms:
         raise ValueError("there is no histogram to draw")
-    names = list(histograms)
-    probe = _panels(names, list(histograms.values()), width)
-    # A second layout of a figure may differ from its first one, so that this one is only measured.
-    probe.draw_without_rendering()
-    titles = fitting_names(names, partial(_fit, probe)) or wrapped(
-        with_short_runs(names, _LEAST_RUN), partial(_fit, probe)
-    )
-    return _panels(titles, list(histograms.values()), width)
+    states = list(histograms.values())
+    return with_fitting_titles(lambda titles: _panels(titles, states, width), list(histograms), _MOST_COLUMNS)
 
 
 def _panels(titles: Sequence[str], histograms: Sequence[ScoreHistogram], width: float | None) -> Figure:
@@ -72,22 +60,6 @@ def _panels(titles: Sequence[str], histograms: Sequence[ScoreHistogram], width: 
         axes.set_axis_off()
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
-
-
-def _fit(figure: Figure, titles: Sequence[str]) -> bool:
-    """Put titles above the panels; whether each ends before the next one, and the outer ones within the figure."""
-    boxes = []
-    for axes, title in zip(figure.axes, titles, strict=False):
-        axes.set_title(title)
-        boxes.append(axes.title.get_window_extent())
-    rows = (boxes[first : first + _MOST_COLUMNS] for first in range(0, len(boxes), _MOST_COLUMNS))
-    gap = _GAP * figure.bbox.width
-    return all(
-        row[0].x0 >= 0
-        and row[-1].x1 <= figure.bbox.width
-        and all(left.x1 + gap <= right.x0 for left, right in pairwise(row))
-        for row in rows
-    )
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from anomaly_eval.metrics.reliability import ReliabilityBins, expected_calibration_error
+from anomaly_eval.reports.figures.panel_titles import with_fitting_titles
+from anomaly_eval.reports.figures.short_names import run_alone
 from anomaly_eval.reports.figures.style import (
     BLACK,
     BLUE,
@@ -24,6 +26,8 @@ from anomaly_eval.reports.figures.style import (
 )
 
 _MOST_IN_A_COLUMN, _MOST_COLUMNS = 2, 4
+_LINE_HEIGHT = 0.14
+"""Inches that each further line of a title takes."""
 _RATIO, _HIGHEST = 1.45, 3.0
 """Height of one diagram by its width, and the most inches that it may have."""
 
@@ -41,16 +45,31 @@ def draw_reliability(
     """
     if not diagrams:
         raise ValueError("there is no diagram to draw")
-    columns = min(len(diagrams), _MOST_COLUMNS)
+    bins = list(diagrams.values())
+    return with_fitting_titles(
+        lambda titles: _panels(titles, bins, of_class, width), list(diagrams), _columns(bins), run_alone
+    )
+
+
+def _columns(diagrams: Sequence[ReliabilityBins]) -> int:
+    return min(len(diagrams), _MOST_COLUMNS)
+
+
+def _panels(
+    titles: Sequence[str], diagrams: Sequence[ReliabilityBins], of_class: str | None, width: float | None
+) -> Figure:
+    columns = _columns(diagrams)
     rows = math.ceil(len(diagrams) / columns)
     width = width or (ONE_COLUMN if columns <= _MOST_IN_A_COLUMN else TWO_COLUMNS)
-    figure = new_figure(width, min(_RATIO * width / columns, _HIGHEST) * rows + 0.25)
+    more_lines = max(title.count("\n") for title in titles)
+    height = min(_RATIO * width / columns, _HIGHEST) + _LINE_HEIGHT * more_lines
+    figure = new_figure(width, height * rows + 0.25)
     axes = figure.subplots(2 * rows, columns, height_ratios=(3, 1) * rows, squeeze=False)
     pairs = [(axes[2 * row, column], axes[2 * row + 1, column]) for row in range(rows) for column in range(columns)]
-    for (upper, lower), (name, bins) in zip(pairs, diagrams.items(), strict=False):
+    for (upper, lower), title, bins in zip(pairs, titles, diagrams, strict=False):
         _add_accuracy(upper, bins)
         _add_shares(lower, bins)
-        upper.set(title=name, xlim=(0, 1), ylim=(0, 1), xticks=(0, 0.5, 1), yticks=(0, 0.25, 0.5, 0.75, 1))
+        upper.set(title=title, xlim=(0, 1), ylim=(0, 1), xticks=(0, 0.5, 1), yticks=(0, 0.25, 0.5, 0.75, 1))
         lower.set(xlim=(0, 1), ylim=(0, 1), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
         lower.set_xlabel("confidence" if of_class is None else f"probability of {of_class}")
         upper.tick_params(labelbottom=False)

@@ -1,4 +1,7 @@
-"""Names of methods in little room: what all runs share goes first, then the middle of a run, never the score."""
+"""Names of methods in little room: what all runs share goes first, then the middle of a run, never the score.
+
+`split` divides a name into its run and the title of its score: as `method_name` writes them, or a run alone.
+"""
 
 from __future__ import annotations
 
@@ -16,29 +19,38 @@ _LONG_RUN = 24
 _LINES = (40, 30, 20, 15, 10)
 """Characters in a line of a name that is too wide, tried one after the other."""
 
+Split = Callable[[str], tuple[str, str]]
 
-def fitting_names(names: Sequence[str], fits: Callable[[Sequence[str]], bool], least: int = 1) -> list[str] | None:
+
+def run_alone(name: str) -> tuple[str, str]:
+    """Divide a name that is a run's or a network's, beside which no score is named."""
+    return name, ""
+
+
+def fitting_names(
+    names: Sequence[str], fits: Callable[[Sequence[str]], bool], least: int = 1, split: Split = without_run
+) -> list[str] | None:
     """Return the longest form of all names that fits, in which no two are alike; None where none does.
 
-    names: as `method_name` writes them. least: characters of a run that are left at least.
+    least: characters of a run that are left at least.
     """
-    for labels in (distinct(names), without_shared(names)):
+    for labels in (distinct(names), without_shared(names, split)):
         if fits(labels):
             return labels
-    runs = [run for run, _ in map(without_run, without_shared(names))]
+    runs = [run for run, _ in map(split, without_shared(names, split))]
     for room in range(max(map(len, runs), default=0) - 1, least - 1, -1):
-        labels = with_short_runs(names, room)
+        labels = with_short_runs(names, room, split)
         if fits(labels):
             return labels
     return None
 
 
-def without_shared(names: Sequence[str]) -> list[str]:
+def without_shared(names: Sequence[str], split: Split = without_run) -> list[str]:
     """Return the names without the words that all runs, or else all long ones, share at their beginning and end.
 
     The only run of several names goes whole; of several runs a word is left to each.
     """
-    parts = [without_run(name) for name in names]
+    parts = [split(name) for name in names]
     runs = list(dict.fromkeys(run for run, _ in parts))
     if len(runs) == 1:
         return distinct([score for _, score in parts] if len(names) > 1 else names)
@@ -46,9 +58,9 @@ def without_shared(names: Sequence[str]) -> list[str]:
     return distinct([with_run(short.get(run, run), score) for run, score in parts])
 
 
-def with_short_runs(names: Sequence[str], room: int) -> list[str]:
+def with_short_runs(names: Sequence[str], room: int, split: Split = without_run) -> list[str]:
     """Return the names without what all runs share, and runs of more than `room` characters without their middle."""
-    parts = [without_run(name) for name in without_shared(names)]
+    parts = [split(name) for name in without_shared(names, split)]
     short = shortened([run for run, _ in parts], room)
     return distinct([with_run(short[run], score) for run, score in parts])
 

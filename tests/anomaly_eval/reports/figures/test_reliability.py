@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import combinations
+
 import numpy as np
 import pytest
 from matplotlib.patches import Rectangle
@@ -10,6 +13,7 @@ from numpy.typing import NDArray
 from anomaly_eval.metrics.calibration import CalibrationMetrics
 from anomaly_eval.metrics.reliability import ReliabilityBins
 from anomaly_eval.reports.figures.reliability import draw_reliability
+from anomaly_eval.reports.figures.style import paper_style
 from tests.anomaly_eval.metrics.calibrated import calibration_metrics
 from tests.anomaly_eval.reports.figures.drawn import pixels, texts
 
@@ -90,3 +94,29 @@ def test_a_gap_between_confidence_and_accuracy_is_seen() -> None:
         drawn = pixels(draw_reliability({name: found.reliability})).astype(int)[150:]
         shaded[name] = (drawn[..., 0] - drawn[..., 2] > 40).sum()
     assert shaded["sure"] > 10 * shaded["honest"]
+
+
+SHIPPED = ("gmmseg_efficientnet-lite0_cityscapes", "softmax_efficientnet-lite0_cityscapes")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [SHIPPED, SHIPPED[:1], [f"{name}_{seed}" for name in SHIPPED for seed in range(3)], ["W" * 60, "W" * 61, "x"]],
+)
+def test_titles_lie_within_the_figure_and_apart(metrics: CalibrationMetrics, names: Sequence[str]) -> None:
+    figure = draw_reliability(dict.fromkeys(names, metrics.reliability))
+    with paper_style():
+        figure.draw_without_rendering()
+    titles = [axes.title for axes in figure.axes if axes.get_title()]
+    assert len({title.get_text() for title in titles}) == len(names)
+    (legend,) = figure.legends
+    boxes = [text.get_window_extent() for text in (*titles, legend)]
+    for box in boxes:
+        assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1
+        assert figure.bbox.y0 <= box.y0 and box.y1 <= figure.bbox.y1
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+
+
+def test_what_two_networks_share_is_left_out_of_titles(metrics: CalibrationMetrics) -> None:
+    figure = draw_reliability(dict.fromkeys(SHIPPED, metrics.reliability))
+    assert [axes.get_title() for axes in figure.axes[:2]] == ["gmmseg", "softmax"]
