@@ -71,7 +71,7 @@ def fit_full_mixtures(
 
     features: (N, D), labels: (N,) int64 in [0, classes). Each covariance is mixed with the mean covariance of all
     components, which gets the share `shrinkage` in [0, 1]; `variance_floor` is added to its diagonal. Ends when the
-    mean log-likelihood gains less than `tolerance`. A class without pixels keeps zero means and unit covariances.
+    mean log-likelihood changes by less than `tolerance`. A class without pixels keeps zero means and unit covariances.
     Returns the mixtures and the mean log-likelihood before each step, nats a pixel. Raises ValueError for features that
     are not finite and for labels outside the classes.
     """
@@ -92,7 +92,8 @@ def fit_full_mixtures(
     for _ in range(iterations):
         joints = [_own_log_joint(pixels, mixtures, index) for index, pixels in enumerate(members)]
         history.append(float(sum(joint.logsumexp(dim=1).sum() for joint in joints)) / max(len(features), 1))
-        if len(history) > 1 and history[-1] - history[-2] < tolerance:
+        # Shrinkage may lower it, which is no end: the first step leaves mixtures that are not shrunk.
+        if len(history) > 1 and abs(history[-1] - history[-2]) < tolerance:
             break
         mixtures = _full_m_step(members, [responsibilities(joint) for joint in joints], mixtures)
         mixtures = _regularised(mixtures, members, shrinkage, variance_floor)

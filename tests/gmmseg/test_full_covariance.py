@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -84,6 +85,27 @@ def test_em_ends_at_the_likelihood_of_sklearn() -> None:
         np.testing.assert_allclose(found.weights[label][mine], best.weights_[order], atol=1e-3)
         total += best.score(own) * len(own)
     assert history[-1] == pytest.approx(total / len(features), abs=1e-3)
+
+
+@pytest.mark.parametrize("shrinkage", [0.3, 0.6])
+def test_em_goes_on_where_shrinkage_lowers_the_likelihood(shrinkage: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(3).repeat_interleave(600)
+    # Classes of other spreads, so that the tied covariance fits none of them.
+    spread = torch.tensor([0.3, 3.0, 1.0])[labels, None]
+    centres = 1.5 * torch.randn(3, 2, 6, generator=generator)[labels, torch.arange(1800) % 2]
+    features = spread * (torch.randn(1800, 6, generator=generator) + centres)
+
+    def fitted(**how: Any) -> list[float]:
+        seeded = torch.Generator().manual_seed(1)
+        return fit_full_mixtures(features, labels, 3, 2, shrinkage=shrinkage, generator=seeded, **how)[1]
+
+    history = fitted()
+    assert history[1] < history[0]
+    assert len(history) > 2 and abs(history[-1] - history[-2]) < 1e-3
+    longer = fitted(tolerance=0.0, iterations=300)
+    assert history == longer[: len(history)]
+    assert history[-1] == pytest.approx(longer[-1], abs=0.02)
 
 
 def test_one_gaussian_a_class_is_numpy_s_covariance_mixed_with_the_tied_one() -> None:
