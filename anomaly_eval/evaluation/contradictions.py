@@ -11,7 +11,7 @@ from anomaly_eval.evaluation.request import EvaluationRequest
 from anomaly_eval.results.thresholds import read_thresholds
 from anomaly_eval.runtime.option_fields import flag, given_flags
 from anomaly_eval.score_maps.keys import folder_and_key
-from anomaly_eval.scores import choose_scores, score_options, unfitted
+from anomaly_eval.scores import Score, choose_scores, score_options, unfitted
 from anomaly_eval.segmenters.base import ALL_OUTPUTS
 from anomaly_eval.segmenters.views import Views
 
@@ -61,10 +61,22 @@ def check_options(request: EvaluationRequest) -> None:
             raise InputError(
                 f"{flag(name)} changes {kind.name}, which is not among --scores; add it or leave the option out."
             )
+    if request.scores is not None:
+        _check_fitting(request, scores)
+
+
+def _check_fitting(request: EvaluationRequest, scores: Sequence[Score]) -> None:
+    """Refuse scores that lack what they would learn from, and what there is to learn from for scores that do not."""
     lacking = unfitted(scores)
-    given = request.given_statistics or request.fit_dataset
-    if request.scores is not None and lacking and given is None and request.shipped_statistics is None:
-        raise InputError(f"the score {lacking[0].name} needs statistics of the training data: {FITTING}.")
+    given = given_flags(request)
+    sources = [given[name] for name in ("statistics", "fit_dataset") if name in given]
+    if sources and not lacking:
+        names = ", ".join(score.name for score in scores)
+        raise InputError(f"{sources[0]} is for scores that learn, and none of {names} does; leave it out, or add one.")
+    fitted = request.given_statistics or request.fit_dataset or request.shipped_statistics
+    if lacking and fitted is None:
+        network = f" of {request.network.given.path}" if request.network is not None else ""
+        raise InputError(f"the score {lacking[0].name} needs statistics of the training data{network}: {FITTING}.")
 
 
 def check_tasks(request: EvaluationRequest, tasks: set[Task]) -> None:

@@ -36,7 +36,9 @@ def _names(plain: Sequence[str], longer: Sequence[str], given: Sequence[str], wh
         raise InputError(f"--names gives {len(given)} names for {len(plain)} {remedy}.")
     counted = Counter(plain)
     names = list(given) or [name if counted[name] == 1 else other for name, other in zip(plain, longer, strict=True)]
-    twice = [name for name, count in Counter(names).items() if count > 1]
+    times = Counter(names)
+    # The plain one is shown: the name of a shipped network has no folder.
+    twice = [shown for name, shown in zip(names, given or plain, strict=True) if times[name] > 1]
     if twice:
         raise InputError(f"{twice[0]!r} is there twice; tell the {what}s apart with --names.")
     return names

@@ -89,8 +89,9 @@ class JournalFolder:
             names.append("one alone")
         if names and not overwrite:
             raise InputError(
-                f"an interrupted run for {self.out} was of other networks ({', '.join(sorted(names))}); give these to "
-                f"go on, add --overwrite to delete what they did, or choose another --out."
+                f"an interrupted run for {self.out} was of others than this one ({', '.join(sorted(names))}); give "
+                f"the same networks and the same --ensemble to go on, add --overwrite to delete what it did, or choose "
+                f"another --out."
             )
         for found in kept:
             shutil.rmtree(found, ignore_errors=True)

@@ -135,6 +135,9 @@ def test_options_that_exclude_each_other(tmp_path, evaluate):
     both = ["--stats", "some.safetensors", "--fit-dataset", "cityscapes"]
     assert_refused(evaluate(*both), "--stats", "--fit-dataset", "exclude each other")
     assert_refused(evaluate("--scores", "msp", "--sml-without", "smoothing"), "--sml-without", "not among --scores")
+    for source in (("--stats", "some.safetensors"), ("--fit-dataset", "cityscapes")):
+        idle = evaluate("--scores", "msp", "energy", *source)
+        assert_refused(idle, f"{source[0]} is for scores that learn, and none of msp, energy does")
     assert nothing_left(tmp_path)
 
 

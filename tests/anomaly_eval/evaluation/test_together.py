@@ -38,9 +38,9 @@ def pair(tmp_path: Path) -> list[Path]:
 def words(tmp_path: Path, data: Path, pair: list[Path]) -> Callable[..., list[str]]:
     """Return the arguments of a run of some networks, with everything that is written, into a folder of this name."""
 
-    def of(name: str, *checkpoints: Path, everything: bool = True) -> list[str]:
+    def of(name: str, *checkpoints: Path, everything: bool = True, fit: bool = True) -> list[str]:
         card = str(tmp_path / "training.yaml")
-        sets = ["--dataset", "road_anomaly", card, "--data-root", str(data), "--fit-dataset", card]
+        sets = ["--dataset", "road_anomaly", card, "--data-root", str(data), *(["--fit-dataset", card] if fit else [])]
         measures = [*MEASURES, "--heatmaps", "1", "--operating-points", "fpr=0.1"] if everything else []
         given = map(str, checkpoints or pair)
         return ["eval", "--ckpt", *given, *sets, "--out", str(tmp_path / name), "--device", "cpu", *measures]
@@ -145,7 +145,7 @@ def test_an_interrupted_run_goes_on(tmp_path: Path, data: Path, words: Any, pair
         if not others[-1].exists():
             networks.save(others[-1], networks.CGNET)
         result = main(words("out", *others)), "", capsys.readouterr().err
-        assert_refused(result, f"was of other networks ({why})", "--overwrite")
+        assert_refused(result, f"was of others than this one ({why})", "--overwrite")
     assert main(words("out")) == 0
     assert "goes on: 3 of 4 images of road_anomaly" in capsys.readouterr().err
     assert main(words("whole")) == 0
@@ -312,16 +312,17 @@ def test_what_is_refused(
 def test_each_network_has_those_of_the_scores_that_it_provides(tmp_path: Path, words: Any, capsys: Any) -> None:
     scores = ["--scores", "gmmseg", "msp", "--negate", "gmmseg"]
     scores += ["--components", "obstacle", "--component-threshold", "gmmseg=12"]
-    assert main([*words("out", everything=False), *scores]) == 0
+    assert main([*words("out", everything=False, fit=False), *scores]) == 0
     found = {name: [row["method"] for row in rows(tmp_path / "out") if row["run"] == name] for name in NAMES}
     assert found == {"first": ["msp"], "second": ["gmmseg", "msp"]}
     capsys.readouterr()
     for more, sentence in (
         (["--scores", "msp", "evidence_entropy"], "which none of these networks provides"),
         (["--scores", "gmmseg"], "first.pth provides none of gmmseg"),
+        (["--scores", "msp", "sml"], "first.pth: give --fit-dataset"),
         (["--scores", "msp", "--negate", "energy"], "energy"),
     ):
-        assert main([*words("other", everything=False), *more]) == 2
+        assert main([*words("other", everything=False, fit=False), *more]) == 2
         assert sentence in capsys.readouterr().err.splitlines()[-1]
 
 

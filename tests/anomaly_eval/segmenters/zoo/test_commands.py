@@ -57,6 +57,11 @@ def test_fit_mixtures_by_name_says_its_size(
     assert "input short side 32, whole" in read(tmp_path).provenance.fits["gmmseg"].notes
 
 
+def test_a_network_that_is_named_twice_is_called_as_it_was(zoo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = main(["speed", "--ckpt", NAME, NAME]), "", capsys.readouterr().err
+    assert_refused(result, f"error: '{NAME}' is there twice; tell the networks apart with --names")
+
+
 def test_calibrate_by_name(tmp_path: Path, zoo: Path, gmm: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = stand_in.rounded(gmm, zoo / f"{NAME}.safetensors")
     for name, size in ((NAME, []), (str(path), ["--resize", SIZE])):
