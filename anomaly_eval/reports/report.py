@@ -66,7 +66,6 @@ _ROWS: dict[str, tuple[str, type[Record]]] = {
 }
 REPORT = FolderKind(
     REPORT_FILE,
-    keys=frozenset({"format_version", "runs", "formats"}),
     entries=frozenset(
         {
             REPORT_FILE,

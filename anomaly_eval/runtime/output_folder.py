@@ -6,7 +6,6 @@ What a run that was killed leaves beside them is found by the locks that are no 
 from __future__ import annotations
 
 import errno
-import json
 import os
 import re
 import secrets
@@ -19,6 +18,7 @@ from types import TracebackType
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.runtime.locks import BusyError, try_lock
+from anomaly_eval.runtime.our_folders import is_marked
 
 RESULTS_FILE = "results.json"
 _TABLES = {
@@ -47,20 +47,18 @@ ERRORS_OF_WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 
 @dataclass(frozen=True)
 class FolderKind:
-    """How a folder is recognised as one of ours: what it may hold, and a JSON file with keys that no other has.
+    """How a folder is recognised as one of ours: what it may hold, and one of the files of `MARKERS`.
 
     holds: of which kind folders of any name in it may be, beside the entries.
     """
 
     marker: str
-    keys: frozenset[str]
     entries: frozenset[str]
     holds: FolderKind | None = None
 
 
 RESULTS = FolderKind(
     RESULTS_FILE,
-    keys=frozenset({"format_version", "rows", "provenance"}),
     entries=frozenset({RESULTS_FILE, "index.html", "heatmaps", "figures", "scores"} | _TABLES),
 )
 
@@ -200,7 +198,7 @@ def check_output(folder: Path, overwrite: bool, kind: FolderKind = RESULTS) -> N
         else:
             remedy = "choose another --out, or add --overwrite"
         raise InputError(f"{folder} exists and is not empty; {remedy}.")
-    if not empty and not _is_ours(folder, kind):
+    if not empty and not is_marked(folder, kind.marker):
         raise InputError(
             f"{folder} holds no {kind.marker} written by this tool, so --overwrite will not delete it; "
             f"choose another --out."
@@ -273,21 +271,12 @@ def _replace_folder(new: Path, target: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _is_ours(folder: Path, kind: FolderKind) -> bool:
-    """Whether the folder has a marker with the keys that ours has in every version."""
-    try:
-        content = json.loads((folder / kind.marker).read_bytes())
-    except (OSError, ValueError):
-        return False
-    return isinstance(content, dict) and content.keys() >= kind.keys
-
-
 def _foreign(folder: Path, kind: FolderKind) -> list[str]:
     """Return the names in a folder that are not of its kind."""
 
     def is_held(entry: Path) -> bool:
         held = kind.holds
-        return held is not None and entry.is_dir() and _is_ours(entry, held) and not _foreign(entry, held)
+        return held is not None and entry.is_dir() and is_marked(entry, held.marker) and not _foreign(entry, held)
 
     return sorted(entry.name for entry in folder.iterdir() if entry.name not in kind.entries and not is_held(entry))
 

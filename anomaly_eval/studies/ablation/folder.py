@@ -32,7 +32,6 @@ _FOLDERS = ("training", "networks", "evaluation", "closed_set", "calibration")
 RECORD, TABLES = "ablation.json", ("ablation.csv", "ablation.md", "ablation.tex")
 ABLATION = FolderKind(
     _PLAN,
-    keys=frozenset({"plan", "seed", "iterations", "init_from_sha256"}),
     entries=frozenset({_PLAN, _STEPS, _LOCK, RECORD, *TABLES, *_FOLDERS}),
 )
 

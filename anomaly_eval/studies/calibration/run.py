@@ -48,7 +48,6 @@ _FIGURE = "reliability"
 _OF_CLASSES = f"{_FIGURE}_classes"
 CALIBRATION = FolderKind(
     _RECORD,
-    keys=frozenset({"format_version", "rows", "networks"}),
     entries=frozenset(
         {_RECORD, _CLASSES, _BINS}
         | {f"{_TABLE}.{kind}" for kind in ("csv", "tex", "md")}

@@ -38,7 +38,6 @@ from anomaly_eval.synthetic_streets.writing import CLASSES_NAME, NAME, write_str
 _RECORD, _PAGE = "demo.json", "index.html"
 DEMO = FolderKind(
     _RECORD,
-    keys=frozenset({"networks", "iterations", "seconds"}),
     entries=frozenset({_RECORD, _PAGE, COMPARISON, RELIABILITY, "data", "training", *TWINS}),
 )
 _SHOWN = {"softmax": ("msp", "max_logit"), "gmmseg": DENSITIES}

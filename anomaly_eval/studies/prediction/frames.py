@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ from anomaly_eval.datasets.images import read_image, read_photo
 from anomaly_eval.datasets.label_files import label_files
 from anomaly_eval.errors import InputError
 from anomaly_eval.runtime.file_names import file_names
+from anomaly_eval.runtime.our_folders import is_ours
 
 IMAGES = frozenset([".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".ppm", ".pgm", ".gif", ".mpo"])
 VIDEOS = frozenset([".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv"])
@@ -87,9 +89,9 @@ Input = Picture | Video
 def find_inputs(paths: Sequence[Path]) -> tuple[list[Input], list[str]]:
     """Return what is to be looked at, in its order, folders by name, and what of it was left alone.
 
-    Hidden files and folders are nobody's photos, nor are the labels of a data set that lie in its folder; whoever names
-    a file itself means it. Raises InputError for what is not there, a folder without images, and a video that cannot be
-    decoded.
+    Hidden files and folders are nobody's photos, nor are the labels of a data set that lie in its folder, nor pictures
+    that our commands wrote; whoever names a file itself means it. Raises InputError for what is not there, a folder
+    without images, and a video that cannot be decoded.
     """
     if not paths:
         raise InputError("there is nothing to predict; give images, folders of images, or videos.")
@@ -97,18 +99,9 @@ def find_inputs(paths: Sequence[Path]) -> tuple[list[Input], list[str]]:
     notes: list[str] = []
     for path in paths:
         if path.is_dir():
-            inside, others = _inside(path)
-            labels = label_files(path, [file for _, file in inside])
-            if len(labels) == len(inside):
-                remedy = "give the folder of its images, or name files"
-                raise InputError(f"{path} holds the labels of a data set; {remedy}.")
-            found += [(name, file) for name, file in inside if file not in labels]
-            if labels:
-                which = "a picture that is a label" if len(labels) == 1 else f"{len(labels)} pictures that are labels"
-                notes.append(f"{path} also holds {which} of a data set, left alone, such as {min(labels)}")
-            if others:
-                which = "1 file that is no image" if others == 1 else f"{others} files that are no images"
-                notes.append(f"{path} also holds {which}, left alone")
+            inside, said = _inside(path)
+            found += inside
+            notes += said
         elif path.is_file():
             found.append((path.name, path))
         else:
@@ -123,14 +116,48 @@ def find_inputs(paths: Sequence[Path]) -> tuple[list[Input], list[str]]:
     return [_input(name, path) for name, (_, path) in zip(names, found, strict=True)], notes
 
 
-def _inside(folder: Path) -> tuple[list[tuple[str, Path]], int]:
-    """Return the images of a folder by their names in it, and how many other files there are."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    seen = [path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+def _inside(folder: Path) -> tuple[list[tuple[str, Path]], list[str]]:
+    """Return the images of a folder by their names in it, and what of it was left alone."""
+    if is_ours(folder):
+        raise InputError(f"{folder} holds results of this tool rather than photos; give the folder of the photos.")
+    seen, ours = _files_in(folder)
     images = [path for path in seen if path.suffix.lower() in IMAGES]
+    others = len(seen) - len(images)
+    notes = []
+    if len(ours) == 1:
+        notes.append(f"{ours[0]} holds results of this tool, no photos, and is left alone")
+    elif ours:
+        notes.append(f"{folder} also holds {len(ours)} folders of this tool's results, left alone, such as {ours[0]}")
     if not images:
         raise InputError(f"{folder} holds no image ({', '.join(sorted(IMAGES))}); give another folder.")
-    return [(path.relative_to(folder).as_posix(), path) for path in images], len(seen) - len(images)
+    labels = label_files(folder, images)
+    if len(labels) == len(images):
+        raise InputError(f"{folder} holds the labels of a data set; give the folder of its images, or name files.")
+    if labels:
+        which = "a picture that is a label" if len(labels) == 1 else f"{len(labels)} pictures that are labels"
+        notes.append(f"{folder} also holds {which} of a data set, left alone, such as {min(labels)}")
+    if others:
+        which = "1 file that is no image" if others == 1 else f"{others} files that are no images"
+        notes.append(f"{folder} also holds {which}, left alone")
+    return [(path.relative_to(folder).as_posix(), path) for path in images if path not in labels], notes
+
+
+def _files_in(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return the files of a folder and of all folders in it, but of hidden ones and of those that we wrote: these."""
+    found: list[Path] = []
+    ours: list[Path] = []
+    for place, folders, files in os.walk(folder, onerror=_cannot_look):
+        within = [Path(place, name) for name in folders if not name.startswith(".")]
+        ours += (path for path in within if is_ours(path))
+        folders[:] = [path.name for path in within if path not in ours]
+        found += (path for name in files if not name.startswith(".") and (path := Path(place, name)).is_file())
+    return sorted(found), sorted(ours)
+
+
+def _cannot_look(error: OSError) -> NoReturn:
+    raise InputError(
+        f"{error.filename} cannot be looked through ({error.strerror}); change its permissions, or name the images."
+    ) from error
 
 
 def _is_text(name: str) -> bool:

@@ -12,7 +12,6 @@ SMIYC, FISHYSCAPES = "anomaly_p", "output"
 OODIS = frozenset({"fishyscapes", "roadanomaly", "roadobstacle"})
 PREDICTIONS = FolderKind(
     RECORD,
-    keys=frozenset({"format_version", "network", "score", "images"}),
     entries=frozenset({RECORD, PAGE, f"{LEGEND}.csv", f"{LEGEND}.png", SCORES, OVERLAYS, CLASSES})
     | frozenset({SMIYC, FISHYSCAPES})
     | OODIS,

@@ -34,7 +34,6 @@ from anomaly_eval.studies.speed.timing import Call, Seconds, Spread, ratios, tak
 _RECORD, _CSV, _MARKDOWN = "speed.json", "speed.csv", "speed.md"
 SPEED = FolderKind(
     _RECORD,
-    keys=frozenset({"format_version", "rows", "seconds", "machine"}),
     entries=frozenset({_RECORD, _CSV, _MARKDOWN}),
 )
 _SCORES = ("gmmseg", "msp")

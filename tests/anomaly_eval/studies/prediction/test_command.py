@@ -234,6 +234,18 @@ def test_bad_input_is_refused_in_one_sentence(tmp_path, photos, video, predict):
     assert main(["predict"]) == 2
 
 
+def test_the_same_folder_is_predicted_again_without_what_was_made_of_it(
+    tmp_path, photos, checkpoint, command, monkeypatch
+):
+    monkeypatch.chdir(photos)
+    words = ("predict", ".", "--ckpt", checkpoint, "--device", "cpu", "--overwrite")
+    for _ in range(3):
+        code, output, errors = command(*words)
+        assert code == 0 and "3 images in" in output, errors
+    assert "predictions holds results of this tool, no photos, and is left alone" in errors
+    assert len(record(photos / "predictions").images) == 3
+
+
 def test_an_interrupted_run_leaves_nothing(tmp_path, photos, checkpoint):
     many = tmp_path / "many"
     many.mkdir()

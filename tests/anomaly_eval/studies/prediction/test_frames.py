@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -34,6 +35,56 @@ def test_folders_are_looked_through_without_what_is_hidden(tmp_path, photos, vid
     assert [type(one) for one in inputs] == [Picture] * 3 + [Video]
     assert notes == [f"{photos} also holds 1 file that is no image, left alone"]
     assert inputs[3].count == 12 and inputs[3].rate == 5
+
+
+RECORDS = [
+    ("predictions.json", {"format_version": 1, "network": {}, "score": "msp", "images": []}),
+    ("results.json", {"format_version": 1, "rows": [], "provenance": {}}),
+    ("report.json", {"format_version": 1, "runs": [], "formats": []}),
+    ("calibration.json", {"format_version": 1, "rows": [], "networks": {}}),
+    ("demo.json", {"networks": {}, "iterations": 1, "seconds": {}}),
+]
+
+
+@pytest.mark.parametrize(("name", "content"), RECORDS)
+def test_what_our_commands_wrote_is_no_photo(tmp_path, name, content):
+    photo, ours = draw(tmp_path / "photo.png"), tmp_path / "deep" / "results"
+    figure = draw(ours / "figures" / "figure.png")
+    assert names(tmp_path) == ["deep_results_figures_figure", "photo"]
+    (ours / name).write_text(json.dumps(content))
+    inputs, notes = find_inputs([tmp_path])
+    assert [one.path for one in inputs] == [photo]
+    assert notes == [f"{ours} holds results of this tool, no photos, and is left alone"]
+    with pytest.raises(InputError, match="results holds results of this tool rather than photos"):
+        find_inputs([ours])
+    assert names(figure) == names(ours / "figures") == ["figure"], "whoever names what is in it means it"
+    # A file of others may be called so, too.
+    (ours / name).write_text(json.dumps({"format_version": 1}))
+    assert len(names(tmp_path)) == 2
+
+
+def test_several_folders_of_ours_are_told_at_once(tmp_path):
+    draw(tmp_path / "photo.png")
+    for name in ("a", "b"):
+        draw(tmp_path / name / "overlays" / "photo.png")
+        (tmp_path / name / "predictions.json").write_text(json.dumps(RECORDS[0][1]))
+    told = f"{tmp_path} also holds 2 folders of this tool's results, left alone, such as {tmp_path / 'a'}"
+    assert find_inputs([tmp_path])[1] == [told]
+
+
+def test_a_folder_that_cannot_be_looked_through_is_refused(tmp_path, monkeypatch):
+    draw(tmp_path / "photo.png")
+    (tmp_path / "locked").mkdir()
+    listed = os.scandir
+
+    def refuse(path):
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(InputError, match=r"locked cannot be looked through \(Permission denied\); change its perm"):
+        find_inputs([tmp_path])
 
 
 def test_names_that_are_no_text_are_refused(tmp_path):
