@@ -70,6 +70,7 @@ class _Reader:
                 self.words.append(word)
                 before = None
             elif before is not None and before.multiple:
+                _refuse_empty(before.name, word)
                 self.words += [before.name, word]
                 self.swallowing = before
             elif self.syntax.is_group:
@@ -101,6 +102,7 @@ class _Reader:
                 self.words.append(name)
                 return None
             value = follows
+        _refuse_empty(name, value)
         if option.name in self.given and not option.multiple:
             raise InputError(
                 f"{name} takes one value, and {self.given[option.name]!r} and {value!r} are two; leave one of them out."
@@ -120,8 +122,10 @@ class _Reader:
         return rest.popleft() if rest else None
 
     def _check_others(self) -> None:
-        """Refuse too many words without an option, and too few where a list took them."""
+        """Refuse too many words without an option, empty ones, and too few where a list took them."""
         most, count = self.syntax.most, len(self.others)
+        for word in self.others:
+            _refuse_empty("an argument", word)
         if most is not None and count > most:
             if most == 0 and self.after_single is not None:
                 option, word = self.after_single
@@ -150,6 +154,12 @@ def read_words(syntax: Syntax, words: Sequence[str]) -> tuple[list[str], frozens
 def refuse_unknown(option: str, command: str) -> NoReturn:
     """Refuse an option of a group that the command in it does not have."""
     raise InputError(f"{command} has no {option}; leave it out.")
+
+
+def _refuse_empty(what: str, value: str) -> None:
+    """Refuse what a variable of the shell gives that is not set: as a path it would be the current folder."""
+    if not value:
+        raise InputError(f"{what} is empty, as a variable that is not set; give a value, or leave it out.")
 
 
 def _looks_like_an_option(word: str) -> bool:

@@ -70,6 +70,8 @@ def _predicted(predictor: Predictor, frames: Iterator[Frame]) -> Iterator[Predic
 
 
 def _files(path: Path | str) -> Iterator[Frame]:
+    if not os.fspath(path):
+        raise InputError("the path of an image is empty; give a file or a folder, '.' for the current one.")
     inputs, _ = find_inputs([Path(path)])
     return frames_of(inputs, [])
 

@@ -116,6 +116,39 @@ def test_an_option_is_no_value() -> None:
             read(text)
 
 
+@pytest.mark.parametrize(
+    ("words", "empty"),
+    [
+        (["--ckpt", ""], "--ckpt"),
+        (["--ckpt="], "--ckpt"),
+        (["--scores", "a", "", "b"], "--scores"),
+        (["a", ""], "an argument"),
+        (["--", ""], "an argument"),
+    ],
+)
+def test_an_empty_word_is_refused(words: list[str], empty: str) -> None:
+    with pytest.raises(InputError, match=f"^{empty} is empty, as a variable that is not set; "):
+        read_words(WITH_WORDS, words)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["predict", ""],
+        ["predict", "photo.jpg", "--out", ""],
+        ["eval", "--ckpt", "", "--dataset", "road_anomaly"],
+        ["eval", "--ckpt", "net.pth", "--dataset", "road_anomaly", "--data-root", ""],
+        ["datasets", "--data-root", "", "list"],
+        ["report", "", "--out", "report"],
+    ],
+    ids=" ".join,
+)
+def test_a_variable_that_is_not_set_is_not_the_current_folder(words: list[str], tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert_refused((main(words), "", capsys.readouterr().err), "is empty, as a variable that is not set")
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_unknown_option_ends_a_list_and_is_left_to_the_parser() -> None:
     assert read("--scores a --nope") == "--scores=a --nope"
 

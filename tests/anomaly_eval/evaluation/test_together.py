@@ -291,7 +291,7 @@ def test_earlier_results_are_replaced_and_nothing_else(tmp_path: Path, words: An
         (["--names", "a", "a"], "'a' is there twice"),
         (["--names", "a", "figures"], "cannot be called 'figures'"),
         (["--names", "a", "Results.CSV"], "cannot be called 'Results.CSV'"),
-        (["--names", "", "b"], "cannot be called ''"),
+        (["--names", "", "b"], "--names is empty"),
         (["--names", "a\nb", "c"], "cannot be called 'a\\nb'"),
         (["--names", "mean of scores", "b", "--ensemble", "mean"], "cannot be called 'mean of scores', as a mean"),
         (["--config", "a.py"], "--config gives 1 values for 2 networks"),

@@ -56,6 +56,8 @@ def test_bad_calls_are_refused_at_once(photos, checkpoint):
         anomaly_eval.predict(checkpoint, photos, scores="msp")
     with pytest.raises(InputError, match="does not exist"):
         anomaly_eval.predict(checkpoint, photos / "missing.png", device="cpu")
+    with pytest.raises(InputError, match="the path of an image is empty"):
+        anomaly_eval.predict(checkpoint, ["", photos], device="cpu")
     with pytest.raises(InputError, match="uint8"):
         anomaly_eval.predict(checkpoint, np.zeros((4, 4)), device="cpu")
 
