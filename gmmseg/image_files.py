@@ -67,21 +67,28 @@ def check_pair(image: Path, mask: Path) -> tuple[int, int]:
     InputError for different sizes, and for what else is refused of either. Images in formats that are not known here
     are left to whoever reads them.
     """
-    mask_size, mode = _header(mask, "mask", "image")
+    mask_size, mode = read_header(mask, "mask", "image")
     if mode not in ("L", "P", "1"):
         read_mask(mask)
     if image.suffix.lower() in _suffixes() or image.stat().st_size == 0:
-        image_size, _ = _header(image, "image", "mask")
+        image_size, _ = read_header(image, "image", "mask")
         check_same_size(image, image_size, mask, mask_size)
     return mask_size
 
 
-def _header(path: Path, kind: str, partner: str) -> tuple[tuple[int, int], str]:
+def read_header(path: Path, kind: str, partner: str | None) -> tuple[tuple[int, int], str]:
+    """Return the (width, height) of an image or a mask, as it is stored, and Pillow's mode, without its pixels.
+
+    partner: as `opened` takes it. Raises InputError for what is refused of a file by its header.
+    """
     with _told(path), Image.open(path, formats=FORMATS) as image:
         _check_single(image, path, kind)
         if kind == "mask":
             _check_values_are_stored(image, _stored_mode(image), path)
-        if image.format in ("JPEG", "MPO"):  # where others keep it, the pixels would be read first
+        if partner is not None and image.format in (
+            "JPEG",
+            "MPO",
+        ):  # where others keep it, the pixels would be read first
             _check_orientation(image, path, kind, partner)
         return image.size, image.mode
 

@@ -21,3 +21,6 @@ def predict(context: typer.Context, request: PredictionRequest) -> None:
     pictures = f"{found.images} image{'s' * (found.images != 1)}"
     say(f"{pictures} in {found.seconds:.1f} s, {found.images / found.seconds:.2f} a second")
     say(f"Predictions: {request.out}")
+    if found.unread:
+        # What is complete ends with 0, and what leaves nothing behind with 2.
+        raise typer.Exit(1)

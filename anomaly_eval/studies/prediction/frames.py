@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NoReturn
 
@@ -13,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly_eval.datasets.images import read_image, read_photo
+from anomaly_eval.datasets.images import image_size, read_image, read_photo
 from anomaly_eval.datasets.label_files import label_files
 from anomaly_eval.errors import InputError
 from anomaly_eval.runtime.file_names import file_names
@@ -45,6 +46,11 @@ class Picture:
     turned: bool = True
     """Whether it is turned as its EXIF orientation says it is shown; else one that is to be turned is refused."""
 
+    @cached_property
+    def size(self) -> tuple[int, int]:
+        """(width, height) as stored; raises InputError for what is refused by its header."""
+        return image_size(self.path, may_be_turned=self.turned)
+
     def frames(self) -> Iterator[Frame]:
         """Yield the one image; raises InputError where it cannot be read."""
         yield Frame(self.name, self.path, None, (read_photo if self.turned else read_image)(self.path))
@@ -52,12 +58,16 @@ class Picture:
 
 @dataclass(frozen=True)
 class Video:
-    """A file with frames. count: how many it says that it has, None where it does not. rate: frames a second."""
+    """A file with frames.
+
+    count: how many it says that it has, None where it does not. rate: frames a second. size: (width, height).
+    """
 
     name: str
     path: Path
     count: int | None
     rate: float
+    size: tuple[int, int]
 
     @classmethod
     def open(cls, name: str, path: Path) -> Video:
@@ -65,9 +75,13 @@ class Video:
         video = _capture(path)
         try:
             count, rate = video.get(cv2.CAP_PROP_FRAME_COUNT), video.get(cv2.CAP_PROP_FPS)
+            found, frame = video.read()
         finally:
             video.release()
-        return cls(name, path, int(count) if 0 < count < 1e9 else None, rate if 0 < rate < 1000 else _USUAL_RATE)
+        if not found:
+            raise _not_decoded(path)
+        known = int(count) if 0 < count < 1e9 else None
+        return cls(name, path, known, rate if 0 < rate < 1000 else _USUAL_RATE, (frame.shape[1], frame.shape[0]))
 
     def frames(self) -> Iterator[Frame]:
         """Yield the frames, of which one is in memory; raises InputError where there is none."""

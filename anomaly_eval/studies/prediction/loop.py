@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from anomaly_eval.datasets.label_files import looks_like_labels
+from anomaly_eval.errors import InputError
 from anomaly_eval.results.provenance import versions
 from anomaly_eval.results.titles import method_name
 from anomaly_eval.runtime.background import Beside
@@ -33,18 +34,30 @@ class Predicted:
     """Empty where it changes nothing."""
     images: int
     seconds: float
+    unread: int = 0
+    """Images that were left out."""
 
 
-def frames_of(inputs: Sequence[Input], warnings: list[str]) -> Iterator[Frame]:
-    """Yield all images; a video that ends before its time is warned about, and pictures of labels."""
+def frames_of(inputs: Sequence[Input], warnings: list[str], unread: dict[Path, str] | None = None) -> Iterator[Frame]:
+    """Yield all images; a video that ends before its time is warned about, and pictures of labels.
+
+    An image that cannot be read raises InputError, or, where there is `unread`, is left out and put there with the
+    reason.
+    """
     labels: list[Path] = []
     for one in inputs:
         seen = 0
-        for frame in one.frames():
-            seen += 1
-            if frame.number is None and looks_like_labels(frame.image):
-                labels.append(frame.source)
-            yield frame
+        try:
+            for frame in one.frames():
+                seen += 1
+                if frame.number is None and looks_like_labels(frame.image):
+                    labels.append(frame.source)
+                yield frame
+        except InputError as error:
+            if unread is None:
+                raise
+            unread[one.path] = str(error)
+            continue
         if one.count is not None and seen < one.count:
             warnings.append(f"only {seen} of the {one.count} frames of {one.path} could be decoded")
     if labels:

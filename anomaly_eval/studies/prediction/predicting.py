@@ -17,6 +17,7 @@ from anomaly_eval.errors import InputError
 from anomaly_eval.runtime.lone_values import as_list_of
 from anomaly_eval.runtime.option_fields import asked_fields, build
 from anomaly_eval.segmenters.running import Running
+from anomaly_eval.studies.prediction.first_look import refuse_unreadable
 from anomaly_eval.studies.prediction.frames import Frame, find_inputs
 from anomaly_eval.studies.prediction.loop import frames_of
 from anomaly_eval.studies.prediction.predictor import PredictedFrame, Predictor, load_predictor
@@ -39,7 +40,7 @@ def predict(
     the fields of `Running`, such as `resize` and `device`.
 
     Raises InputError, whose text is one sentence, for whatever the command would refuse, and for an option that there
-    is not; what is wrong with the network or the names of files is raised by the call itself.
+    is not; what is wrong with the network, or with files by their names and headers, is raised by the call itself.
     """
     several = [images] if isinstance(images, str | os.PathLike | np.ndarray) else list(images)
     predictor = network if isinstance(network, Predictor) else load_network(network, **options)
@@ -73,6 +74,7 @@ def _files(path: Path | str) -> Iterator[Frame]:
     if not os.fspath(path):
         raise InputError("the path of an image is empty; give a file or a folder, '.' for the current one.")
     inputs, _ = find_inputs([Path(path)])
+    refuse_unreadable(inputs)
     return frames_of(inputs, [])
 
 

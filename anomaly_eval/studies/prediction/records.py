@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from anomaly_eval.results.origins import FitRecord, ModelRecord
 from anomaly_eval.results.record import Record
 from anomaly_eval.runtime.output_folder import FolderKind
@@ -51,6 +53,13 @@ class ImageRecord(Record):
     classes: str
 
 
+class UnreadRecord(Record):
+    """An image that could not be read, and was left out."""
+
+    source: str
+    reason: str
+
+
 class ServerImageRecord(Record):
     """One image for the server of a benchmark; files are relative to the folder, with / between names."""
 
@@ -89,6 +98,8 @@ class Predictions(RunRecord):
     classes: list[str]
     """By the values in pictures of classes; `unknown`, if there is a threshold, is the last one."""
     images: list[ImageRecord]
+    unread: list[UnreadRecord] = Field(default_factory=list)
+    """In predictions of before images were left out it is missing."""
     videos: list[str]
     """Overlays of whole videos."""
 

@@ -23,16 +23,24 @@ def words_for(bench: Bench, *inputs: str | Path) -> list[str]:
     return ["predict", *(str(bench.folder / "photos" / one) for one in inputs), *network]
 
 
-def photo(name: str, content: bytes | None = None) -> Callable[[Bench], list[str]]:
-    """Return how a row puts a file beside a good photo; None is half of a good one."""
+def photo(name: str, content: bytes | None = None, alone: bool = False) -> Callable[[Bench], list[str]]:
+    """Return how a row puts a file beside a good photo; None is half of a good one. alone: give it without that."""
 
     def prepare(bench: Bench) -> list[str]:
         folder = beside_good(bench)
         good = (folder / "good.png").read_bytes()
         (folder / name).write_bytes(good[: len(good) // 2] if content is None else content)
-        return words_for(bench, "")
+        return words_for(bench, name if alone else "")
 
     return prepare
+
+
+def without_the_cut_one(bench: Bench) -> None:
+    """Whether the good photo was predicted, and the other is told."""
+    found = predictions(bench)
+    assert [image.name for image in found.images] == ["good"]
+    assert [Path(one.source).name for one in found.unread] == ["cut.png"]
+    assert "cut.png cannot be read" in found.warnings[0]
 
 
 def beside_good(bench: Bench) -> Path:
@@ -115,7 +123,14 @@ def with_labels(bench: Bench) -> list[str]:
 
 
 ROWS = [
-    Row("a truncated photo, for `predict`", 2, "`cannot be read`", photo("cut.png"), "cut.png"),
+    Row("a truncated photo, for `predict`", 2, "`cannot be read`", photo("cut.png", alone=True), "cut.png"),
+    Row(
+        "a truncated photo beside good ones, for `predict`",
+        1,
+        "left out with a warning and in `predictions.json`; the others are predicted",
+        photo("cut.png"),
+        check=without_the_cut_one,
+    ),
     Row(
         "an HTML page called .jpg, for `predict`",
         2,

@@ -95,7 +95,7 @@ def test_row(
     assert checkpoints.RAN not in os.environ
     assert code == row.code, errors
     row.check(bench)
-    if code == 0:
+    if code < 2:
         return
     assert_refused((code, output, errors), row.names, *row.fragments)
     assert re.search(r"[;,:] \S+ .*\.$", errors.strip()), "no remedy"
@@ -114,7 +114,7 @@ def permissions_bind(path: Path) -> bool:
 
 def test_the_table_in_the_docs_has_exactly_these_rows() -> None:
     lines = PAGE.read_text(encoding="utf-8").splitlines()
-    found = [line for line in lines if re.match(r"\| .* \| [02] \| ", line)]
+    found = [line for line in lines if re.match(r"\| .* \| [012] \| ", line)]
     assert found == [line_of(row) for row in ROWS]
 
 

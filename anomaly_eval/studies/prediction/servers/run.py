@@ -12,6 +12,7 @@ from rich.console import Console
 from anomaly_eval.datasets.prefetch import ahead
 from anomaly_eval.runtime.output_folder import prepare_output
 from anomaly_eval.runtime.progress import progress_bar
+from anomaly_eval.studies.prediction.first_look import large_inputs, refuse_unreadable
 from anomaly_eval.studies.prediction.loop import Predicted, frames_of, now, origin, told, warn_of_all, write_all
 from anomaly_eval.studies.prediction.predictor import PredictedFrame, load_predictor
 from anomaly_eval.studies.prediction.record_file import RecordFile
@@ -30,14 +31,19 @@ SERVERS: dict[str, type[ServerFormat]] = {"smiyc": Smiyc, "oodis": Oodis, "fishy
 def run_for_server(request: PredictionRequest, console: Console) -> Predicted:
     """Predict all images, each written as it comes, into a folder that appears when all went well.
 
-    Raises InputError as `run_prediction` does, and as `pictures_for` and the server's format do.
+    A server wants all of its images, so that none is left out. Raises InputError as `run_prediction` does, for any
+    image that cannot be read, and as `pictures_for` and the server's format do.
     """
     started = now()
     server = SERVERS[request.format](request)
     inputs, warnings = pictures_for(server)
     with prepare_output(request.out, request.overwrite, PREDICTIONS) as output, ExitStack() as stack:
+        refuse_unreadable(inputs)
         predictor = load_predictor(request)
         server.begin(predictor)
+        warnings += large_inputs(inputs, predictor.segmenter.input_size, request.running.resize is not None)
+        warn_of_all(console, warnings)
+        said_before = len(warnings)
         begun = time.perf_counter()
         advance = stack.enter_context(progress_bar(console, "predicting", len(inputs), speed=True))
         frames = stack.enter_context(closing(ahead(frames_of(inputs, warnings))))
@@ -49,7 +55,7 @@ def run_for_server(request: PredictionRequest, console: Console) -> Predicted:
         count = write_all(map(predictor, frames), add, advance)
         seconds = time.perf_counter() - begun
         warnings += server.warnings()
-        warn_of_all(console, warnings)
+        warn_of_all(console, warnings[said_before:])
         about = {"format": request.format} | server.fields()
         record.finish(origin(request.command, started, predictor) | about | {"seconds": seconds, "warnings": warnings})
     said = told(predictor)

@@ -25,6 +25,12 @@ def photos(tmp_path) -> Path:
     return folder
 
 
+def cut(path: Path) -> Path:
+    """Leave the first half of a file."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    return path
+
+
 @pytest.fixture
 def video(tmp_path) -> Path:
     """Twelve frames of 64x48 at 5 a second, the n-th with a level of 20 n."""

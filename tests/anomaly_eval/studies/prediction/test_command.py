@@ -20,9 +20,11 @@ from PIL import Image
 from anomaly_eval.cli.main import main
 from anomaly_eval.datasets.images import read_photo
 from anomaly_eval.segmenters.load import load_segmenter
+from anomaly_eval.studies.prediction import first_look
 from anomaly_eval.studies.prediction.records import Predictions
 from tests.anomaly_eval.commands import assert_refused
 from tests.anomaly_eval.networks import CLASSES
+from tests.anomaly_eval.studies.prediction.conftest import cut
 
 
 def record(folder: Path) -> Predictions:
@@ -130,8 +132,7 @@ def test_a_video_that_ends_early_is_told(tmp_path, predict):
     for _ in range(12):
         film.write(np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8))
     film.release()
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    code, _, errors = predict(path)
+    code, _, errors = predict(cut(path))
     assert code == 0
     count = len(record(tmp_path / "out").images)
     assert 0 < count < 12
@@ -200,6 +201,70 @@ def test_thresholds_of_an_evaluation_are_used(tmp_path, photos, evaluate, predic
     for options, told in refused:
         assert_refused(predict(photo, "--thresholds", path, *options, out="refused"), *told)
         assert not (tmp_path / "refused").exists() and not list(tmp_path.glob(".refused*"))
+
+
+def test_an_image_that_cannot_be_decoded_is_left_out(tmp_path, photos, predict):
+    assert predict(photos, out="whole")[0] == 0
+    (photos / "c.jpg").write_bytes((photos / "b.jpg").read_bytes())
+    code, output, errors = predict(cut(photos / "c.jpg").parent, "--page")
+    assert code == 1 and "3 images in" in output and "Predictions:" in output
+    assert f"warning: left out: {photos / 'c.jpg'} cannot be read (image file is truncated" in errors
+    found, whole = record(tmp_path / "out"), record(tmp_path / "whole")
+    assert found.images == whole.images and whole.unread == []
+    assert [one.source for one in found.unread] == [str(photos / "c.jpg")]
+    assert "is truncated" in found.unread[0].reason and found.unread[0].reason.rstrip(".") in found.warnings[-1]
+    assert f"<dt>Not read</dt><dd>{photos / 'c.jpg'}</dd>" in (tmp_path / "out" / "index.html").read_text()
+    for kind in ("scores", "overlays", "classes"):
+        assert files(tmp_path / "out" / kind) == files(tmp_path / "whole" / kind)
+
+    for name in "defg":
+        (photos / f"{name}.jpg").write_bytes((photos / "c.jpg").read_bytes())
+    code, _, errors = predict(photos, "--overwrite")
+    told = ", ".join(str(photos / f"{name}.jpg") for name in "cde")
+    assert code == 1 and f"left out 5 images that cannot be read, {told} and 2 more; predictions.json says" in errors
+    assert len(record(tmp_path / "out").unread) == 5
+
+
+def test_where_no_image_can_be_decoded_nothing_is_written(tmp_path, photos, predict):
+    one, other = cut(photos / "a.png"), cut(photos / "b.jpg")
+    told = f"2 of 2 images cannot be read, {one}, {other}; {one} cannot be read (image file is truncated"
+    assert_refused(predict(one, other), told)
+    assert not list(tmp_path.glob(".out*")) and not (tmp_path / "out").exists()
+
+
+def test_what_headers_tell_is_refused_before_the_network_runs(tmp_path, photos, command):
+    (photos / "page.png").write_text("<!DOCTYPE html>")
+    Image.fromarray(np.zeros((4, 4), np.float32)).save(photos / "scores.tif")
+    white = Image.new("RGB", (4, 4), "white")
+    Image.new("RGB", (4, 4)).save(photos / "film.gif", save_all=True, append_images=[white])
+    answer = command("predict", photos, "--ckpt", tmp_path / "not there yet.pth", "--out", tmp_path / "out")
+    names = ", ".join(str(photos / name) for name in ("film.gif", "page.png", "scores.tif"))
+    assert_refused(answer, f"3 of 6 images cannot be read, {names}; the image {photos / 'film.gif'} holds several")
+    for name, reason in (("page.png", "is not an image"), ("scores.tif", "holds floating-point pixels")):
+        answer = command("predict", photos / name, "--ckpt", tmp_path / "not there yet.pth", "--out", tmp_path / "out")
+        assert_refused(answer, name, reason)
+
+
+def test_large_images_are_warned_about_before_they_are_predicted(tmp_path, photos, predict, monkeypatch):
+    monkeypatch.setattr(first_look, "_LARGE", 64 * 48 - 1)
+    Image.new("RGB", (80, 56)).save(photos / "large.png")
+    code, _, errors = predict(photos)
+    (told,) = [text for text in record(tmp_path / "out").warnings if "pixels" in text]
+    assert code == 0 and errors.index(told) < errors.index("colours as a picture of labels")
+    assert told == (
+        f"{photos / 'large.png'} enters the network with 80x56 pixels, the largest of 4 such images, far more than "
+        f"segmentation networks are made for, which takes long and much memory; --resize 1024 (the short side) or "
+        f"--resize 0.5x takes less"
+    )
+    assert "takes long" in predict(photos / "a.png", "--overwrite")[2]
+    assert "takes long" not in predict(photos, "--overwrite", "--resize", "1x")[2], "whoever asks for it means it"
+    monkeypatch.setattr(first_look, "_LARGE", 80 * 56)
+    assert "takes long" not in predict(photos, "--overwrite")[2]
+
+
+def test_an_image_that_is_too_large_for_any_network_is_named_at_once(photos, predict):
+    Image.new("L", (4000, 8)).save(photos / "z.png")
+    assert_refused(predict(photos, "--resize", "16x"), f"{photos / 'z.png'}: an image of 4000x8 would enter")
 
 
 def test_bad_input_is_refused_in_one_sentence(tmp_path, photos, video, predict):

@@ -18,6 +18,7 @@ from anomaly_eval.studies.prediction.servers.inputs import pictures_for
 from anomaly_eval.studies.prediction.servers.run import SERVERS
 from anomaly_eval.studies.prediction.servers.smiyc import Smiyc
 from tests.anomaly_eval.commands import assert_refused, nothing_left
+from tests.anomaly_eval.studies.prediction.conftest import cut
 from tests.anomaly_eval.studies.prediction.servers.conftest import drawn, files
 
 ANOMALIES = ("--format", "smiyc", "--split", "AnomalyTrack-all", "--method", "known")
@@ -47,6 +48,13 @@ def test_images_must_lie_and_be_called_as_the_servers_are(tmp_path, predict_know
     for words, told in refused:
         assert_refused(predict_known(*words), *told)
         assert nothing_left(tmp_path)
+
+
+def test_of_a_servers_images_none_is_left_out(tmp_path, predict_known):
+    images = drawn(tmp_path / "images" / "a.jpg").parent
+    damaged = cut(drawn(images / "b.jpg"))
+    assert_refused(predict_known(images, *ANOMALIES), f"{damaged} cannot be read")
+    assert nothing_left(tmp_path)
 
 
 @pytest.mark.parametrize("splits", [("AnomalyTrack-all", "ObstacleTrack-all"), ("ObstacleTrack-all",)])
