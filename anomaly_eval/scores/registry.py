@@ -28,12 +28,15 @@ def register(kind: type[Score]) -> None:
 
 
 def choose_scores(
-    names: Iterable[str] | None, provides: frozenset[str], options: Mapping[str, Any] | None = None
+    names: Iterable[str] | None,
+    provides: frozenset[str],
+    options: Mapping[str, Any] | None = None,
+    remedy: str = "leave it out of --scores",
 ) -> list[Score]:
     """Build the named scores, or the one, or where `names` is None all usual ones that the segmenter's outputs allow.
 
     options: by the names that `score_options` gives them. Raises InputError for an unknown name, for a score whose
-    input the segmenter does not provide, and for an option without sense.
+    input the segmenter does not provide, which the `remedy` is for, and for an option without sense.
     """
     if names is None:
         return [_built(kind, options) for kind in SCORES.values() if kind.by_default and kind.source_among(provides)]
@@ -46,9 +49,7 @@ def choose_scores(
             hint = "write spaces, not commas, between names; " if "," in name else hint
             raise InputError(f"there is no score {name!r}; {hint}the scores are {', '.join(SCORES)}.")
         if kind.source_among(provides) is None:
-            raise InputError(
-                f"the score {name!r} needs {kind.needs}, which this network does not provide; leave it out of --scores."
-            )
+            raise InputError(f"the score {name!r} needs {kind.needs}, which this network does not provide; {remedy}.")
         chosen.append(_built(kind, options))
     return chosen
 

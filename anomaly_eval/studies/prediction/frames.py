@@ -100,27 +100,29 @@ class Video:
 Input = Picture | Video
 
 
-def find_inputs(paths: Sequence[Path]) -> tuple[list[Input], list[str]]:
-    """Return what is to be looked at, in its order, folders by name, and what of it was left alone.
+def find_inputs(paths: Sequence[Path], suffixes: frozenset[str] = IMAGES | VIDEOS) -> tuple[list[Input], list[str]]:
+    """Return what is to be looked at, in its order, folders by name, and what users should know of it.
+
+    suffixes: of the files that are taken of folders; a file that users name is taken whatever its suffix.
 
     Hidden files and folders are nobody's photos, nor are the labels of a data set that lie in its folder, nor pictures
     that our commands wrote; whoever names a file itself means it. Raises InputError for what is not there, a folder
     without images, and a video that cannot be decoded.
     """
     if not paths:
-        raise InputError("there is nothing to predict; give images, folders of images, or videos.")
+        raise InputError("there is nothing to predict; give images, videos, or folders of them.")
     found: list[tuple[str, Path]] = []
     notes: list[str] = []
     for path in paths:
         if path.is_dir():
-            inside, said = _inside(path)
+            inside, said = _inside(path, suffixes)
             found += inside
             notes += said
         elif path.is_file():
             found.append((path.name, path))
         else:
             problem = "is neither a file nor a folder" if os.path.lexists(path) else "does not exist"
-            raise InputError(f"{path} {problem}; give images, folders of images, or videos.")
+            raise InputError(f"{path} {problem}; give images, videos, or folders of them.")
     for name, path in found:
         if not _is_text(name):
             raise InputError(f"the name of the file {str(path)!a} is not UTF-8, so no result can name it; rename it.")
@@ -130,30 +132,33 @@ def find_inputs(paths: Sequence[Path]) -> tuple[list[Input], list[str]]:
     return [_input(name, path) for name, (_, path) in zip(names, found, strict=True)], notes
 
 
-def _inside(folder: Path) -> tuple[list[tuple[str, Path]], list[str]]:
-    """Return the images of a folder by their names in it, and what of it was left alone."""
+def _inside(folder: Path, suffixes: frozenset[str]) -> tuple[list[tuple[str, Path]], list[str]]:
+    """Return the images and videos of a folder by their names in it, and what users should know of the rest."""
     if is_ours(folder):
         raise InputError(f"{folder} holds results of this tool rather than photos; give the folder of the photos.")
     seen, ours = _files_in(folder)
-    images = [path for path in seen if path.suffix.lower() in IMAGES]
-    others = len(seen) - len(images)
+    taken = [path for path in seen if path.suffix.lower() in suffixes]
     notes = []
     if len(ours) == 1:
         notes.append(f"{ours[0]} holds results of this tool, no photos, and is left alone")
     elif ours:
         notes.append(f"{folder} also holds {len(ours)} folders of this tool's results, left alone, such as {ours[0]}")
-    if not images:
-        raise InputError(f"{folder} holds no image ({', '.join(sorted(IMAGES))}); give another folder.")
-    labels = label_files(folder, images)
-    if len(labels) == len(images):
+    if not taken:
+        kinds = "image or video" if suffixes >= VIDEOS else "image"
+        raise InputError(f"{folder} holds no {kinds} ({', '.join(sorted(suffixes))}); give another folder.")
+    labels = label_files(folder, taken)
+    if len(labels) == len(taken):
         raise InputError(f"{folder} holds the labels of a data set; give the folder of its images, or name files.")
     if labels:
         which = "a picture that is a label" if len(labels) == 1 else f"{len(labels)} pictures that are labels"
         notes.append(f"{folder} also holds {which} of a data set, left alone, such as {min(labels)}")
-    if others:
+    if 0 < (videos := sum(path.suffix.lower() in VIDEOS for path in taken)) < len(taken):
+        which = "a video, every frame of which is" if videos == 1 else f"{videos} videos, every frame of which is"
+        notes.append(f"{folder} also holds {which} predicted; name the images where that is not meant")
+    if others := len(seen) - len(taken):
         which = "1 file that is no image" if others == 1 else f"{others} files that are no images"
         notes.append(f"{folder} also holds {which}, left alone")
-    return [(path.relative_to(folder).as_posix(), path) for path in images if path not in labels], notes
+    return [(path.relative_to(folder).as_posix(), path) for path in taken if path not in labels], notes
 
 
 def _files_in(folder: Path) -> tuple[list[Path], list[Path]]:

@@ -132,7 +132,7 @@ def _check_options(request: PredictionRequest) -> None:
 
 def _score(request: PredictionRequest, segmenter: Segmenter) -> Score:
     if request.score is not None:
-        return choose_scores([request.score], segmenter.provides)[0]
+        return choose_scores([request.score], segmenter.provides, remedy="choose another --score")[0]
     usual = [score for score in choose_scores(None, segmenter.provides) if not isinstance(score, FittedScore)]
     if not usual:
         known = ", ".join(SCORES)

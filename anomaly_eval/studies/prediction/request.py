@@ -27,7 +27,7 @@ class PredictionRequest:
     """All that one prediction depends on; options of the command line, too."""
 
     inputs: Annotated[
-        Sequence[Path], Asked("Images, folders of images (with all folders in them), and videos.", is_argument=True)
+        Sequence[Path], Asked("Images, videos, and folders of them (with all folders in these).", is_argument=True)
     ]
     checkpoint: Annotated[
         Path | None,

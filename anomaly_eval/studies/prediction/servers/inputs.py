@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from anomaly_eval.errors import InputError
-from anomaly_eval.studies.prediction.frames import Picture, find_inputs
+from anomaly_eval.studies.prediction.frames import IMAGES, Picture, find_inputs
 from anomaly_eval.studies.prediction.servers.base import ServerFormat
 
 
@@ -20,7 +20,7 @@ def pictures_for(server: ServerFormat) -> tuple[list[Picture], list[str]]:
     warnings: list[str] = []
     given: dict[str, list[Path]] = {}
     for folder, split in zip(server.request.inputs, _splits(server), strict=True):
-        inputs, notes = find_inputs([folder])
+        inputs, notes = find_inputs([folder], IMAGES)
         warnings += notes
         for one in inputs:
             if not isinstance(one, Picture):

@@ -284,7 +284,7 @@ def test_bad_input_is_refused_in_one_sentence(tmp_path, photos, video, predict):
         ((tmp_path / "text.mp4",), ("text.mp4 cannot be decoded", "MP4")),
         ((photo, "--threshold", "nan"), ("--threshold must be a number",)),
         ((photo, "--score", "nothing"), ("there is no score 'nothing'",)),
-        ((photo, "--score", "gmmseg"), ("needs class log densities",)),
+        ((photo, "--score", "gmmseg"), ("needs class log densities", "; choose another --score.")),
         ((photo, "--score", "sml"), ("needs statistics", "gmmseg-anomaly fit")),
         ((photo, "--stats", photo), ("learns nothing",)),
         ((photo, "--point", "f1"), ("--point is one of --thresholds",)),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from anomaly_eval.errors import InputError
-from anomaly_eval.studies.prediction.frames import Picture, Video, find_inputs
+from anomaly_eval.studies.prediction.frames import IMAGES, Picture, Video, find_inputs
 from tests.anomaly_eval.datasets.drawn_files import draw
 
 
@@ -35,6 +35,23 @@ def test_folders_are_looked_through_without_what_is_hidden(tmp_path, photos, vid
     assert [type(one) for one in inputs] == [Picture] * 3 + [Video]
     assert notes == [f"{photos} also holds 1 file that is no image, left alone"]
     assert inputs[3].count == 12 and inputs[3].rate == 5
+
+
+def test_videos_are_taken_of_folders_too(tmp_path, photos, video):
+    films = tmp_path / "films"
+    films.mkdir()
+    video.rename(films / "clip.MP4")
+    inputs, notes = find_inputs([films])
+    assert [(one.name, type(one)) for one in inputs] == [("clip", Video)] and notes == []
+    (films / "clip.MP4").rename(photos / "more" / "clip.mp4")
+    inputs, notes = find_inputs([photos])
+    assert [one.name for one in inputs] == ["a", "b", "more_a", "more_clip"]
+    told = f"{photos} also holds a video, every frame of which is predicted; name the images where that is not meant"
+    assert told in notes
+    images, notes = find_inputs([photos], IMAGES)
+    assert images == inputs[:3] and notes == [f"{photos} also holds 2 files that are no images, left alone"]
+    with pytest.raises(InputError, match=r"films holds no image or video \(\.avi, .*\.wmv\); give another folder"):
+        find_inputs([films])
 
 
 RECORDS = [
