@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,8 +16,8 @@ from numpy.typing import NDArray
 from anomaly_eval.datasets.images import image_size, read_image, read_photo
 from anomaly_eval.datasets.label_files import label_files
 from anomaly_eval.errors import InputError
-from anomaly_eval.runtime.file_names import file_names
 from anomaly_eval.runtime.our_folders import is_ours
+from anomaly_eval.studies.prediction.names import names_for
 
 IMAGES = frozenset([".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".ppm", ".pgm", ".gif", ".mpo"])
 VIDEOS = frozenset([".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv"])
@@ -128,8 +127,7 @@ def find_inputs(paths: Sequence[Path], suffixes: frozenset[str] = IMAGES | VIDEO
             raise InputError(f"the name of the file {str(path)!a} is not UTF-8, so no result can name it; rename it.")
     # What is named twice is looked at once.
     found = list({os.path.abspath(path): (name, path) for name, path in reversed(found)}.values())[::-1]
-    names = _names([name for name, _ in found])
-    return [_input(name, path) for name, (_, path) in zip(names, found, strict=True)], notes
+    return [_input(name, path) for name, (_, path) in zip(names_for(found), found, strict=True)], notes
 
 
 def _inside(folder: Path, suffixes: frozenset[str]) -> tuple[list[tuple[str, Path]], list[str]]:
@@ -189,21 +187,6 @@ def _is_text(name: str) -> bool:
 
 def _input(name: str, path: Path) -> Input:
     return Video.open(name, path) if path.suffix.lower() in VIDEOS else Picture(name, path)
-
-
-def _names(given: Sequence[str]) -> list[str]:
-    """Return names for files: without suffixes where these do not tell two apart, and each only once."""
-    stems = [str(Path(name).with_suffix("")) for name in given]
-    often = Counter(stem.casefold() for stem in stems)
-    plain = [name if often[stem.casefold()] > 1 else stem for name, stem in zip(given, stems, strict=True)]
-    seen: Counter[str] = Counter()
-    keys = []
-    for name in plain:
-        # No file has this character in its name.
-        keys.append(f"{name}\0{seen[name]}" if seen[name] else name)
-        seen[name] += 1
-    chosen = file_names(keys)
-    return [chosen[key] for key in keys]
 
 
 def _capture(path: Path) -> cv2.VideoCapture:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.studies.prediction.frames import IMAGES, Picture, Video, find_inputs
+from anomaly_eval.studies.prediction.names import names_for
 from tests.anomaly_eval.datasets.drawn_files import draw
 
 
@@ -23,10 +28,52 @@ def test_names_tell_files_apart(tmp_path):
     draw(tmp_path / "a" / "X y.PNG")
     assert names(one) == ["x"]
     assert names(one, one, tmp_path / "a" / ".." / "a" / "x.png") == ["x"]
-    assert names(tmp_path / "a") == ["X_y", "x.jpg", "x.png"]
-    several = names(one, other)
-    assert len(set(several)) == 2 and several[0] == "x.png"
-    assert len({name.casefold() for name in names(tmp_path / "a", other, tmp_path / "b")}) == 4
+    assert names(tmp_path / "a") == ["X_y", "x_jpg", "x_png"]
+    assert names(one, other) == names(other.parent, one)[::-1] == ["a_x", "b_x"]
+    assert names(tmp_path / "a", other, tmp_path / "b") == ["X_y", "a_x_jpg", "a_x_png", "b_x"]
+
+
+def test_as_many_folders_tell_names_apart_as_it_takes(tmp_path):
+    for place in ("one/images", "other/images", "other/more"):
+        draw(tmp_path / place / "0.png")
+        draw(tmp_path / place / "day" / "1.png")
+    draw(tmp_path / "one" / "images" / "2.png")
+    assert names(tmp_path / "one" / "images", tmp_path / "other" / "images") == [
+        "one_images_0",
+        "2",
+        "one_images_day_1",
+        "other_images_0",
+        "other_images_day_1",
+    ]
+    both = names(tmp_path / "other" / "images", tmp_path / "other" / "more")
+    assert both == ["images_0", "images_day_1", "more_0", "more_day_1"]
+    assert names(tmp_path) == [
+        "one_images_0",
+        "one_images_2",
+        "one_images_day_1",
+        "other_images_0",
+        "other_images_day_1",
+        "other_more_0",
+        "other_more_day_1",
+    ]
+
+
+PARTS = st.sampled_from(["a", "A", "b", "a b", "a_b"])
+
+
+@given(st.sets(st.tuples(PARTS, PARTS, PARTS, st.sampled_from([".png", ".PNG", ".jpg"])), max_size=12), st.data())
+def test_every_file_has_a_name_of_its_own(files, data):
+    given_as = [(part, data.draw(st.integers(0, 2))) for part in sorted(files)]
+    named = [
+        ("/".join(parts[start:3]) + parts[3], Path("/", *parts[:2], parts[2] + parts[3])) for parts, start in given_as
+    ]
+    found = names_for(named)
+    assert len({name.casefold() for name in found}) == len(files)
+    stems = Counter(name.rpartition(".")[0].casefold() for name, _ in named)
+    for (name, _), chosen in zip(named, found, strict=True):
+        stem = name.rpartition(".")[0]
+        if stems[stem.casefold()] == 1 and "/" not in stem and " " not in stem:
+            assert re.fullmatch(rf"{stem}(-\d+)?", chosen), "a name that is alone is kept"
 
 
 def test_folders_are_looked_through_without_what_is_hidden(tmp_path, photos, video):
