@@ -21,6 +21,7 @@ from anomaly_eval.cli.main import main
 from anomaly_eval.datasets.images import read_photo
 from anomaly_eval.segmenters.load import load_segmenter
 from anomaly_eval.studies.prediction import first_look
+from anomaly_eval.studies.prediction.predictor import Predictor
 from anomaly_eval.studies.prediction.records import Predictions
 from tests.anomaly_eval.commands import assert_refused
 from tests.anomaly_eval.networks import CLASSES
@@ -262,7 +263,8 @@ def test_large_images_are_warned_about_before_they_are_predicted(tmp_path, photo
     assert "takes long" not in predict(photos, "--overwrite")[2]
 
 
-def test_an_image_that_is_too_large_for_any_network_is_named_at_once(photos, predict):
+def test_an_image_that_is_too_large_for_any_network_is_named_at_once(photos, predict, monkeypatch):
+    monkeypatch.setattr(Predictor, "__call__", lambda *_: pytest.fail("the images before it were predicted"))
     Image.new("L", (4000, 8)).save(photos / "z.png")
     assert_refused(predict(photos, "--resize", "16x"), f"{photos / 'z.png'}: an image of 4000x8 would enter")
 
