@@ -19,7 +19,7 @@ from anomaly_eval.metrics.counts import ThresholdCounts
 from anomaly_eval.metrics.operating_points import Goal, ThresholdState, threshold_for
 from anomaly_eval.results.origins import ModelRecord
 from anomaly_eval.results.records import OperatingRow
-from anomaly_eval.results.thresholds import check_same_network, read_thresholds
+from anomaly_eval.results.thresholds import check_same_networks, read_thresholds
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.score_maps.source import ScoreSource
 
@@ -105,15 +105,17 @@ def choose_thresholds(
 
 
 def given_thresholds(
-    path: Path, methods: Sequence[str], models: Sequence[ModelRecord], negated: Sequence[str] = ()
+    path: Path, methods: Sequence[str], models: Mapping[str, ModelRecord], negated: Sequence[str] = ()
 ) -> list[OperatingRow]:
     """Return what a file of thresholds says of methods, of which some are negated now.
 
-    Raises InputError where it cannot be read, has no threshold of any, or was made with another network.
+    models: the network behind each method, where one is known. Raises InputError where the file cannot be read, has no
+    threshold of any, or was made with another network.
     """
     found = read_thresholds(path)
-    check_same_network(path, found, models)
-    return found.of_methods(methods, path, negated)
+    rows = found.of_methods(methods, path, negated)
+    check_same_networks(path, found, dict.fromkeys(row.method for row in rows), models)
+    return rows
 
 
 def known(row: OperatingRow) -> KnownThreshold:

@@ -223,13 +223,19 @@ class Part:
 
     def _given_thresholds(self) -> list[OperatingRow]:
         """Return the thresholds of --thresholds for the methods there are."""
-        measures, source, maps = self._request.measures, self._evaluated.source, self._evaluated.maps
+        measures, source = self._request.measures, self._evaluated.source
         if measures.thresholds is None:
             return []
         negated = [name for name in source.methods if name in measures.negate]
-        model = source.describe() if maps is None else None
-        models = maps.models if maps is not None else [model] if isinstance(model, ModelRecord) else []
-        return given_thresholds(measures.thresholds, source.methods, models, negated)
+        return given_thresholds(measures.thresholds, source.methods, self._models(), negated)
+
+    def _models(self) -> dict[str, ModelRecord]:
+        """Return the network behind each method, where one is known."""
+        source, maps = self._evaluated.source, self._evaluated.maps
+        if maps is not None:
+            return maps.models
+        model = source.describe()
+        return dict.fromkeys(source.methods, model) if isinstance(model, ModelRecord) else {}
 
 
 def computation(request: EvaluationRequest, evaluated: Evaluated, samples: SampleSet, clock: Clock) -> Compute:

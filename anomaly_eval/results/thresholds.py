@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final, Literal
 
 from pydantic import Field, ValidationError
 
 from anomaly_eval.errors import InputError
-from anomaly_eval.results.origins import MapsRecord, ModelRecord, Origin
+from anomaly_eval.results.origins import ModelRecord, Origin
 from anomaly_eval.results.record import Record
 from anomaly_eval.results.records import OperatingRow
 from anomaly_eval.results.same_network import network_difference
@@ -33,6 +33,12 @@ class Thresholds(Record):
     negated: list[str] = Field(default_factory=list)
     """Methods whose scores were taken times -1 before."""
     rows: list[OperatingRow]
+
+    def model_of(self, method: str) -> ModelRecord | None:
+        """Return the network behind the scores of a method; None for score maps of unknown origin."""
+        if isinstance(self.origin, ModelRecord):
+            return self.origin
+        return next((folder.model for folder in self.origin.folders if method in folder.methods), None)
 
     def of_methods(self, methods: Collection[str], path: Path, negated: Collection[str] = ()) -> list[OperatingRow]:
         """Return the rows of methods, of which some are negated now.
@@ -73,20 +79,18 @@ def read_thresholds(path: Path) -> Thresholds:
     return found
 
 
-def check_same_network(path: Path, thresholds: Thresholds, models: Sequence[ModelRecord]) -> None:
-    """Raise InputError where none of the networks is the one of the thresholds.
+def check_same_networks(
+    path: Path, thresholds: Thresholds, methods: Collection[str], models: Mapping[str, ModelRecord]
+) -> None:
+    """Raise InputError where the network of a method is not the one that its thresholds were chosen with.
 
-    Score maps of other origin have no network that could be another one.
+    models: by method. Score maps of other origin have no network that could be another one.
     """
-    learnt = _models(thresholds.origin)
-    if not learnt or not models:
-        return
-    found = [network_difference(before, now) for before in learnt for now in models]
-    if found[0] is not None and None not in found:
-        raise InputError(f"the thresholds in {path} were chosen with {found[0][0]}; {_ANEW} with {found[0][1]}.")
-
-
-def _models(origin: Origin) -> list[ModelRecord]:
-    if isinstance(origin, MapsRecord):
-        return [folder.model for folder in origin.folders if folder.model is not None]
-    return [origin]
+    for method in methods:
+        before, now = thresholds.model_of(method), models.get(method)
+        found = network_difference(before, now) if before is not None and now is not None else None
+        if found is not None:
+            difference, this = found
+            raise InputError(
+                f"the thresholds of {method} in {path} were chosen with {difference}; {_ANEW} with {this}."
+            )

@@ -90,9 +90,9 @@ class MapsOnDisk:
         return {method: fit for folder in self._folders for method, fit in folder.fits.items()}
 
     @property
-    def models(self) -> list[ModelRecord]:
-        """The networks behind saved maps."""
-        return [folder.index.model for folder in self._folders if folder.index is not None]
+    def models(self) -> dict[str, ModelRecord]:
+        """The networks behind saved maps, by method."""
+        return {method: owner.index.model for method, owner in self._owners.items() if owner.index is not None}
 
     @property
     def all_saved(self) -> bool:

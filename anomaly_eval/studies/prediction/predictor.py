@@ -176,7 +176,8 @@ def _threshold(
     if request.threshold is not None:
         return Threshold(request.threshold, "--threshold")
     if request.thresholds is not None:
-        row = _chosen(request.thresholds, given_thresholds(request.thresholds, [score.name], [model]), request.point)
+        rows = given_thresholds(request.thresholds, [score.name], {score.name: model})
+        row = _chosen(request.thresholds, rows, request.point)
         return Threshold(row.threshold, f"{row.point} on {row.learnt_on}, of {request.thresholds}")
     if usual is None:
         return None
