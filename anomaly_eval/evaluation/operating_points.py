@@ -17,9 +17,8 @@ from anomaly_eval.evaluation.journal.record_store import Records
 from anomaly_eval.metrics import registry
 from anomaly_eval.metrics.counts import ThresholdCounts
 from anomaly_eval.metrics.operating_points import Goal, ThresholdState, threshold_for
-from anomaly_eval.results.origins import ModelRecord
 from anomaly_eval.results.records import OperatingRow
-from anomaly_eval.results.thresholds import check_same_networks, read_thresholds
+from anomaly_eval.results.thresholds import Behind, check_same_scores, read_thresholds
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.score_maps.source import ScoreSource
 
@@ -105,17 +104,17 @@ def choose_thresholds(
 
 
 def given_thresholds(
-    path: Path, methods: Sequence[str], models: Mapping[str, ModelRecord], negated: Sequence[str] = ()
-) -> list[OperatingRow]:
-    """Return what a file of thresholds says of methods, of which some are negated now.
+    path: Path, methods: Mapping[str, Behind], negated: Sequence[str] = ()
+) -> tuple[list[OperatingRow], list[str]]:
+    """Return what a file of thresholds says of methods, of which some are negated now, and what cannot be checked.
 
-    models: the network behind each method, where one is known. Raises InputError where the file cannot be read, has no
-    threshold of any, or was made with another network.
+    methods: what the scores of each come from. Raises InputError where the file cannot be read, has no threshold of
+    any, or was made with another network or with other statistics.
     """
     found = read_thresholds(path)
     rows = found.of_methods(methods, path, negated)
-    check_same_networks(path, found, dict.fromkeys(row.method for row in rows), models)
-    return rows
+    warnings = check_same_scores(path, found, {row.method: methods[row.method] for row in rows})
+    return rows, warnings
 
 
 def known(row: OperatingRow) -> KnownThreshold:

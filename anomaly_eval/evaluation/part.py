@@ -41,7 +41,7 @@ from anomaly_eval.results.records import (
     Results,
 )
 from anomaly_eval.results.resamples import bootstrap_text
-from anomaly_eval.results.thresholds import THRESHOLDS_FILE, Thresholds
+from anomaly_eval.results.thresholds import THRESHOLDS_FILE, Behind, Thresholds
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.runtime.console import warn
 from anomaly_eval.score_maps.disk import MapsOnDisk
@@ -79,8 +79,8 @@ class Part:
         self._closed_set: list[ClosedSetFindings] = []
         self._dataset_records: list[DatasetRecord] = []
         self._points: list[OperatingRow] = []
-        self._given = self._given_thresholds()
-        self._warnings = list(evaluated.warnings)
+        self._given, unchecked = self._given_thresholds()
+        self._warnings = [*evaluated.warnings, *unchecked]
         self._warnings += [samples.shortfall for samples in datasets if samples.shortfall is not None]
         if evaluated.segmenter is not None:
             closed_sets = [samples for samples in datasets if samples.card.task == "closed_set"]
@@ -177,7 +177,8 @@ class Part:
         write_tables(results, folder, self._request.with_published)
         if self._points:
             at_home = [row for row in self._points if row.dataset == row.learnt_on]
-            file = Thresholds(origin=model, negated=results.provenance.negated, rows=at_home)
+            fits = {row.method: fit for row in at_home if (fit := self._evaluated.fits.get(row.method)) is not None}
+            file = Thresholds(origin=model, negated=results.provenance.negated, fits=fits, rows=at_home)
             (folder / THRESHOLDS_FILE).write_text(file.model_dump_json(indent=2) + "\n", encoding="utf-8")
         distributions = [one for found in self._anomaly for one in found.distributions]
         for name, text in (distributions_csv(distributions) if distributions else {}).items():
@@ -221,13 +222,15 @@ class Part:
             counts_sha256=counts_sha256,
         )
 
-    def _given_thresholds(self) -> list[OperatingRow]:
-        """Return the thresholds of --thresholds for the methods there are."""
+    def _given_thresholds(self) -> tuple[list[OperatingRow], list[str]]:
+        """Return the thresholds of --thresholds for the methods there are, and what cannot be checked of them."""
         measures, source = self._request.measures, self._evaluated.source
         if measures.thresholds is None:
-            return []
+            return [], []
         negated = [name for name in source.methods if name in measures.negate]
-        return given_thresholds(measures.thresholds, source.methods, self._models(), negated)
+        models, fits = self._models(), self._evaluated.fits
+        behind = {name: Behind(models.get(name), fits.get(name)) for name in source.methods}
+        return given_thresholds(measures.thresholds, behind, negated)
 
     def _models(self) -> dict[str, ModelRecord]:
         """Return the network behind each method, where one is known."""

@@ -9,6 +9,8 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 from anomaly_eval.results.record import Record
 
 _INPUT = "input "
+SHIPPED_STATISTICS = "these statistics ship with the network"
+"""What the notes of a fit say of those."""
 
 
 class FitRecord(Record):

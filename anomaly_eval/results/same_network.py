@@ -18,28 +18,29 @@ def network_difference(before: ModelRecord, now: ModelRecord) -> tuple[str, str]
     for field, meaning in _FIELDS:
         if getattr(before, field) != getattr(now, field):
             return (
-                f"another {meaning} ({_short(getattr(before, field))}, now {_short(getattr(now, field))})",
+                f"another {meaning} ({shown(getattr(before, field))}, now {shown(getattr(now, field))})",
                 "this one",
             )
     # What was imported since builds nothing of a network that was there before, such as a score of one's own.
     if not set(before.imports.values()) <= set(now.imports.values()):
-        then, today = (_short(_modules(one) or "none") for one in (before, now))
+        then, today = (shown(_modules(one) or "none") for one in (before, now))
         return f"other modules of --import ({then}, now {today})", "these"
     if before.dropped_classes != now.dropped_classes:
-        then, today = (_short(" ".join(one.dropped_classes) or "none") for one in (before, now))
+        then, today = (shown(" ".join(one.dropped_classes) or "none") for one in (before, now))
         return f"other --known-classes (dropped: {then}, now {today})", "these"
     # Names may be others, as earlier versions read them elsewhere; in another order they are other outputs.
     if before.classes != now.classes and sorted(before.classes) == sorted(now.classes):
-        then, today = (_short(" ".join(one.classes)) for one in (before, now))
+        then, today = (shown(" ".join(one.classes)) for one in (before, now))
         return f"--known-classes in another order ({then}, now {today})", "this one"
     return None
 
 
+def shown(value: str | None) -> str:
+    """Write a value of a record into a sentence, whatever a file has in its place: hashes by their first digits."""
+    value = value or "none"
+    short = value[:12] if len(value) == 64 else value[:100]
+    return short if short.isprintable() else repr(short)
+
+
 def _modules(model: ModelRecord) -> str:
     return ", ".join(f"{name} {sha256[:12]}" for name, sha256 in model.imports.items())
-
-
-def _short(value: str | None) -> str:
-    value = value or "none"
-    shown = value[:12] if len(value) == 64 else value[:100]
-    return shown if shown.isprintable() else repr(shown)

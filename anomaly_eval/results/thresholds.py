@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
 from pydantic import Field, ValidationError
 
 from anomaly_eval.errors import InputError
-from anomaly_eval.results.origins import ModelRecord, Origin
+from anomaly_eval.results.origins import FitRecord, ModelRecord, Origin
 from anomaly_eval.results.record import Record
 from anomaly_eval.results.records import OperatingRow
 from anomaly_eval.results.same_network import network_difference
+from anomaly_eval.results.same_statistics import statistics_difference
 from anomaly_eval.runtime.safe_read import read_regular
 from anomaly_eval.runtime.strict_yaml import first_problem
 
@@ -21,6 +23,14 @@ THRESHOLDS_FILE = "thresholds.json"
 _KIND: Final = "gmmseg-anomaly thresholds"
 _LARGEST = 1 << 24
 _ANEW = "choose thresholds anew with `gmmseg-anomaly eval --operating-points`"
+
+
+@dataclass(frozen=True)
+class Behind:
+    """What the scores of a method come from; None is not known, or nothing that was learnt."""
+
+    model: ModelRecord | None = None
+    fit: FitRecord | None = None
 
 
 class Thresholds(Record):
@@ -32,13 +42,17 @@ class Thresholds(Record):
     origin: Origin
     negated: list[str] = Field(default_factory=list)
     """Methods whose scores were taken times -1 before."""
+    fits: dict[str, FitRecord] | None = None
+    """What the scores of methods learnt from; None in files of earlier versions, which did not say."""
     rows: list[OperatingRow]
 
-    def model_of(self, method: str) -> ModelRecord | None:
-        """Return the network behind the scores of a method; None for score maps of unknown origin."""
+    def behind(self, method: str) -> Behind:
+        """Return what the scores of a method came from when its thresholds were chosen."""
         if isinstance(self.origin, ModelRecord):
-            return self.origin
-        return next((folder.model for folder in self.origin.folders if method in folder.methods), None)
+            model: ModelRecord | None = self.origin
+        else:
+            model = next((folder.model for folder in self.origin.folders if method in folder.methods), None)
+        return Behind(model, (self.fits or {}).get(method))
 
     def of_methods(self, methods: Collection[str], path: Path, negated: Collection[str] = ()) -> list[OperatingRow]:
         """Return the rows of methods, of which some are negated now.
@@ -79,18 +93,32 @@ def read_thresholds(path: Path) -> Thresholds:
     return found
 
 
-def check_same_networks(
-    path: Path, thresholds: Thresholds, methods: Collection[str], models: Mapping[str, ModelRecord]
-) -> None:
-    """Raise InputError where the network of a method is not the one that its thresholds were chosen with.
+def check_same_scores(path: Path, thresholds: Thresholds, methods: Mapping[str, Behind]) -> list[str]:
+    """Raise InputError where the scores of a method are not those that its thresholds were chosen for.
 
-    models: by method. Score maps of other origin have no network that could be another one.
+    methods: what each of them comes from now. Score maps of unknown origin are of no network that could be another one.
+    Returns what cannot be checked of a file of an earlier version, in words.
     """
-    for method in methods:
-        before, now = thresholds.model_of(method), models.get(method)
-        found = network_difference(before, now) if before is not None and now is not None else None
-        if found is not None:
-            difference, this = found
-            raise InputError(
-                f"the thresholds of {method} in {path} were chosen with {difference}; {_ANEW} with {this}."
-            )
+    for method, now in methods.items():
+        before = thresholds.behind(method)
+        chosen = f"the thresholds of {method} in {path} were chosen with"
+        if before.model is not None and now.model is not None:
+            found = network_difference(before.model, now.model)
+            if found is not None:
+                raise InputError(f"{chosen} {found[0]}; {_ANEW} with {found[1]}.")
+        if before.fit is not None and now.fit is not None:
+            other = statistics_difference(before.fit, now.fit)
+            if other is not None:
+                raise InputError(f"{chosen} {other}; give the former, or {_ANEW}.")
+    return _unchecked(path, thresholds, methods)
+
+
+def _unchecked(path: Path, thresholds: Thresholds, methods: Mapping[str, Behind]) -> list[str]:
+    # Mixtures that were fitted after training, whose input is noted, are part of the weights.
+    learnt = [name for name, now in methods.items() if now.fit is not None and now.fit.input_note is None]
+    if thresholds.fits is not None or not learnt:
+        return []
+    return [
+        f"{path} does not say what {', '.join(learnt)} learnt from, so that nobody can tell whether its thresholds are "
+        f"of the statistics of now; {_ANEW} to be sure"
+    ]

@@ -11,7 +11,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from anomaly_eval.errors import InputError
-from anomaly_eval.results.origins import FitRecord, ModelRecord
+from anomaly_eval.results.origins import SHIPPED_STATISTICS, FitRecord, ModelRecord
 from anomaly_eval.results.same_network import network_difference
 from anomaly_eval.runtime.output_folder import write_atomically
 from anomaly_eval.scores.base import FittedScore
@@ -81,7 +81,7 @@ def load_statistics(
             except (KeyError, ValueError, RuntimeError) as error:
                 raise InputError(f"the statistics of {score.name} in {path} are damaged; fit again.") from error
             record = records[type(score).name]
-            notes = [*record.notes, *(["these statistics ship with the network"] if vouched else [])]
+            notes = [*record.notes, *([SHIPPED_STATISTICS] if vouched else [])]
             loaded[score.name] = record.model_copy(update={"notes": notes})
     return loaded
 

@@ -16,7 +16,7 @@ from anomaly_eval.evaluation.fit import fits_of_network
 from anomaly_eval.evaluation.operating_points import given_thresholds
 from anomaly_eval.results.origins import FitRecord, ModelRecord
 from anomaly_eval.results.records import OperatingRow
-from anomaly_eval.results.thresholds import read_thresholds
+from anomaly_eval.results.thresholds import Behind, read_thresholds
 from anomaly_eval.scores import SCORES, FittedScore, Score, choose_scores, unfitted
 from anomaly_eval.scores.base import score_maps, sources
 from anomaly_eval.scores.statistics_file import load_statistics
@@ -71,6 +71,8 @@ class Predictor:
     threshold: Threshold | None = None
     median: float | None = None
     """Of the score on ordinary images, where the network's card knows it."""
+    warnings: tuple[str, ...] = ()
+    """What users should know of all this."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -107,14 +109,16 @@ def load_predictor(request: PredictionRequest) -> Predictor:
     model = segmenter.describe()
     fits = _fitted(request, score, model) | fits_of_network(segmenter, [score])
     usual = _usual_threshold(request, score)
+    threshold, warnings = _threshold(request, score, Behind(model, fits.get(score.name)), usual)
     return Predictor(
         segmenter.with_outputs(sources([score], segmenter.provides)),
         score,
         model,
         fits,
         segmenter.provides,
-        _threshold(request, score, model, usual),
+        threshold,
         None if usual is None else usual.median,
+        tuple(warnings),
     )
 
 
@@ -171,19 +175,19 @@ def _usual_threshold(request: PredictionRequest, score: Score) -> UsualThreshold
 
 
 def _threshold(
-    request: PredictionRequest, score: Score, model: ModelRecord, usual: UsualThreshold | None
-) -> Threshold | None:
+    request: PredictionRequest, score: Score, behind: Behind, usual: UsualThreshold | None
+) -> tuple[Threshold | None, list[str]]:
+    """Return the threshold, and what users should know of it. behind: what the scores come from."""
     if request.threshold is not None:
-        return Threshold(request.threshold, "--threshold")
+        return Threshold(request.threshold, "--threshold"), []
     if request.thresholds is not None:
-        rows = given_thresholds(request.thresholds, [score.name], {score.name: model})
+        rows, warnings = given_thresholds(request.thresholds, {score.name: behind})
         row = _chosen(request.thresholds, rows, request.point)
-        return Threshold(row.threshold, f"{row.point} on {row.learnt_on}, of {request.thresholds}")
+        return Threshold(row.threshold, f"{row.point} on {row.learnt_on}, of {request.thresholds}"), warnings
     if usual is None:
-        return None
-    return Threshold(
-        usual.threshold, f"the network's card: {usual.false_positives:g} % of the pixels of {usual.dataset}"
-    )
+        return None, []
+    source = f"the network's card: {usual.false_positives:g} % of the pixels of {usual.dataset}"
+    return Threshold(usual.threshold, source), []
 
 
 def _chosen(path: Path, rows: list[OperatingRow], wanted: str | None) -> OperatingRow:

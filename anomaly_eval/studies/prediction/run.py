@@ -44,6 +44,7 @@ def run_prediction(request: PredictionRequest, console: Console) -> Predicted:
     with prepare_output(request.out, request.overwrite, PREDICTIONS) as output, ExitStack() as stack:
         refuse_unreadable(inputs)
         predictor = load_predictor(request)
+        warnings += predictor.warnings
         warnings += large_inputs(inputs, predictor.segmenter.input_size, request.running.resize is not None)
         warn_of_all(console, warnings)
         said_before = len(warnings)

@@ -40,6 +40,7 @@ def run_for_server(request: PredictionRequest, console: Console) -> Predicted:
     with prepare_output(request.out, request.overwrite, PREDICTIONS) as output, ExitStack() as stack:
         refuse_unreadable(inputs)
         predictor = load_predictor(request)
+        warnings += predictor.warnings
         server.begin(predictor)
         warnings += large_inputs(inputs, predictor.segmenter.input_size, request.running.resize is not None)
         warn_of_all(console, warnings)
