@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 
-from anomaly_eval.results.origins import ModelRecord
+from anomaly_eval.results.origins import MeanOf, ModelRecord
 
 
-def mean_record(members: Sequence[ModelRecord]) -> ModelRecord:
+def mean_record(members: Sequence[ModelRecord], of: MeanOf | None = None) -> ModelRecord:
     """Return the record of the mean of networks with the same classes, which holds those of its members in their order.
 
     Its checkpoint is named after theirs, and its hashes are over theirs; empty where a member's is, which nothing tells
-    from others. What several say alike stands there once. One member alone is itself.
+    from others. What several say alike stands there once. One member alone is itself. of: what of
+    several was averaged.
     """
     first = members[0]
     if len(members) == 1:
@@ -33,6 +34,7 @@ def mean_record(members: Sequence[ModelRecord]) -> ModelRecord:
         device=_alike(one.device for one in members),
         notes=list(dict.fromkeys(note for one in members for note in one.notes)),
         tta=_alike(one.tta or "none" for one in members) if any(one.tta for one in members) else None,
+        mean_of=of,
         members=list(members),
     )
 

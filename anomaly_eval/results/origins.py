@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
@@ -29,7 +29,9 @@ class FitRecord(Record):
         return next((note for note in self.notes if note.startswith(_INPUT)), None)
 
 
-_OF_MEANS = frozenset({"tta", "averaging", "members"})
+MeanOf = Literal["probabilities", "scores"]
+
+_OF_MEANS = frozenset({"tta", "averaging", "mean_of", "members"})
 
 
 class ModelRecord(Record):
@@ -64,6 +66,8 @@ class ModelRecord(Record):
     """The views of each image that were averaged, as `--tta` names them; None is the image as it is."""
     averaging: str | None = None
     """Which score was averaged how over views, in words."""
+    mean_of: MeanOf | None = None
+    """What of the `members` was averaged; None of a network alone, and in files of earlier versions."""
     members: list[ModelRecord] = Field(default_factory=list)
     """The networks that were averaged; the other fields are then of all of them. Empty for a network alone."""
 

@@ -21,6 +21,8 @@ def network_difference(before: ModelRecord, now: ModelRecord) -> tuple[str, str]
                 f"another {meaning} ({shown(getattr(before, field))}, now {shown(getattr(now, field))})",
                 "this one",
             )
+    if before.mean_of != now.mean_of and before.mean_of is not None and now.mean_of is not None:
+        return f"another mean of networks (of {before.mean_of}, now of {now.mean_of})", "this one"
     # What was imported since builds nothing of a network that was there before, such as a score of one's own.
     if not set(before.imports.values()) <= set(now.imports.values()):
         then, today = (shown(_modules(one) or "none") for one in (before, now))

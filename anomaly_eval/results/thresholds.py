@@ -116,9 +116,21 @@ def check_same_scores(path: Path, thresholds: Thresholds, methods: Mapping[str, 
 def _unchecked(path: Path, thresholds: Thresholds, methods: Mapping[str, Behind]) -> list[str]:
     # Mixtures that were fitted after training, whose input is noted, are part of the weights.
     learnt = [name for name, now in methods.items() if now.fit is not None and now.fit.input_note is None]
-    if thresholds.fits is not None or not learnt:
-        return []
+    averaged = [
+        name
+        for name, now in methods.items()
+        if now.model is not None
+        and now.model.mean_of is not None
+        and (before := thresholds.behind(name).model) is not None
+        and before.mean_of is None
+    ]
+    unknown = {
+        f"what {', '.join(learnt)} learnt from": learnt and thresholds.fits is None,
+        f"of which mean of networks {', '.join(averaged)} is": averaged,
+    }
     return [
-        f"{path} does not say what {', '.join(learnt)} learnt from, so that nobody can tell whether its thresholds are "
-        f"of the statistics of now; {_ANEW} to be sure"
+        f"{path} does not say {what}, so that nobody can tell whether its thresholds are of the scores of now; {_ANEW} "
+        f"to be sure"
+        for what, is_unknown in unknown.items()
+        if is_unknown
     ]

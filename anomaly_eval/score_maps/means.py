@@ -52,7 +52,7 @@ class MeanScores:
 
     def describe(self) -> ModelRecord:
         """Say which networks these are."""
-        return mean_record(self._records)
+        return mean_record(self._records, of="scores")
 
 
 class MapMean:

@@ -94,7 +94,7 @@ class MeanProbabilities:
 
     def describe(self) -> ModelRecord:
         """Say which networks these are, and which views of them."""
-        return record_of(self._members)
+        return record_of(self._members, of="probabilities")
 
 
 class ProbabilityMean:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from anomaly_eval.datasets.test_settings import TestProtocol
 from anomaly_eval.errors import InputError
 from anomaly_eval.results.means import mean_record
-from anomaly_eval.results.origins import FitRecord, ModelRecord
+from anomaly_eval.results.origins import FitRecord, MeanOf, ModelRecord
 from anomaly_eval.segmenters.base import Prediction, Segmenter
 from anomaly_eval.segmenters.capabilities import Scalable
 from anomaly_eval.segmenters.input_size import LARGEST_FACTOR, InputSize
@@ -165,8 +165,11 @@ class View:
         return self._plain.describe()
 
 
-def record_of(views: Sequence[View]) -> ModelRecord:
-    """Return the record of the mean of views, of one network or of several, those of each one after the other."""
+def record_of(views: Sequence[View], of: MeanOf | None = None) -> ModelRecord:
+    """Return the record of the mean of views, of one network or of several, those of each one after the other.
+
+    of: what of several was averaged.
+    """
     networks: list[tuple[ModelRecord, list[View]]] = []
     for view in views:
         record = view.plain_record
@@ -174,7 +177,7 @@ def record_of(views: Sequence[View]) -> ModelRecord:
         if not networks or networks[-1][0] != record or _key(view) in map(_key, networks[-1][1]):
             networks.append((record, []))
         networks[-1][1].append(view)
-    return mean_record([record.model_copy(update={"tta": _text(of_network)}) for record, of_network in networks])
+    return mean_record([record.model_copy(update={"tta": _text(of_network)}) for record, of_network in networks], of)
 
 
 def _text(views: Sequence[View]) -> str | None:

@@ -169,3 +169,22 @@ def test_thresholds_without_a_word_on_statistics_are_taken_with_a_warning(
     assert of_network("msp", checkpoint, "--scores", "msp", "--thresholds", home)[0] == 0
     warnings = json.loads((tmp_path / "msp" / "results.json").read_text())["warnings"]
     assert not any("learnt from" in text for text in warnings)
+
+
+def test_the_mean_of_probabilities_is_not_that_of_scores(
+    tmp_path: Path, pair: Any, of_network: Any, of_maps: Any
+) -> None:
+    words = ("--scores", "msp", "--operating-points", "f1", "--save-scores", "--ensemble", "mean")
+    assert of_network("big", pair, *words)[0] == 0
+    files = {name: tmp_path / "big" / f"mean_of_{name}" / "thresholds.json" for name in ("probabilities", "scores")}
+    assert_refused(
+        of_maps("out", ["big/mean_of_scores"], "--thresholds", files["probabilities"]),
+        "the thresholds of msp in",
+        "another mean of networks (of probabilities, now of scores)",
+    )
+    assert of_maps("same", ["big/mean_of_scores"], "--thresholds", files["scores"])[0] == 0
+    content = json.loads(files["probabilities"].read_text())
+    assert content["origin"].pop("mean_of") == "probabilities"
+    files["probabilities"].write_text(json.dumps(content))
+    code, _, errors = of_maps("earlier", ["big/mean_of_scores"], "--thresholds", files["probabilities"])
+    assert (code, errors.count("does not say of which mean of networks msp is")) == (0, 1)

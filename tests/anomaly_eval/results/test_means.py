@@ -55,3 +55,17 @@ def test_names_of_classes_are_those_of_a_member_that_has_some() -> None:
 def test_views_make_another_network() -> None:
     assert network_difference(record("a"), record("a", tta="flip")) == ("another --tta (none, now flip)", "this one")
     assert network_difference(record("a", tta="flip"), record("a", tta="flip")) is None
+
+
+def test_means_of_other_things_are_other_networks() -> None:
+    members = [record("a"), record("b")]
+    of_probabilities, of_scores, unknown = (mean_record(members, of) for of in ("probabilities", "scores", None))
+    assert network_difference(of_probabilities, of_scores) == (
+        "another mean of networks (of probabilities, now of scores)",
+        "this one",
+    )
+    assert network_difference(of_scores, of_scores) is None
+    # Earlier versions did not say which.
+    assert network_difference(unknown, of_scores) is None
+    assert "mean_of" not in unknown.model_dump() and ModelRecord.model_validate(of_scores.model_dump()) == of_scores
+    assert mean_record([record("a")], of="scores") == record("a")
