@@ -104,12 +104,13 @@ def choose_thresholds(
 
 
 def given_thresholds(
-    path: Path, methods: Mapping[str, Behind], negated: Sequence[str] = ()
+    path: Path, methods: Mapping[str, Behind], negated: Sequence[str] | None = None
 ) -> tuple[list[OperatingRow], list[str]]:
-    """Return what a file of thresholds says of methods, of which some are negated now, and what cannot be checked.
+    """Return what a file of thresholds says of methods, and what cannot be checked of it.
 
-    methods: what the scores of each come from. Raises InputError where the file cannot be read, has no threshold of
-    any, or was made with another network or with other statistics.
+    methods: what the scores of each come from. negated: those that are negated now; None where none can be. Raises
+    InputError where the file cannot be read, has no threshold of any, or was made with another network or with other
+    statistics.
     """
     found = read_thresholds(path)
     rows = found.of_methods(methods, path, negated)

@@ -54,8 +54,8 @@ class Thresholds(Record):
             model = next((folder.model for folder in self.origin.folders if method in folder.methods), None)
         return Behind(model, (self.fits or {}).get(method))
 
-    def of_methods(self, methods: Collection[str], path: Path, negated: Collection[str] = ()) -> list[OperatingRow]:
-        """Return the rows of methods, of which some are negated now.
+    def of_methods(self, methods: Collection[str], path: Path, negated: Collection[str] | None) -> list[OperatingRow]:
+        """Return the rows of methods, of which some are negated now; None where a command negates none.
 
         Raises InputError, which names the file, where it has none of theirs, and where a sign is another one.
         """
@@ -64,9 +64,14 @@ class Thresholds(Record):
             known = ", ".join(dict.fromkeys(row.method for row in self.rows)) or "nothing"
             raise InputError(f"{path} has thresholds of {known}, none of {', '.join(methods)}; {_ANEW}.")
         for name in dict.fromkeys(row.method for row in rows):
-            if (name in self.negated) != (name in negated):
-                state, remedy = ("negated", "give") if name in self.negated else ("not negated", "leave out")
-                raise InputError(f"the thresholds of {name} in {path} are of {state} scores; {remedy} --negate {name}.")
+            before = name in self.negated
+            if before == (name in (negated or ())):
+                continue
+            remedy = f"{'give' if before else 'leave out'} --negate {name}"
+            if negated is None:
+                remedy = f"{_ANEW} without --negate {name}, as scores are not negated here"
+            state = "negated" if before else "not negated"
+            raise InputError(f"the thresholds of {name} in {path} are of {state} scores; {remedy}.")
         return rows
 
 

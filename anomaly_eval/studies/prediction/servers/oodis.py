@@ -68,10 +68,16 @@ class Oodis(ServerFormat):
         return name
 
     def begin(self, predictor: Predictor) -> None:
-        """Find the threshold; raises InputError where there is none."""
-        if predictor.threshold is None or not math.isfinite(predictor.threshold.value):
+        """Find the threshold; raises InputError where there is none, and for an infinite one."""
+        threshold = predictor.threshold
+        if threshold is None:
             raise InputError("--format oodis joins pixels from a threshold on; give --threshold or --thresholds.")
-        self._threshold = predictor.threshold.value
+        if not math.isfinite(threshold.value):
+            raise InputError(
+                f"--format oodis joins pixels from a threshold on, of which {threshold.value} ({threshold.source}) "
+                f"leaves all or none; give a finite one."
+            )
+        self._threshold = threshold.value
 
     def write(self, folder: Path, found: PredictedFrame) -> list[str]:
         """Write a mask for each instance and their list, the most confident first.

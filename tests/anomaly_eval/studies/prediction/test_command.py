@@ -269,6 +269,13 @@ def test_an_image_that_is_too_large_for_any_network_is_named_at_once(photos, pre
     assert_refused(predict(photos, "--resize", "16x"), f"{photos / 'z.png'}: an image of 4000x8 would enter")
 
 
+def test_thresholds_of_negated_scores_are_refused_with_a_remedy_that_there_is(tmp_path, photos, evaluate, predict):
+    goal = ("--operating-points", "f1", "--negate", "msp")
+    assert evaluate("--scores", "msp", *goal, out=str(tmp_path / "home"))[0] == 0
+    answer = predict(photos / "a.png", "--score", "msp", "--thresholds", tmp_path / "home" / "thresholds.json")
+    assert_refused(answer, "are of negated scores; choose thresholds anew", "without --negate msp")
+
+
 def test_bad_input_is_refused_in_one_sentence(tmp_path, photos, video, predict):
     (tmp_path / "empty").mkdir()
     (tmp_path / "broken.png").write_bytes((photos / "a.png").read_bytes()[:200])

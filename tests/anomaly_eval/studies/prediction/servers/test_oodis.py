@@ -102,7 +102,7 @@ def test_what_the_benchmark_cannot_have_is_refused(tmp_path, predict_known):
     obstacle = ("--format", "oodis", "--split", "roadobstacle")
     refused = [
         ((path, *obstacle), ("from a threshold on", "--threshold")),
-        ((path, *obstacle, "--threshold=-inf"), ("from a threshold on",)),
+        ((path, *obstacle, "--threshold=-inf"), ("of which -inf (--threshold) leaves all or none; give a finite one",)),
         ((blank, *obstacle, "--threshold", "1"), ("a b.webp has a name with other characters",)),
         ((path, *obstacle, "--threshold", "1", "--method", "x"), ("--method is of --format smiyc",)),
         ((path, *obstacle, "--threshold", "1", "--maps", "float16"), ("--maps is of --format pictures and smiyc",)),
