@@ -20,6 +20,15 @@ class Record(BaseModel):
         return list(cls.model_fields)
 
 
+class StrictRecord(Record):
+    """A record whose JSON any reader takes: infinities and NaN are strings in it, and in the records that it holds.
+
+    Without quotes, as in files of earlier versions, they are read as well.
+    """
+
+    model_config = ConfigDict(ser_json_inf_nan="strings")
+
+
 class MetricRecord(Record):
     """A record with a field `metrics`, by the keys of the registry, each written as a field of its own in its place.
 

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.results.origins import FitRecord, ModelRecord, Origin
-from anomaly_eval.results.record import Record
+from anomaly_eval.results.record import StrictRecord
 from anomaly_eval.results.records import OperatingRow
 from anomaly_eval.results.same_network import network_difference
 from anomaly_eval.results.same_statistics import statistics_difference
@@ -33,7 +33,7 @@ class Behind:
     fit: FitRecord | None = None
 
 
-class Thresholds(Record):
+class Thresholds(StrictRecord):
     """The content of the file. Rows are of the datasets that their thresholds were chosen on."""
 
     kind: Literal["gmmseg-anomaly thresholds"] = _KIND

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -50,6 +52,15 @@ def assert_refused(result: Answer, *words: str) -> None:
 
 def read(folder: Path) -> Results:
     return Results.model_validate_json((folder / "out" / "results.json").read_text())
+
+
+def strict_json(path: Path) -> Any:
+    """Return the content of a file, as a reader sees it that knows no bare infinities and no NaN; JSON has none."""
+
+    def refuse(name: str) -> Any:
+        raise ValueError(f"{path} holds a bare {name}")
+
+    return json.loads(path.read_text(), parse_constant=refuse)
 
 
 def nothing_left(folder: Path) -> bool:

@@ -42,5 +42,7 @@ class RecordFile:
         """End with all that it holds beside the images, whose values are ready for JSON."""
         self._lines.write("\n]")
         for name, value in fields.items():
-            self._lines.write(f",\n{json.dumps(name)}: {json.dumps(value)}")
+            # Infinities as in `StrictRecord`.
+            strict = json.loads(json.dumps(value), parse_constant=str)
+            self._lines.write(f",\n{json.dumps(name)}: {json.dumps(strict, allow_nan=False)}")
         self._lines.write("\n}\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from anomaly_eval.results.origins import FitRecord, ModelRecord
-from anomaly_eval.results.record import Record
+from anomaly_eval.results.record import StrictRecord
 from anomaly_eval.runtime.output_folder import FolderKind
 
 RECORD, PAGE, LEGEND = "predictions.json", "index.html", "legend"
@@ -20,14 +20,14 @@ PREDICTIONS = FolderKind(
 )
 
 
-class ThresholdRecord(Record):
+class ThresholdRecord(StrictRecord):
     """From which score on pixels are unknown."""
 
     value: float
     source: str
 
 
-class ScaleRecord(Record):
+class ScaleRecord(StrictRecord):
     """The lowest and the highest score that the colours of overlays tell apart, and where they come from."""
 
     low: float
@@ -35,7 +35,7 @@ class ScaleRecord(Record):
     source: str
 
 
-class ImageRecord(Record):
+class ImageRecord(StrictRecord):
     """One image; files are relative to the folder, with / between names."""
 
     name: str
@@ -53,14 +53,14 @@ class ImageRecord(Record):
     classes: str
 
 
-class UnreadRecord(Record):
+class UnreadRecord(StrictRecord):
     """An image that could not be read, and was left out."""
 
     source: str
     reason: str
 
 
-class ServerImageRecord(Record):
+class ServerImageRecord(StrictRecord):
     """One image for the server of a benchmark; files are relative to the folder, with / between names."""
 
     name: str
@@ -73,7 +73,7 @@ class ServerImageRecord(Record):
     files: list[str]
 
 
-class RunRecord(Record):
+class RunRecord(StrictRecord):
     """What `predictions.json` says of every run. Scores are higher for more anomalous pixels."""
 
     format_version: int = 1

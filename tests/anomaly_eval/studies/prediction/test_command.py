@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 import signal
 import subprocess
@@ -23,7 +24,7 @@ from anomaly_eval.segmenters.load import load_segmenter
 from anomaly_eval.studies.prediction import first_look
 from anomaly_eval.studies.prediction.predictor import Predictor
 from anomaly_eval.studies.prediction.records import Predictions
-from tests.anomaly_eval.commands import assert_refused
+from tests.anomaly_eval.commands import assert_refused, strict_json
 from tests.anomaly_eval.networks import CLASSES
 from tests.anomaly_eval.studies.prediction.conftest import cut
 
@@ -176,6 +177,13 @@ def test_the_shipped_network_brings_its_threshold(tmp_path, photos, capsys):
     words = ["predict", str(photos / "a.png"), "--out", str(tmp_path / "other"), "--resize", "64"]
     assert main(words) == 0 and "nothing is unknown" in capsys.readouterr().out
     assert main([*words[:-2], "--resize", "288", "--overwrite"]) == 0 and "1 % of" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("threshold", "written"), [(math.inf, "Infinity"), (-math.inf, "-Infinity")])
+def test_the_record_is_strict_json_at_infinite_thresholds(tmp_path, photos, predict, threshold, written):
+    assert predict(photos / "a.png", f"--threshold={threshold}")[0] == 0
+    assert strict_json(tmp_path / "out" / "predictions.json")["threshold"]["value"] == written
+    assert record(tmp_path / "out").threshold.value == threshold
 
 
 def test_thresholds_of_an_evaluation_are_used(tmp_path, photos, evaluate, predict):
