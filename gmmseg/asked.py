@@ -35,6 +35,9 @@ class Asked:
     read: Callable[[str], Any] | None = None
     """What makes the value of a word, and of the default as a word, where the type does not tell how to read it."""
 
+    names_files: bool = False
+    """Whether its words may name files or folders that are read, as those of type `Path` do in any case."""
+
     def flag_of(self, field: str) -> str:
         """Return the option as users write it."""
         return self.flag or flag(field)

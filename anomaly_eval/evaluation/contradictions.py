@@ -9,8 +9,8 @@ from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.operating_points import parse_goals
 from anomaly_eval.evaluation.request import EvaluationRequest
 from anomaly_eval.results.thresholds import read_thresholds
+from anomaly_eval.runtime.kept_inputs import refuse_lost_inputs
 from anomaly_eval.runtime.option_fields import flag, given_flags
-from anomaly_eval.score_maps.keys import folder_and_key
 from anomaly_eval.scores import Score, choose_scores, score_options, unfitted
 from anomaly_eval.segmenters.base import ALL_OUTPUTS
 from anomaly_eval.segmenters.views import Views
@@ -33,6 +33,7 @@ def check_options(request: EvaluationRequest) -> None:
     if measures.seed is not None and not measures.resamples:
         raise InputError("--seed is that of the resamples; add --bootstrap NUMBER, or leave it out.")
     _check_source(request)
+    refuse_lost_inputs(request)
     for name, values in {"--config": request.config, "--stats": request.statistics}.items():
         if len(values) > 1:
             raise InputError(f"{name} gives {len(values)} values for one network; give one of them.")
@@ -114,10 +115,6 @@ def _check_source(request: EvaluationRequest) -> None:
         return
     for option in _given(request, _OF_NETWORKS):
         raise InputError(f"{option} is about a network, which --score-maps are evaluated without; leave it out.")
-    out = request.out.resolve()
-    for folder in request.score_maps:
-        if request.overwrite and folder_and_key(folder)[0].resolve().is_relative_to(out):
-            raise InputError(f"--overwrite would delete the score maps in {folder}; choose another --out than {out}.")
 
 
 def _given(request: EvaluationRequest, names: Sequence[str]) -> list[str]:

@@ -27,6 +27,7 @@ from anomaly_eval.evaluation.processes.team import Team, wait_for_others
 from anomaly_eval.results.origins import FitRecord
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.runtime.console import open_console, warn
+from anomaly_eval.runtime.kept_inputs import refuse_lost_inputs
 from anomaly_eval.runtime.output_folder import remove_partial_files
 from anomaly_eval.scores import SCORES, FittedScore, Score, choose_scores
 from anomaly_eval.scores.base import ObservedMoments, sources
@@ -44,6 +45,7 @@ def run_fit(request: FitRequest, console: Console, team: Team | None = None) -> 
     folder = JournalFolder(request.out, fit_set=samples)
     folder.sweep_copied()
     check_out(request.out, request.overwrite)
+    refuse_lost_inputs(request)
     with folder.locked():
         remove_partial_files(folder.target)
         with RunJournal(folder, console, wanted=request.journal, team=team) as journal:

@@ -35,7 +35,8 @@ class EvaluationRequest(TakesLoneValues):
     """All that one evaluation depends on; options of the command line and of `anomaly_eval.evaluate`, too."""
 
     datasets: Annotated[
-        Sequence[str], Asked("One or more datasets: names, NAME:VARIANT, or card files (.yaml).", "--dataset")
+        Sequence[str],
+        Asked("One or more datasets: names, NAME:VARIANT, or card files (.yaml).", "--dataset", names_files=True),
     ]
     checkpoints: Annotated[Sequence[Path], CHECKPOINTS_OR_MAPS] = ()
     """None where there are `score_maps` instead, or a `model` or an `instance` that needs none."""
@@ -60,7 +61,9 @@ class EvaluationRequest(TakesLoneValues):
     data_root: Annotated[Path | None, DATA_ROOT] = None
     config: Annotated[Sequence[str], CONFIGS] = ()
     scores: Annotated[Sequence[str] | None, Asked("Scores. Default: all usual ones that the network allows.")] = None
-    fit_dataset: Annotated[str | None, Asked("Fit scores that learn on this closed-set dataset first.")] = None
+    fit_dataset: Annotated[
+        str | None, Asked("Fit scores that learn on this closed-set dataset first.", names_files=True)
+    ] = None
     statistics: Annotated[
         Sequence[Path],
         Asked("Statistics written by `gmmseg-anomaly fit`: a file for each network, or none.", "--stats"),

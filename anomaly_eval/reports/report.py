@@ -50,6 +50,7 @@ from anomaly_eval.results.records import (
     Row,
 )
 from anomaly_eval.results.titles import of_run
+from anomaly_eval.runtime.kept_inputs import refuse_lost_inputs
 from anomaly_eval.runtime.output_folder import RESULTS_FILE, FolderKind, prepare_output
 
 _MARKDOWN, _FIGURES = "report.md", "figures"
@@ -134,6 +135,7 @@ def run_report(request: ReportRequest) -> list[ComparisonTable]:
             raise InputError(f"there is no format {name!r}; choose among {', '.join(FORMATS)}.")
     if request.label is not None and re.fullmatch(r"[A-Za-z0-9_:.-]+", request.label) is None:
         raise InputError(f"--label {request.label!r} may break LaTeX; give a to z, digits, and _ : . - alone.")
+    refuse_lost_inputs(request)
     report = report_of(read_entries(request.runs, request.names, parse_groups(request.groups)), request)
     with prepare_output(request.out, request.overwrite, REPORT) as output:
         report.write(output.path)

@@ -23,7 +23,10 @@ class ReportRequest(TakesLoneValues):
     out: Annotated[Path, Asked("Folder for the report.")] = Path("report")
     names: Annotated[Sequence[str], Asked("What tables call the single runs. Default: their folders.")] = ()
     groups: Annotated[
-        Sequence[str], Asked("Runs of several seeds that share a row, mean ± deviation: NAME=RUN,RUN,RUN.", "--group")
+        Sequence[str],
+        Asked(
+            "Runs of several seeds that share a row, mean ± deviation: NAME=RUN,RUN,RUN.", "--group", names_files=True
+        ),
     ] = ()
     formats: Annotated[Sequence[str], Asked("Formats of the tables.", "--format")] = FORMATS
     label: Annotated[

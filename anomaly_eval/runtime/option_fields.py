@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from gmmseg.asked import LAUNCHER, MAX_SEED, Asked, LauncherName, flag
@@ -22,6 +23,7 @@ __all__ = [
     "build",
     "flag",
     "given_flags",
+    "given_paths",
 ]
 
 T = TypeVar("T")
@@ -69,6 +71,18 @@ def given_flags(request: Any) -> dict[str, str]:
         elif value != field.default:
             given[field.name] = asked.flag_of(field.name)
     return given
+
+
+def given_paths(request: Any) -> Iterator[str]:
+    """Yield the words of a request that may name files or folders to read, which is all but its `out`."""
+    for field, _, asked in _own_fields(type(request)):
+        value = getattr(request, field.name)
+        if asked is None:
+            yield from given_paths(value)
+        elif field.name != "out":
+            for one in value if isinstance(value, Sequence) and not isinstance(value, str) else [value]:
+                if isinstance(one, Path) or (asked.names_files and isinstance(one, str)):
+                    yield str(one)
 
 
 def _own_fields(kind: Any) -> Iterator[tuple[dataclasses.Field[Any], Any, Asked | None]]:

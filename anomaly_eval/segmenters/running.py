@@ -26,17 +26,24 @@ CHECKPOINTS_OR_MAPS = Asked(
     "--ckpt",
 )
 CONFIG = Asked(
-    "Config: a shipped name, a .py file, mmseg::NAME. Default: that inside the checkpoint, never executed.", "--config"
+    "Config: a shipped name, a .py file, mmseg::NAME. Default: that inside the checkpoint, never executed.",
+    "--config",
+    names_files=True,
 )
 MODEL = Asked(
-    "A function that builds the network, FILE.py:FUNCTION: it runs, and may take the file of --ckpt.", "--model"
+    "A function that builds the network, FILE.py:FUNCTION: it runs, and may take the file of --ckpt.",
+    "--model",
+    names_files=True,
 )
 CHECKPOINTS = Asked("One or more networks, each as `eval` takes it: a checkpoint, or another kind.", "--ckpt")
 CONFIGS = Asked(
     "A config for each checkpoint: a shipped name, a .py file, mmseg::NAME, or none. Default, and none: that inside.",
     "--config",
+    names_files=True,
 )
-IMPORTS = Asked("Modules that register parts of the network: names, or .py files. They run.", "--import")
+IMPORTS = Asked(
+    "Modules that register parts of the network: names, or .py files. They run.", "--import", names_files=True
+)
 NAMES = Asked("What tables and figures call them. Default: their files.")
 
 NONE = "none"

@@ -16,6 +16,7 @@ from anomaly_eval.reports.csv_files import csv_of
 from anomaly_eval.reports.latex import latex_table
 from anomaly_eval.reports.markdown import markdown_table
 from anomaly_eval.results.provenance import versions
+from anomaly_eval.runtime.kept_inputs import refuse_lost_inputs
 from anomaly_eval.runtime.machine import processor_name, usable_cores
 from anomaly_eval.runtime.output_folder import write_atomically
 from anomaly_eval.segmenters.device import choose_device
@@ -44,6 +45,7 @@ def run_ablation(request: AblationRequest, console: Console) -> ComparisonTable:
     cannot be built, a score or a refit that it cannot give, data that is not there or has other classes, a folder of
     something else or of another study, and where a step fails; finished steps stay.
     """
+    refuse_lost_inputs(request, request.folder)
     import_modules(request.imports)
     plan = load_plan(request.plan)
     chosen = chosen_rows(plan, request.only)

@@ -28,6 +28,7 @@ from anomaly_eval.results.records import DatasetRecord
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.runtime.console import warn
 from anomaly_eval.runtime.file_names import file_names
+from anomaly_eval.runtime.kept_inputs import refuse_lost_inputs
 from anomaly_eval.runtime.output_folder import FolderKind, prepare_output
 from anomaly_eval.studies.calibration.held_out_temperature import fit_temperature_on
 from anomaly_eval.studies.calibration.measuring import calibrate, check_has_probabilities
@@ -71,6 +72,7 @@ def run_calibration(request: CalibrationRequest, console: Console) -> Calibratio
 
     Raises InputError for a split that temperatures would be fitted and measured on, and as `calibrate` does.
     """
+    refuse_lost_inputs(request)
     clock, networks = Clock(), request.networks
     names = network_names([network.given.path for network in networks], request.names)
     with clock.section("input"):

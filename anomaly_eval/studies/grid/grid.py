@@ -21,6 +21,7 @@ from anomaly_eval.reports.figures.style import TWO_COLUMNS
 from anomaly_eval.reports.names import network_names
 from anomaly_eval.runtime.clock import Clock
 from anomaly_eval.runtime.console import warn
+from anomaly_eval.runtime.kept_inputs import refuse_lost_inputs
 from anomaly_eval.runtime.output_folder import write_atomically
 from anomaly_eval.runtime.progress import progress_bar
 from anomaly_eval.studies.grid.choosing import CHOICES, Chosen, choose_images, named_images, parse_choices
@@ -116,8 +117,10 @@ def _stem(request: GridRequest) -> Path:
     """Return --out without the suffix of a file that is written; raises InputError where one may not be written."""
     out, suffixes = request.out, (*FORMATS, _RECORD)
     stem = out.with_suffix("") if out.suffix.removeprefix(".") in suffixes else out
-    for suffix in suffixes:
-        check_out(beside(stem, suffix), request.overwrite)
+    files = [beside(stem, suffix) for suffix in suffixes]
+    for file in files:
+        check_out(file, request.overwrite)
+    refuse_lost_inputs(request, *files)
     return stem
 
 

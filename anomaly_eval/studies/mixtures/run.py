@@ -19,6 +19,7 @@ from anomaly_eval.metrics.temperature import end_of_range
 from anomaly_eval.results.origins import FitRecord
 from anomaly_eval.runtime.choices import FittedFeatures
 from anomaly_eval.runtime.clock import Clock
+from anomaly_eval.runtime.kept_inputs import refuse_lost_inputs
 from anomaly_eval.runtime.output_folder import write_atomically
 from anomaly_eval.runtime.progress import progress_bar
 from anomaly_eval.scores.mahalanobis import sample_label
@@ -64,6 +65,7 @@ def run_fit_mixtures(request: MixtureRequest, console: Console) -> MixtureReport
             "and give it to eval."
         )
     check_out(request.out, request.overwrite)
+    refuse_lost_inputs(request)
     samples = find_dataset(request.dataset, request.data_root)
     segmenter = request.network.load()
     if not isinstance(segmenter, NetworkSegmenter) or not isinstance(segmenter.network, TakesMixtures):

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from anomaly_eval.datasets.prefetch import ahead
 from anomaly_eval.reports.figures.class_picture import ClassPalette
+from anomaly_eval.runtime.kept_inputs import refuse_lost_inputs
 from anomaly_eval.runtime.output_folder import prepare_output
 from anomaly_eval.runtime.progress import progress_bar
 from anomaly_eval.studies.prediction.colours import with_scale
@@ -36,6 +37,7 @@ def run_prediction(request: PredictionRequest, console: Console) -> Predicted:
     or one cannot be predicted, for a place that cannot be written, and for what a benchmark's server would not take.
     """
     refuse_foreign_options(request)
+    refuse_lost_inputs(request)
     if request.format != "pictures":
         return run_for_server(request, console)
     started = now()

@@ -19,6 +19,7 @@ from anomaly_eval.errors import InputError
 from anomaly_eval.reports.csv_files import csv_of
 from anomaly_eval.reports.names import network_names
 from anomaly_eval.results.provenance import threads_on, versions
+from anomaly_eval.runtime.kept_inputs import refuse_lost_inputs
 from anomaly_eval.runtime.machine import processor_name, usable_cores
 from anomaly_eval.runtime.output_folder import FolderKind, prepare_output
 from anomaly_eval.runtime.progress import progress_bar
@@ -56,6 +57,7 @@ def run_speed(request: SpeedRequest, console: Console) -> SpeedFindings:
     Raises InputError for a network that cannot be loaded or cannot process images of the size, and for a size that is
     none.
     """
+    refuse_lost_inputs(request)
     networks, size = request.networks, request.image_size
     names = network_names(request.checkpoints, request.names)
     load = _load_of_machine()

@@ -119,7 +119,9 @@ def test_keys_with_colons_are_no_emoji(tmp_path, data, maps, from_maps):
 
 def test_overwriting_spares_the_maps_of_a_key(tmp_path, maps, from_maps):
     maps.rename(tmp_path / "out")
-    assert_refused(from_maps(f"{tmp_path / 'out'}:msp", "--overwrite"), "would delete the score maps")
+    assert_refused(
+        from_maps(f"{tmp_path / 'out'}:msp", "--overwrite"), f"would delete {tmp_path / 'out'}, which this run reads"
+    )
     assert len(list((tmp_path / "out").iterdir())) == 4
 
 

@@ -195,5 +195,7 @@ def test_other_datasets_than_those_saved_are_refused(tmp_path, data, evaluate, f
 def test_results_cannot_overwrite_the_maps_they_are_of(tmp_path, evaluate, from_maps):
     saved = tmp_path / "saved"
     assert evaluate("--scores", "msp", "--save-scores", out=str(saved))[0] == 0
-    assert_refused(from_maps(str(saved), "--overwrite", out="saved"), "--overwrite would delete the score maps")
+    assert_refused(
+        from_maps(str(saved), "--overwrite", out="saved"), "--overwrite would delete", "saved, which this run reads"
+    )
     assert (saved / "scores" / "index.json").is_file()

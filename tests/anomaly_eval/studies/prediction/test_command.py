@@ -312,7 +312,11 @@ def test_bad_input_is_refused_in_one_sentence(tmp_path, photos, video, predict):
         assert_refused(predict(*words, "--page"), *told)
         assert not (tmp_path / "out").exists() and not list(tmp_path.glob(".out*")), words
     assert_refused(predict(photo, out="photos"), "exists and is not empty")
-    assert_refused(predict(photo, "--overwrite", out="photos"), "no predictions.json written by this tool")
+    assert_refused(
+        predict(photo, "--overwrite", out="photos"), f"--overwrite would delete {photo}, which this run reads"
+    )
+    elsewhere = photo.rename(tmp_path / "a.png")
+    assert_refused(predict(elsewhere, "--overwrite", out="photos"), "no predictions.json written by this tool")
     assert main(["predict"]) == 2
 
 
