@@ -15,6 +15,7 @@ from anomaly_eval.evaluation.contradictions import FITTING, check_options, check
 from anomaly_eval.evaluation.fit import fit_scores, fits_of_network
 from anomaly_eval.evaluation.journal.fingerprint import Fingerprint, fingerprint_of
 from anomaly_eval.evaluation.journal.run_journal import RunJournal
+from anomaly_eval.evaluation.operating_points import check_fit_set
 from anomaly_eval.evaluation.request import EvaluationRequest
 from anomaly_eval.results.origins import FitRecord, ModelRecord
 from anomaly_eval.runtime.clock import Clock
@@ -109,6 +110,11 @@ def of_network(
         vouched = shipped is not None
         fits |= load_statistics(statistics, segmenter.describe(), unfitted(scores), vouched=vouched)
     if inputs.fit_set is not None and (lacking := unfitted(scores)):
+        if request.measures.thresholds is not None:
+            # Before hours go by.
+            files = fingerprint.fit.files_sha256 if fingerprint is not None and fingerprint.fit is not None else None
+            names = [score.name for score in lacking]
+            check_fit_set(request.measures.thresholds, names, inputs.fit_set, files)
         fits |= fit_scores(segmenter, inputs.fit_set, lacking, console, clock, journal.fit)
     of_mixtures = fits_of_network(segmenter, scores)
     fits |= of_mixtures

@@ -118,6 +118,21 @@ def given_thresholds(
     return rows, warnings
 
 
+def check_fit_set(path: Path, methods: Sequence[str], samples: SampleSet, files_sha256: str | None = None) -> None:
+    """Raise InputError where methods are about to learn from other images than when their thresholds were chosen.
+
+    files_sha256: of the images and labels, where it is known, as files are read for it otherwise.
+    """
+    found = read_thresholds(path)
+    learnt = {name: fit for name in methods if (fit := found.behind(name).fit) is not None}
+    if learnt:
+        # What else will be noted of them is known, and compared, once they have learnt.
+        of_set = {"dataset": samples.spec, "files_sha256": files_sha256 or samples.files_sha256()}
+        check_same_scores(
+            path, found, {name: Behind(fit=fit.model_copy(update=of_set)) for name, fit in learnt.items()}
+        )
+
+
 def known(row: OperatingRow) -> KnownThreshold:
     """Return the threshold of a row."""
     return KnownThreshold(row.method, row.point, row.learnt_on, row.threshold)
