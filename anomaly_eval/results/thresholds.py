@@ -42,8 +42,8 @@ class Thresholds(StrictRecord):
     origin: Origin
     negated: list[str] = Field(default_factory=list)
     """Methods whose scores were taken times -1 before."""
-    fits: dict[str, FitRecord] | None = None
-    """What the scores of methods learnt from; None in files of earlier versions, which did not say."""
+    fits: dict[str, FitRecord] = Field(default_factory=dict)
+    """What the scores of methods learnt from; empty in files of earlier versions, which did not say."""
     rows: list[OperatingRow]
 
     def behind(self, method: str) -> Behind:
@@ -52,7 +52,7 @@ class Thresholds(StrictRecord):
             model: ModelRecord | None = self.origin
         else:
             model = next((folder.model for folder in self.origin.folders if method in folder.methods), None)
-        return Behind(model, (self.fits or {}).get(method))
+        return Behind(model, self.fits.get(method))
 
     def of_methods(self, methods: Collection[str], path: Path, negated: Collection[str] | None) -> list[OperatingRow]:
         """Return the rows of methods, of which some are negated now; None where a command negates none.
@@ -119,23 +119,20 @@ def check_same_scores(path: Path, thresholds: Thresholds, methods: Mapping[str, 
 
 
 def _unchecked(path: Path, thresholds: Thresholds, methods: Mapping[str, Behind]) -> list[str]:
-    # Mixtures that were fitted after training, whose input is noted, are part of the weights.
-    learnt = [name for name, now in methods.items() if now.fit is not None and now.fit.input_note is None]
-    averaged = [
-        name
-        for name, now in methods.items()
-        if now.model is not None
-        and now.model.mean_of is not None
-        and (before := thresholds.behind(name).model) is not None
-        and before.mean_of is None
-    ]
-    unknown = {
-        f"what {', '.join(learnt)} learnt from": learnt and thresholds.fits is None,
-        f"of which mean of networks {', '.join(averaged)} is": averaged,
-    }
+    learnt, averaged = list[str](), list[str]()
+    for method, now in methods.items():
+        before = thresholds.behind(method)
+        if before.model is None or now.model is None:
+            continue
+        # Mixtures that were fitted after training, whose input is noted, are part of the weights.
+        if before.fit is None and now.fit is not None and now.fit.input_note is None:
+            learnt.append(method)
+        if before.model.mean_of is None and now.model.mean_of is not None:
+            averaged.append(method)
+    unknown = {"what {} learnt from": learnt, "of which mean of networks {} is": averaged}
     return [
-        f"{path} does not say {what}, so that nobody can tell whether its thresholds are of the scores of now; {_ANEW} "
-        f"to be sure"
-        for what, is_unknown in unknown.items()
-        if is_unknown
+        f"{path} does not say {what.format(', '.join(names))}, so that nobody can tell whether its thresholds are of "
+        f"the scores of now; {_ANEW} to be sure"
+        for what, names in unknown.items()
+        if names
     ]
