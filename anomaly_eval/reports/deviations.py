@@ -10,6 +10,7 @@ from anomaly_eval.reports.comparison import PUBLISHED, PUBLISHED_WITH_MORE, Cell
 from anomaly_eval.reports.entries import Entries
 from anomaly_eval.reports.groups import Group
 from anomaly_eval.reports.notes import Note
+from anomaly_eval.results.origins import ModelRecord, is_mean_of_networks
 
 
 def with_deviations(table: ComparisonTable, entries: Entries) -> ComparisonTable:
@@ -46,13 +47,26 @@ def with_deviations(table: ComparisonTable, entries: Entries) -> ComparisonTable
 
 
 def _group_note(group: Group) -> Note:
-    listed = ", ".join(run.folder.name for run in group.runs)
+    """Say what runs a mean is over, and what of them are no other seeds."""
+    listed = ", ".join(run.name for run in group.runs)
     if len(group.runs) == 1:
-        return Note("", f"{group.name}: one run ({listed}), so that there is no deviation.")
-    return Note(
-        "",
-        f"{group.name}: mean ± sample standard deviation (n - 1) over {len(group.runs)} runs ({listed}).",
-    )
+        text = f"{group.name}: one run ({listed}), so that there is no deviation"
+    else:
+        text = f"{group.name}: mean ± sample standard deviation (n - 1) over {len(group.runs)} runs ({listed})"
+    return Note("", f"{'; '.join([text, *_no_seeds(group)])}.")
+
+
+def _no_seeds(group: Group) -> list[str]:
+    """Say which runs are means of networks, among others that are not, and which are of one network."""
+    means = [run.name for run in group.runs if is_mean_of_networks(run.results.provenance.model)]
+    texts = [f"among them means of several networks: {', '.join(means)}"] if 0 < len(means) < len(group.runs) else []
+    alike: dict[str, list[str]] = {}
+    for run in group.runs:
+        model = run.results.provenance.model
+        if isinstance(model, ModelRecord) and model.checkpoint_sha256 and not model.members:
+            alike.setdefault(model.checkpoint_sha256, []).append(run.name)
+    texts += [f"with the same weights: {', '.join(names)}" for names in alike.values() if len(names) > 1]
+    return texts + ([f"left out, as means of these networks: {', '.join(group.left_out)}"] if group.left_out else [])
 
 
 def _overlap_notes(table: ComparisonTable) -> list[Note]:

@@ -10,8 +10,10 @@ from pathlib import Path
 from anomaly_eval.errors import InputError
 from anomaly_eval.reports.combining import read_run
 from anomaly_eval.reports.comparable import NamedRun
-from anomaly_eval.reports.groups import Group, GroupRow, averaged, check_group, group_rows
+from anomaly_eval.reports.groups import Group, GroupRow, averaged, check_copies, check_group, group_rows
 from anomaly_eval.reports.names import run_names
+from anomaly_eval.results.origins import is_mean_of_networks
+from anomaly_eval.results.records import Results
 from anomaly_eval.results.titles import method_name, of_run
 from anomaly_eval.runtime.output_folder import RESULTS_FILE
 from anomaly_eval.runtime.safe_read import read_regular
@@ -60,8 +62,9 @@ def read_entries(runs: Sequence[Path], names: Sequence[str], groups: Mapping[str
 
     Raises InputError for a folder that is no run, names that are there twice, and groups that cannot be averaged.
     """
-    singles = _read(runs, names)
-    found = [Group(name, tuple(_read(folders))) for name, folders in groups.items()]
+    folders = [folder for one in runs for folder in _runs_within(one)]
+    singles = _named(folders, [read_run(folder) for folder in folders], names)
+    found = [_group(name, folders) for name, folders in groups.items()]
     known = {run.name for run in singles}
     for group in found:
         twice = sorted(known & {group.name, *(of_run(group.name, run.name) for run in group.runs)})
@@ -71,11 +74,32 @@ def read_entries(runs: Sequence[Path], names: Sequence[str], groups: Mapping[str
     return Entries(singles, found, [row for group in found for row in group_rows(group)])
 
 
-def _read(given: Sequence[Path], names: Sequence[str] = ()) -> list[NamedRun]:
-    folders = [folder for one in given for folder in _runs_within(one)]
+def _group(name: str, given: Sequence[Path]) -> Group:
+    """Read the runs of a group; of a run of several networks not their means, which are no further seeds."""
+    folders: list[Path] = []
+    found: list[Results] = []
+    means: list[Path] = []
+    for one in given:
+        for folder in _runs_within(one):
+            results = read_run(folder)
+            if folder != one and is_mean_of_networks(results.provenance.model):
+                means.append(folder)
+            else:
+                folders.append(folder)
+                found.append(results)
+    if not folders:
+        raise InputError(
+            f"the group {name} has means of several networks alone, which are taken where their own folder is named, "
+            f"such as --group {name}={means[0]}."
+        )
+    check_copies(name, folders)
+    return Group(name, tuple(_named(folders, found)), tuple(run_names(means)))
+
+
+def _named(folders: Sequence[Path], found: Sequence[Results], names: Sequence[str] = ()) -> list[NamedRun]:
     return [
-        NamedRun(name, folder, read_run(folder))
-        for name, folder in zip(run_names(folders, names), folders, strict=True)
+        NamedRun(name, folder, results)
+        for name, folder, results in zip(run_names(folders, names), folders, found, strict=True)
     ]
 
 

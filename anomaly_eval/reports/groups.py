@@ -27,6 +27,8 @@ class Group:
 
     name: str
     runs: tuple[NamedRun, ...]
+    left_out: tuple[str, ...] = ()
+    """Means of networks that lay beside the runs: no further seeds."""
 
 
 class GroupRow(Record):
@@ -68,10 +70,14 @@ def parse_groups(words: Sequence[str]) -> dict[str, list[Path]]:
     return found
 
 
+def check_copies(name: str, folders: Sequence[Path]) -> None:
+    """Raise InputError where two runs of a group are one, also as a copy."""
+    contents = [hashlib.sha256((folder / RESULTS_FILE).read_bytes()).digest() for folder in folders]
+    _check_distinct(name, contents, folders)
+
+
 def check_group(group: Group) -> None:
-    """Raise InputError for runs that cannot be averaged, with what differs, and for copies of one run."""
-    contents = [hashlib.sha256((run.folder / RESULTS_FILE).read_bytes()).digest() for run in group.runs]
-    _check_distinct(group.name, contents, [run.folder for run in group.runs])
+    """Raise InputError for runs that cannot be averaged, with what differs."""
     different = [one.text for one in differences(group.runs)] or _lacking(group.runs)
     if different:
         raise InputError(

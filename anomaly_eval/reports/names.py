@@ -21,12 +21,12 @@ def network_names(checkpoints: Sequence[Path], given: Sequence[str] = ()) -> lis
 
 
 def run_names(folders: Sequence[Path], given: Sequence[str] = ()) -> list[str]:
-    """Return a name for each result folder: those given, else of the folders, with their parents' where alike.
+    """Return a name for each result folder: those given, else of the folders, with those above them where alike.
 
     Raises InputError as `network_names` does.
     """
-    plain = [folder.resolve().name for folder in folders]
-    longer = [f"{folder.resolve().parent.name}/{name}" for name, folder in zip(plain, folders, strict=True)]
+    whole = [folder.resolve().parts for folder in folders]
+    plain, longer = ["/".join(parts[-1:]) for parts in whole], ["/".join(_telling(parts, whole)) for parts in whole]
     return _names(plain, longer, given, "run", "folders; give one for each")
 
 
@@ -42,6 +42,14 @@ def _names(plain: Sequence[str], longer: Sequence[str], given: Sequence[str], wh
     if twice:
         raise InputError(f"{twice[0]!r} is there twice; tell the {what}s apart with --names.")
     return names
+
+
+def _telling(parts: Sequence[str], others: Sequence[Sequence[str]]) -> Sequence[str]:
+    """Return the last parts of a path, two or more, that no other path ends in; the same path ends in all of them."""
+    for length in range(2, len(parts)):
+        if sum(other[-length:] == parts[-length:] for other in others) == 1:
+            return parts[-length:]
+    return parts[-2:]
 
 
 def _longer(checkpoint: Path) -> str:

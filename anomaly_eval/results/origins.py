@@ -112,3 +112,8 @@ class MapsRecord(Record):
 
 Origin: TypeAlias = ModelRecord | MapsRecord
 """What the numbers are of: a network, or score maps."""
+
+
+def is_mean_of_networks(origin: Origin) -> bool:
+    """Whether the numbers are of several networks together; the mean over views of one network is none."""
+    return isinstance(origin, ModelRecord) and bool(origin.members)

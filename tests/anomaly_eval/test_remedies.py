@@ -125,8 +125,10 @@ def test_runs_of_one_name_are_told_apart(tmp_path, data, maps, command) -> None:
         folder.parent.mkdir(parents=True)
         words = ["eval", "--score-maps", maps, "--dataset", "road_anomaly", "--data-root", data, "--out", folder]
         works(command(*words))
-    assert_refused(command("report", *folders, "--out", tmp_path / "report"), "tell the runs apart with --names")
-    works(command("report", *folders, "--names", "a", "b", "--out", tmp_path / "report"))
+    works(command("report", *folders, "--out", tmp_path / "report"))
+    twice = ["report", folders[0], folders[0], "--out", tmp_path / "twice"]
+    assert_refused(command(*twice), "is there twice; tell the runs apart with --names")
+    works(command(*twice, "--names", "a", "b"))
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import pytest
 
 from anomaly_eval.cli.main import main
 from tests.anomaly_eval.commands import Answer, Command, assert_refused
+from tests.anomaly_eval.reports.edited_runs import edited
 
 SCORES = ["msp", "entropy"]
 MORE = ["--scores", *SCORES, "--bootstrap", "9", "--per-image", "--components", "obstacle", "--save-scores"]
@@ -75,20 +76,6 @@ def as_number(text: str) -> float | str:
         return float(text or "nan")
     except ValueError:
         return text
-
-
-def edited(folder: Path, copy: Path, **replaced: object) -> str:
-    """Copy a run with fields of its results replaced; a name with __ goes deeper."""
-    shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("scores"))
-    content = json.loads((copy / "results.json").read_text())
-    for name, value in replaced.items():
-        *parents, last = name.split("__")
-        place = content
-        for parent in parents:
-            place = place[int(parent) if isinstance(place, list) else parent]
-        place[last] = value
-    (copy / "results.json").write_text(json.dumps(content))
-    return str(copy)
 
 
 def test_means_and_deviations_are_those_of_pandas(report, tmp_path: Path) -> None:

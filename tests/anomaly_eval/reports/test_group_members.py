@@ -1,0 +1,96 @@
+"""Which runs `report --group` averages, and what the tables say of them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from anomaly_eval.cli.main import main
+from anomaly_eval.reports.names import run_names
+from tests.anomaly_eval.commands import Answer, Command, assert_refused
+from tests.anomaly_eval.reports.edited_runs import edited
+
+MEANS = ("mean_of_probabilities", "mean_of_scores")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two networks and of their means, on anomalies and on classes."""
+    from tests.anomaly_eval import networks
+    from tests.anomaly_eval.conftest import draw_data
+
+    folder = tmp_path_factory.mktemp("together")
+    data = draw_data(folder)
+    checkpoints = [
+        str(networks.save(folder / f"{name}.pth", networks.CGNET, networks.build(networks.CGNET, seed)))
+        for seed, name in enumerate("ab")
+    ]
+    sets = ["--dataset", "road_anomaly", str(folder / "training.yaml"), "--data-root", str(data), "--device", "cpu"]
+    words = ["--ckpt", *checkpoints, *sets, "--scores", "msp", "max_logit", "--ensemble", "mean"]
+    assert main(["eval", *words, "--out", str(folder / "seeds")]) == 0
+    return folder
+
+
+@pytest.fixture
+def report(made: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Run `report` beside the runs and return what it answers, in one line."""
+    monkeypatch.chdir(made)
+
+    def run(*words: object) -> Answer:
+        code, output, errors = command("report", *words, "--out", tmp_path / "report", "--overwrite")
+        return code, " ".join(output.split()), errors
+
+    return run
+
+
+def test_means_of_networks_are_no_further_seeds(report: Command, tmp_path: Path) -> None:
+    code, output, errors = report("--group", "seeds=seeds")
+    assert code == 0, errors
+    assert "over 2 runs (a, b); left out, as means of these networks: mean_of_probabilities, mean_of_scores." in output
+    found = pd.read_csv(tmp_path / "report/groups.csv")
+    assert set(found["n"]) == {2} and set(found["method"].dropna()) == {"msp", "max_logit"}
+    whole = (tmp_path / "report/groups.csv").read_text()
+    assert report("--group", "seeds=seeds/a,seeds/b", "--format", "csv")[0] == 0
+    assert (tmp_path / "report/groups.csv").read_text() == whole
+    # As a run of its own a mean of networks is a row.
+    assert report("seeds", "--format", "csv")[0] == 0
+    assert set(pd.read_csv(tmp_path / "report/results.csv")["run"]) == {"a", "b", *MEANS}
+
+
+def test_means_of_networks_that_are_named_are_averaged(report: Command, made: Path, tmp_path: Path) -> None:
+    other = edited(made / "seeds/mean_of_scores", tmp_path / "other/mean_of_scores", warnings=["another day"])
+    code, output, errors = report("--group", f"means=seeds/mean_of_scores,{other}")
+    assert code == 0, errors
+    assert "over 2 runs (seeds/mean_of_scores, other/mean_of_scores)." in output
+    scores = json.loads((made / "seeds/mean_of_scores/results.json").read_text())["datasets"]
+    one = edited(made / "seeds/a", tmp_path / "a", datasets=scores, closed_set=[], closed_set_classes=[])
+    code, output, errors = report("--group", f"all={one},seeds/mean_of_scores")
+    assert code == 0, errors
+    assert "over 2 runs (a, mean_of_scores); among them means of several networks: mean_of_scores." in output
+
+
+def test_a_run_of_several_networks_with_means_alone_is_refused(report: Command, made: Path, tmp_path: Path) -> None:
+    shutil.copytree(made / "seeds", tmp_path / "means")
+    for name in "ab":
+        shutil.rmtree(tmp_path / "means" / name)
+    assert_refused(report("--group", f"x={tmp_path / 'means'}"), "x has means of several networks alone", "--group x=")
+
+
+def test_what_is_no_other_seed_is_said(report: Command, made: Path, tmp_path: Path) -> None:
+    again = edited(made / "seeds/a", tmp_path / "again/a", warnings=["another day"])
+    code, output, errors = report("--group", f"seeds=seeds/a,{again},seeds/b")
+    assert code == 0, errors
+    assert "over 3 runs (seeds/a, again/a, b); with the same weights: seeds/a, again/a." in output
+
+
+def test_a_run_is_there_once_in_a_group(report: Command) -> None:
+    assert_refused(report("--group", "x=seeds,seeds/a"), "the group x has seeds/a twice; leave one out")
+
+
+def test_folders_are_told_apart_by_as_many_names_as_it_takes(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("1/x/a", "2/x/a", "2/y/a", "b", "1/b/a")]
+    assert run_names(folders) == ["1/x/a", "2/x/a", "y/a", "b", "b/a"]
