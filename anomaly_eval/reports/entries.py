@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from anomaly_eval.errors import InputError
+from anomaly_eval.reports.alike import check_group
 from anomaly_eval.reports.combining import read_run
 from anomaly_eval.reports.comparable import NamedRun
-from anomaly_eval.reports.groups import Group, GroupRow, averaged, check_copies, check_group, group_rows
+from anomaly_eval.reports.groups import Group, GroupRow, averaged, check_copies, group_rows
 from anomaly_eval.reports.names import run_names
 from anomaly_eval.results.origins import is_mean_of_networks
 from anomaly_eval.results.records import Results

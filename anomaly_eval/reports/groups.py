@@ -1,4 +1,4 @@
-"""Runs of several seeds in one row: which runs are a group, whether they can be averaged, means and deviations."""
+"""Runs of several seeds in one row: which runs are a group, and their means and deviations."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from typing import Any
 import numpy as np
 
 from anomaly_eval.errors import InputError
-from anomaly_eval.reports.comparable import NamedRun, differences
+from anomaly_eval.reports.comparable import NamedRun
 from anomaly_eval.results.record import MetricRecord, Record
-from anomaly_eval.results.records import ComponentRow, Results
 from anomaly_eval.runtime.output_folder import RESULTS_FILE
 
 KINDS = ("rows", "per_image", "components", "closed_set")
 """Fields of the results that are averaged."""
-_MOST_NAMED = 6
 
 
 @dataclass(frozen=True)
@@ -76,16 +74,6 @@ def check_copies(name: str, folders: Sequence[Path]) -> None:
     _check_distinct(name, contents, folders)
 
 
-def check_group(group: Group) -> None:
-    """Raise InputError for runs that cannot be averaged, with what differs."""
-    different = [one.text for one in differences(group.runs)] or _lacking(group.runs)
-    if different:
-        raise InputError(
-            f"the runs of {group.name} cannot be averaged: {'; '.join(different)}; evaluate them alike, or leave one "
-            "out."
-        )
-
-
 def group_rows(group: Group) -> list[GroupRow]:
     """Return the mean and the deviation of each metric of each method on each dataset."""
     found = []
@@ -97,8 +85,12 @@ def group_rows(group: Group) -> list[GroupRow]:
                     continue
                 with np.errstate(invalid="ignore"):
                     mean, sd = float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None
-                place = {"dataset": first.dataset, "method": getattr(first, "method", ""), "metric": key}
-                found.append(GroupRow(group=group.name, **place, mean=mean, sd=sd, n=len(values)))
+                dataset, method = place(first)
+                found.append(
+                    GroupRow(
+                        group=group.name, dataset=dataset, method=method, metric=key, mean=mean, sd=sd, n=len(values)
+                    )
+                )
     return found
 
 
@@ -132,66 +124,21 @@ def averaged(group: Group, found: Sequence[GroupRow]) -> NamedRun:
 
 def _alike(group: Group, kind: str) -> Iterator[tuple[tuple[str, str], list[Any]]]:
     """Yield the rows of each method on each dataset, one a run, in the order of the first run."""
-    tables = [{_place(row): row for row in getattr(run.results, kind)} for run in group.runs]
-    for place in tables[0]:
-        yield place, [table[place] for table in tables]
+    tables = [{place(row): row for row in getattr(run.results, kind)} for run in group.runs]
+    for at in tables[0]:
+        yield at, [table[at] for table in tables]
 
 
-def _place(row: Any) -> tuple[str, str]:
+def place(row: Any) -> tuple[str, str]:
+    """Return the dataset and the method that a row is of; a closed-set one has none."""
     return row.dataset, getattr(row, "method", "")
 
 
 def _with_means(rows: Sequence[MetricRecord], means: Mapping[tuple[str, str], Mapping[str, float]]) -> MetricRecord:
     """Return the first of rows alike, with the means of its metrics."""
-    own = means.get(_place(rows[0]), {})
+    own = means.get(place(rows[0]), {})
     update: dict[str, Any] = {"metrics": {key: own[key] for key in type(rows[0]).metric_keys() if key in own}}
     return rows[0].model_copy(update=update)
-
-
-_TITLES = {
-    "datasets": "datasets",
-    "rows": "methods",
-    "per_image": "means over images",
-    "components": "components",
-    "closed_set": "closed-set results",
-    "fits": "statistics",
-    "negated": "--negate",
-}
-
-
-def _lacking(runs: Sequence[NamedRun]) -> list[str]:
-    """Say what the first run has and another lacks, or the other way round, of the first kind where there is any."""
-    parts = {run.name: _parts(run.results) for run in runs}
-    first, *others = parts
-    for kind, title in _TITLES.items():
-        texts = []
-        for other in others:
-            pairs = ((first, other), (other, first))
-            missing = {name: sorted(parts[having][kind] - parts[name][kind]) for name, having in pairs}
-            texts += [f"{name} lacks {title}: {_listed(what)}" for name, what in missing.items() if what]
-        if texts:
-            return texts
-    return []
-
-
-def _listed(words: Sequence[str]) -> str:
-    more = [f"{len(words) - _MOST_NAMED} more"] if len(words) > _MOST_NAMED else []
-    return ", ".join([*words[:_MOST_NAMED], *more])
-
-
-def _parts(results: Results) -> dict[str, set[str]]:
-    """Return what a run has that all runs of its group must have, in words by what it is."""
-    parts = {kind: {" on ".join(filter(None, _place(row)[::-1])) for row in getattr(results, kind)} for kind in KINDS}
-    parts["components"] = {_component_text(row) for row in results.components}
-    parts["closed_set"] = {f"{row.dataset} (test settings of the {row.whose_protocol})" for row in results.closed_set}
-    fits = results.provenance.fits.items()
-    parts["fits"] = {f"{name} fitted on {fit.dataset} ({fit.files_sha256[:12]})" for name, fit in fits}
-    parts["negated"] = set(results.provenance.negated)
-    return {"datasets": {record.name for record in results.datasets}} | parts
-
-
-def _component_text(row: ComponentRow) -> str:
-    return f"{row.method} on {row.dataset} ({row.track} track, threshold {row.threshold_from})"
 
 
 def _check_distinct(name: str, keys: Sequence[object], folders: Sequence[Path]) -> None:

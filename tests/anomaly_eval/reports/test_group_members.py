@@ -94,3 +94,32 @@ def test_a_run_is_there_once_in_a_group(report: Command) -> None:
 def test_folders_are_told_apart_by_as_many_names_as_it_takes(tmp_path: Path) -> None:
     folders = [tmp_path / name for name in ("1/x/a", "2/x/a", "2/y/a", "b", "1/b/a")]
     assert run_names(folders) == ["1/x/a", "2/x/a", "y/a", "b", "b/a"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("tta", "flip", "in --tta, seeds/a has 'none', other/a has 'flip'"),
+        ("resize", "short side 200", "in --resize, seeds/a has 'native', other/a has 'short side 200'"),
+        ("inference", "slide", "in inference, seeds/a has 'whole', other/a has 'slide'"),
+        ("dropped_classes", ["sky", "car"], "in outputs left out, seeds/a has 'none', other/a has 'sky, car'"),
+    ],
+)
+def test_networks_that_were_run_otherwise_are_no_seeds_of_one(
+    report: Command, made: Path, tmp_path: Path, field: str, value: object, said: str
+) -> None:
+    other = edited(made / "seeds/a", tmp_path / "other/a", **{f"provenance__model__{field}": value})
+    for more in ([], ["--mixed"]):
+        answer = report("--group", f"x=seeds/a,{other},seeds/b", *more)
+        assert_refused(answer, f"the runs of x cannot be averaged: {said}, b has ", "evaluate them alike")
+    # Beside each other they may stand, as before.
+    assert report("seeds/a", other)[0] == 0
+    assert report("--group", "x=seeds/a", f"y={other}")[0] == 0
+
+
+def test_a_run_may_stand_beside_its_group_and_in_another(report: Command, tmp_path: Path) -> None:
+    code, output, errors = report("seeds/a", "--group", "both=seeds/a,seeds/b", "lone=seeds/b")
+    assert code == 0, errors
+    runs = pd.read_csv(tmp_path / "report/results.csv")["run"]
+    assert list(dict.fromkeys(runs)) == ["a", "both/a", "both/b", "lone/b"]
+    assert "a: MSP" in output and "both: MSP" in output and "lone: MSP" in output
