@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.reports.comparable import NamedRun, differences
-from anomaly_eval.reports.groups import KINDS, Group, place
+from anomaly_eval.reports.groups import KINDS, Group
+from anomaly_eval.reports.places import place
 from anomaly_eval.results.origins import MapsRecord, ModelRecord, Origin
+from anomaly_eval.results.record import MetricRecord
 from anomaly_eval.results.records import ComponentRow, Results
 
 _MOST_NAMED = 6
@@ -55,13 +57,18 @@ def _listed(words: Sequence[str]) -> str:
 
 def _parts(results: Results) -> dict[str, set[str]]:
     """Return what a run has that all runs of its group must have, in words by what it is."""
-    parts = {kind: {" on ".join(filter(None, place(row)[::-1])) for row in getattr(results, kind)} for kind in KINDS}
+    parts = {kind: {_text(row) for row in getattr(results, kind)} for kind in KINDS}
     parts["components"] = {_component_text(row) for row in results.components}
     parts["closed_set"] = {f"{row.dataset} (test settings of the {row.whose_protocol})" for row in results.closed_set}
     fits = results.provenance.fits.items()
     parts["fits"] = {f"{name} fitted on {fit.dataset} ({fit.files_sha256[:12]})" for name, fit in fits}
     parts["negated"] = set(results.provenance.negated)
     return {"datasets": {record.name for record in results.datasets}} | parts
+
+
+def _text(row: MetricRecord) -> str:
+    at = place(row)
+    return f"{at.method} on {at.dataset}"
 
 
 def _component_text(row: ComponentRow) -> str:

@@ -42,11 +42,13 @@ def compare_closed_set(
     networks: Mapping[str, Sequence[ClosedSetRow]] | None = None,
     models: Mapping[str, Origin] | None = None,
     runs: Mapping[str, Origin] | None = None,
+    rows_behind: Mapping[str, Sequence[ClosedSetRow]] | None = None,
 ) -> ComparisonTable:
     """Arrange what was measured, and above it the published rows that have a value for one of the datasets.
 
     networks, models: the rows of several networks by name, and which networks they are, where `results` are those of
-    more than one run; runs: the networks behind rows that are means over runs.
+    more than one run; runs, rows_behind: the networks behind rows that are means over runs, and the rows of all runs by
+    what the means are called.
     """
     names = list(dict.fromkeys(row.dataset for row in results.closed_set))
     shown = [row for row in published if any(name in row.miou for name in names)]
@@ -68,7 +70,7 @@ def compare_closed_set(
         cells = ranked_cells([[values_of(found, metrics) for found in line] for line in known], metrics)
         lines = (Line(row.method, "", (row.backbone,), line) for row, line in zip(shown, cells, strict=True))
         sections.insert(0, Section(PUBLISHED, tuple(lines)))
-    notes = closed_set_notes_of(results, bool(shown), networks, models, runs)
+    notes = closed_set_notes_of(results, bool(shown), rows_behind or networks, models, runs)
     if published and not shown:
         notes = (*notes, nothing_published(results, names, CLOSED_SET_SOURCE))
     return ComparisonTable(

@@ -14,7 +14,7 @@ from anomaly_eval.metrics.components import TRACKS
 from anomaly_eval.reports.comparable import NamedRun, differences
 from anomaly_eval.reports.notes import deviations
 from anomaly_eval.results.record import Record
-from anomaly_eval.results.records import FORMAT_VERSION, UNKNOWN_CLASS_MAPS, DatasetRecord, Results
+from anomaly_eval.results.records import FORMAT_VERSION, UNKNOWN_CLASS_MAPS, Conventions, DatasetRecord, Results
 from anomaly_eval.results.titles import of_run
 from anomaly_eval.runtime.output_folder import RESULTS_FILE
 from anomaly_eval.runtime.safe_read import read_regular
@@ -101,8 +101,8 @@ def combine(runs: Sequence[NamedRun], mixed: bool = False) -> Results:
             "differences": [],
             "closed_set": [row for run in runs for row in run.results.closed_set],
             "closed_set_classes": [],
-            "datasets": _records(runs),
-            "conventions": first.conventions.model_copy(update={"class_maps": _class_maps(runs)}),
+            "datasets": records_of(runs),
+            "conventions": first.conventions.model_copy(update={"class_maps": class_maps_of(runs)}),
             "provenance": first.provenance.model_copy(
                 update={"fits": fits, "bootstrap": _bootstrap(runs), "negated": negated}
             ),
@@ -111,7 +111,7 @@ def combine(runs: Sequence[NamedRun], mixed: bool = False) -> Results:
     )
 
 
-def _records(runs: Sequence[NamedRun]) -> list[DatasetRecord]:
+def records_of(runs: Sequence[NamedRun]) -> list[DatasetRecord]:
     """Return one record of each dataset: the first, or the first of those that are not of the whole set."""
     found: dict[str, DatasetRecord] = {}
     for run in runs:
@@ -122,7 +122,13 @@ def _records(runs: Sequence[NamedRun]) -> list[DatasetRecord]:
     return list(found.values())
 
 
-def _class_maps(runs: Sequence[NamedRun]) -> str:
+def known_conventions(runs: Sequence[NamedRun]) -> Conventions:
+    """Return the conventions of runs that differ in none, of the first whose score maps are not of unknown origin."""
+    found = [run.results.conventions for run in runs]
+    return next((one for one in found if one.class_maps != UNKNOWN_CLASS_MAPS), found[0])
+
+
+def class_maps_of(runs: Sequence[NamedRun]) -> str:
     """Say how class maps became score maps, and of which runs nobody knows."""
     texts = {run.name: run.results.conventions.class_maps for run in runs}
     unknown = [name for name, text in texts.items() if text == UNKNOWN_CLASS_MAPS]

@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from anomaly_eval.metrics import registry
 from anomaly_eval.metrics.components import TRACKS
 from anomaly_eval.reports.comparison import ComparisonTable, Section, apart, marked_titles, measured_lines, values_of
-from anomaly_eval.reports.notes import Note, convention_text, deviation_notes, model_note, model_notes, negation_notes
+from anomaly_eval.reports.notes import (
+    Note,
+    convention_text,
+    deviation_notes,
+    either,
+    model_note,
+    model_notes,
+    negation_notes,
+)
+from anomaly_eval.reports.places import Place, place
 from anomaly_eval.results.origins import Origin
 from anomaly_eval.results.records import ComponentRow, Results
 from anomaly_eval.results.titles import dataset_title, method_name
 
 
-def compare_components(results: Results, models: Mapping[str, Origin] | None = None) -> ComparisonTable:
+def compare_components(
+    results: Results,
+    models: Mapping[str, Origin] | None = None,
+    behind: Mapping[Place, Sequence[ComponentRow]] | None = None,
+) -> ComparisonTable:
     """Arrange the component metrics: mean sIoU, mean PPV, and F1 averaged over the thresholds of sIoU.
 
-    models: the networks by run, where `results` are those of several.
+    models: the networks by run, where `results` are those of several; behind: the rows that others are means of.
     """
     names = list(dict.fromkeys(row.dataset for row in results.components))
     metrics = registry.COMPONENTS
@@ -44,7 +57,7 @@ def compare_components(results: Results, models: Mapping[str, Origin] | None = N
         for row in results.components:
             if row.dataset == name:
                 alike.setdefault(_setting(row), []).append(row)
-        notes += [_component_note(dataset_title(name, results.datasets), rows) for rows in alike.values()]
+        notes += [_component_note(dataset_title(name, results.datasets), rows, behind or {}) for rows in alike.values()]
     notes.append(
         Note(
             "",
@@ -80,18 +93,23 @@ def _section_title(settings: Mapping[str, Mapping[str, str]], methods: list[str]
     return "; ".join(f"{dataset_title(name, results.datasets)}: {text}" for name, text in by_dataset.items())
 
 
-def _component_note(title: str, rows: list[ComponentRow]) -> Note:
+def _component_note(title: str, rows: list[ComponentRow], behind: Mapping[Place, Sequence[ComponentRow]]) -> Note:
     """Say what components of a dataset were, and at which thresholds."""
     first = rows[0]
     source = "of the best pixel F1 on the same images"
     if first.threshold_from != "best_f1":
-        source = "given: " + ", ".join(f"{method_name(row.method)} {row.threshold:g}" for row in rows)
+        source = f"given: {', '.join(_given_text(row.method, behind.get(place(row), [row])) for row in rows)}"
     return Note(
         "",
         f"{title}: {first.n_components} components; {first.track} track, "
         f"with {TRACKS[first.track].least_component} pixels or more, predicted ones "
         f"{TRACKS[first.track].least_predicted} or more; thresholds {source}.",
     )
+
+
+def _given_text(method: str, rows: Sequence[ComponentRow]) -> str:
+    """Say which thresholds a method was given, one or, in several runs, one of some."""
+    return f"{method_name(method)} {either(f'{value:g}' for value in sorted({row.threshold for row in rows}))}"
 
 
 def compare_per_image(results: Results, models: Mapping[str, Origin] | None = None) -> ComparisonTable:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from anomaly_eval.errors import InputError
 from anomaly_eval.reports.alike import check_group
@@ -13,6 +14,7 @@ from anomaly_eval.reports.combining import read_run
 from anomaly_eval.reports.comparable import NamedRun
 from anomaly_eval.reports.groups import Group, GroupRow, averaged, check_copies, group_rows
 from anomaly_eval.reports.names import run_names
+from anomaly_eval.reports.places import Place, place
 from anomaly_eval.results.origins import is_mean_of_networks
 from anomaly_eval.results.records import Results
 from anomaly_eval.results.titles import method_name, of_run
@@ -48,6 +50,15 @@ class Entries:
     def runs_of(self) -> dict[str, Sequence[NamedRun]]:
         """The runs behind each entry, by its name."""
         return {run.name: [run] for run in self.singles} | {group.name: group.runs for group in self.groups}
+
+    def rows_behind(self, kind: str) -> dict[Place, list[Any]]:
+        """Return the rows of all runs behind those of a kind, by the method's name in files."""
+        found: dict[Place, list[Any]] = {}
+        for entry, runs in self.runs_of.items():
+            for row in (row for run in runs for row in getattr(run.results, kind)):
+                at = place(row)
+                found.setdefault(at._replace(method=self.method_name(entry, at.method)), []).append(row)
+        return found
 
     def line_name(self, entry: str, method: str) -> str:
         """Return what tables call a method of an entry, and an entry without one."""

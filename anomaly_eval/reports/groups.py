@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from anomaly_eval.errors import InputError
+from anomaly_eval.reports.combining import known_conventions, records_of
 from anomaly_eval.reports.comparable import NamedRun
+from anomaly_eval.reports.places import Place, place
 from anomaly_eval.results.record import MetricRecord, Record
 from anomaly_eval.runtime.output_folder import RESULTS_FILE
 
@@ -78,14 +80,14 @@ def group_rows(group: Group) -> list[GroupRow]:
     """Return the mean and the deviation of each metric of each method on each dataset."""
     found = []
     for kind in KINDS:
-        for _, (first, *others) in _alike(group, kind):
-            for key in first.metrics:
-                values = [row.metrics[key] for row in (first, *others) if key in row.metrics]
+        for rows in _alike(group, kind):
+            for key in rows[0].metrics:
+                values = [row.metrics[key] for row in rows if key in row.metrics]
                 if len(values) < len(group.runs):
                     continue
                 with np.errstate(invalid="ignore"):
                     mean, sd = float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None
-                dataset, method = place(first)
+                dataset, method, *_ = place(rows[0])
                 found.append(
                     GroupRow(
                         group=group.name, dataset=dataset, method=method, metric=key, mean=mean, sd=sd, n=len(values)
@@ -98,43 +100,44 @@ def averaged(group: Group, found: Sequence[GroupRow]) -> NamedRun:
     """Return a run that has the means of the group's in the place of its numbers, for tables.
 
     Intervals, differences, classes and operating points, whose thresholds are a run's own, are no run's in particular
-    and left out; what is not averaged is the first run's.
+    and left out. What is not averaged is the first run's, where all runs have the same or tables ask each for its own.
     """
-    first = group.runs[0]
-    means: dict[tuple[str, str], dict[str, float]] = {}
+    first = group.runs[0].results
+    means: dict[Place, dict[str, float]] = {}
     for row in found:
-        means.setdefault((row.dataset, row.method), {})[row.metric] = row.mean
-    provenances = [run.results.provenance for run in group.runs]
-    fits = first.results.provenance.fits
-    noted = {
-        name: fit.model_copy(
-            update={"notes": list(dict.fromkeys(note for one in provenances for note in one.fits[name].notes))}
-        )
-        for name, fit in fits.items()
+        means.setdefault(place(row), {})[row.metric] = row.mean
+    fits = {
+        name: fit.model_copy(update={"notes": _fit_notes(group, name)}) for name, fit in first.provenance.fits.items()
     }
-    update: dict[str, Any] = {kind: [_with_means(rows, means) for _, rows in _alike(group, kind)] for kind in KINDS}
+    update: dict[str, Any] = {kind: [_with_means(rows, means) for rows in _alike(group, kind)] for kind in KINDS}
     left_out = ("intervals", "differences", "closed_set_classes", "operating_points", "given_thresholds")
     update |= {kind: [] for kind in left_out}
-    update["provenance"] = first.results.provenance.model_copy(update={"fits": noted, "bootstrap": None})
+    update["datasets"] = records_of(group.runs)
+    update["conventions"] = known_conventions(group.runs)
+    update["provenance"] = first.provenance.model_copy(update={"fits": fits, "bootstrap": None})
     update["warnings"] = [
         text if len(group.runs) == 1 else f"{run.name}: {text}" for run in group.runs for text in run.results.warnings
     ]
-    return NamedRun(group.name, first.folder, first.results.model_copy(update=update))
+    return NamedRun(group.name, group.runs[0].folder, first.model_copy(update=update))
 
 
-def _alike(group: Group, kind: str) -> Iterator[tuple[tuple[str, str], list[Any]]]:
+def _alike(group: Group, kind: str) -> Iterator[list[Any]]:
     """Yield the rows of each method on each dataset, one a run, in the order of the first run."""
     tables = [{place(row): row for row in getattr(run.results, kind)} for run in group.runs]
     for at in tables[0]:
-        yield at, [table[at] for table in tables]
+        yield [table[at] for table in tables]
 
 
-def place(row: Any) -> tuple[str, str]:
-    """Return the dataset and the method that a row is of; a closed-set one has none."""
-    return row.dataset, getattr(row, "method", "")
+def _fit_notes(group: Group, score: str) -> list[str]:
+    """Return what the runs note on a fitted score, those notes that are not of all with the runs' names."""
+    whose: dict[str, dict[str, None]] = {}
+    for run in group.runs:
+        for note in run.results.provenance.fits[score].notes:
+            whose.setdefault(note, {})[run.name] = None
+    return [note if len(names) == len(group.runs) else f"{note} ({', '.join(names)})" for note, names in whose.items()]
 
 
-def _with_means(rows: Sequence[MetricRecord], means: Mapping[tuple[str, str], Mapping[str, float]]) -> MetricRecord:
+def _with_means(rows: Sequence[MetricRecord], means: Mapping[Place, Mapping[str, float]]) -> MetricRecord:
     """Return the first of rows alike, with the means of its metrics."""
     own = means.get(place(rows[0]), {})
     update: dict[str, Any] = {"metrics": {key: own[key] for key in type(rows[0]).metric_keys() if key in own}}

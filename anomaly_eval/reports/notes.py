@@ -111,23 +111,22 @@ def closed_set_notes_of(
 ) -> tuple[Note, ...]:
     """Return the daggers, how each closed-set dataset was tested, then the notes on the whole table.
 
-    networks: the rows of each network; models: which networks they are, where `results` are those of several runs;
-    runs: which networks are behind them, where rows are means over runs.
+    networks: the rows of each network, of all its runs where it has several; models: which networks they are, where
+    `results` are those of several runs; runs: which networks are behind them, where rows are means over runs.
     """
     notes = deviation_notes(results, "closed_set", with_published)
     classes = [row.dataset for row in results.closed_set_classes]
     for name, rows in networks.items():
-        for row in rows:
-            title = dataset_title(row.dataset, results.datasets)
+        model = models[name] if models else None
+        for dataset in dict.fromkeys(row.dataset for row in rows):
+            title = dataset_title(dataset, results.datasets)
             whose = f"{name}, {title}" if models else title
-            model = models[name] if models else None
-            total = len(model.classes) if isinstance(model, ModelRecord) else classes.count(row.dataset)
-            notes.append(
-                Note(
-                    "",
-                    f"{whose}: test settings of the {row.protocol}; mIoU over {row.n_classes} of {total} classes.",
-                )
-            )
+            total = len(model.classes) if isinstance(model, ModelRecord) else classes.count(dataset)
+            own = [row for row in rows if row.dataset == dataset]
+            protocols = either(dict.fromkeys(row.protocol for row in own))
+            occurring = either(map(str, sorted({row.n_classes for row in own})))
+            text = f"{whose}: test settings of the {protocols}; mIoU over {occurring} of {total} classes."
+            notes.append(Note("", text))
     conventions = results.conventions
     used = runs or models or {"": results.provenance.model}
     has_views = any(isinstance(model, ModelRecord) and model.tta for model in used.values())
@@ -146,6 +145,12 @@ def closed_set_notes_of(
         text = f"Published rows are copied from {CLOSED_SET_SOURCE}; other networks, so they are ranked apart."
         notes.append(Note("", text))
     return tuple(notes)
+
+
+def either(texts: Iterable[str]) -> str:
+    """Join texts of which each holds somewhere: `a, b or c`."""
+    words = list(texts)
+    return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
 def _origin(model: Origin) -> str:

@@ -15,7 +15,7 @@ from pydantic import Field
 from anomaly_eval.datasets.cards import Task
 from anomaly_eval.errors import InputError
 from anomaly_eval.reports.closed_set import compare_closed_set
-from anomaly_eval.reports.combining import combine
+from anomaly_eval.reports.combining import class_maps_of, combine
 from anomaly_eval.reports.comparable import Difference, NamedRun, differences, without_ranks
 from anomaly_eval.reports.comparison import ComparisonTable, compare
 from anomaly_eval.reports.components_and_per_image import compare_components, compare_per_image
@@ -146,6 +146,10 @@ def report_of(entries: Entries, request: ReportRequest) -> Report:
     """Arrange runs in tables, whatever the request says of their folders; raises InputError as `run_report` does."""
     compared = entries.compared
     combined = combine(compared, request.mixed)
+    if entries.groups:
+        # Of runs within groups, too, it may not be known.
+        stated = combined.conventions.model_copy(update={"class_maps": class_maps_of(entries.members)})
+        combined = combined.model_copy(update={"conventions": stated})
     paired = _draw(entries, compared, request)
     if paired is not None:
         combined = _with_draws(combined, paired, entries)
@@ -192,7 +196,7 @@ def _tables(
     if combined.per_image:
         tables["per_image"] = compare_per_image(combined, models)
     if combined.components:
-        tables["components"] = compare_components(combined, models)
+        tables["components"] = compare_components(combined, models, entries.rows_behind("components"))
     if combined.operating_points:
         tables["operating_points"] = compare_operating_points(combined, models)
     if combined.closed_set:
@@ -200,7 +204,12 @@ def _tables(
         networks = {run.name: run.results.closed_set for run in compared if run.results.closed_set}
         of_rows = _models(compared) if models else None
         behind = _models([run for run in members if run.results.closed_set]) if entries.groups else None
-        tables["closed_set"] = compare_closed_set(combined, published, networks, of_rows, behind)
+        tested = {
+            name: [row for run in runs for row in run.results.closed_set]
+            for name, runs in entries.runs_of.items()
+            if name in networks
+        }
+        tables["closed_set"] = compare_closed_set(combined, published, networks, of_rows, behind, tested)
     found = differences(compared)
     tables = {name: _with_differences(table, found, _TASKS.get(name, "anomaly")) for name, table in tables.items()}
     return {name: with_deviations(table, entries) for name, table in tables.items()} if entries.groups else tables

@@ -123,3 +123,37 @@ def test_a_run_may_stand_beside_its_group_and_in_another(report: Command, tmp_pa
     runs = pd.read_csv(tmp_path / "report/results.csv")["run"]
     assert list(dict.fromkeys(runs)) == ["a", "both/a", "both/b", "lone/b"]
     assert "a: MSP" in output and "both: MSP" in output and "lone: MSP" in output
+
+
+def test_footnotes_are_of_all_runs_of_a_group(report: Command, made: Path, tmp_path: Path) -> None:
+    """Facts that may differ between seeds: no footnote says those of the first alone."""
+    fit = {"dataset": "cityscapes", "n_images": 3, "expected_images": 3, "files_sha256": "f" * 64}
+    part = {"dataset": "road_anomaly", "method": "msp", "track": "obstacle", "threshold_from": "given",
+            "n_components": 3, "n_predicted": 4, "mean_siou": 1.0, "mean_ppv": 2.0, "mean_f1": 3.0}  # fmt: skip
+    runs = [
+        edited(
+            made / f"seeds/{name}",
+            tmp_path / name,
+            closed_set__0__n_classes=classes,
+            closed_set__0__protocol=protocol,
+            components=[part | {"threshold": threshold}],
+            provenance__fits={"msp": fit | {"notes": ["alike", *notes]}},
+            conventions__class_maps=maps,
+            datasets__0__expected_images=expected,
+        )
+        for name, classes, protocol, threshold, notes, maps, expected in (
+            ("a", 5, "card: whole", 0.25, [], "not known: score maps of the labels' sizes were read from files", 4),
+            ("b", 3, "card: slide", 0.125, ["no pixel of car"], "resized bilinearly", 60),
+        )
+    ]
+    anomalies = json.loads((made / "seeds/b/results.json").read_text())["datasets"][:1]
+    alike = {"conventions__class_maps": "resized bilinearly", "datasets": anomalies, "closed_set": []}
+    beside = edited(made / "seeds/b", tmp_path / "beside", **alike, closed_set_classes=[])
+    for singles in ([], [beside]):
+        code, output, errors = report(*singles, "--group", f"x={','.join(runs)}")
+        assert code == 0, errors
+        assert "test settings of the card: whole or card: slide; mIoU over 3 or 5 of 5 classes." in output
+        assert "thresholds given: " + "x: " * bool(singles) + "MSP 0.125 or 0.25." in output
+        assert "fitted on cityscapes, 3 of 3 images. Alike. No pixel of car (b)." in output
+        assert "Class maps: resized bilinearly; of x/a not known: score maps" in output
+        assert "† Road Anomaly: 4 of 60 images" in output
