@@ -125,11 +125,15 @@ def run_report(request: ReportRequest) -> list[ComparisonTable]:
     """Read the folders, write the report, and return its tables for the terminal.
 
     Raises InputError for a folder that `eval` did not write, one of another format version, runs that differ in a
-    convention or in the images of a dataset unless `mixed`, groups that cannot be averaged, an unknown format, and a
-    label that LaTeX would not read.
+    convention or in the images of a dataset unless `mixed`, groups that cannot be averaged, an unknown format, a label
+    that LaTeX would not read, and options that would do nothing.
     """
     if not request.runs and not request.groups:
         raise InputError("there is nothing to report; give one or more folders that `gmmseg-anomaly eval` wrote.")
+    if request.seed is not None and not request.resamples:
+        raise InputError("--seed is that of the resamples; add --bootstrap NUMBER, or leave it out.")
+    if request.label is not None and "tex" not in request.formats:
+        raise InputError("--label is for LaTeX tables; add tex to --format, or leave it out.")
     for name in request.formats:
         if name not in FORMATS:
             raise InputError(f"there is no format {name!r}; choose among {', '.join(FORMATS)}.")
@@ -137,9 +141,20 @@ def run_report(request: ReportRequest) -> list[ComparisonTable]:
         raise InputError(f"--label {request.label!r} may break LaTeX; give a to z, digits, and _ : . - alone.")
     refuse_lost_inputs(request)
     report = report_of(read_entries(request.runs, request.names, parse_groups(request.groups)), request)
+    _check_shown(report)
     with prepare_output(request.out, request.overwrite, REPORT) as output:
         report.write(output.path)
     return list(report.tables.values())
+
+
+def _check_shown(report: Report) -> None:
+    """Refuse what was asked for where no run has anything of it."""
+    request, combined = report.request, report.combined
+    if request.intervals and not request.resamples and not combined.intervals:
+        of = "groups have none of their own" if report.entries.groups else "no run has any"
+        raise InputError(f"--intervals has nothing to show, as {of}; add --bootstrap NUMBER, or leave it out.")
+    if request.figures and not any(run.results.rows for run in report.entries.members):
+        raise InputError("--figures draws how scores rank pixels, and no run has ranked any; leave it out.")
 
 
 def report_of(entries: Entries, request: ReportRequest) -> Report:

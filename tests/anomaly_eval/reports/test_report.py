@@ -169,3 +169,26 @@ def test_the_page_of_a_report_has_all_tables_and_curves(tmp_path: Path, runs, re
     (text,) = re.findall(r'id="page-data"[^>]*>(.*?)</script>', page, re.S)
     assert json.loads(text)["methods"] == ["first: MSP", "first: Entropy", "second: Max logit"]
     assert "http://" not in page.replace("http://www.w3.org", "") and "https://" not in page
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--seed", "5"], "--seed is that of the resamples; add --bootstrap NUMBER"),
+        (["--label", "x", "--format", "csv"], "--label is for LaTeX tables; add tex to --format"),
+        (["--intervals"], "--intervals has nothing to show, as no run has any; add --bootstrap NUMBER"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(tmp_path: Path, runs, report, words: list[str], said: str) -> None:
+    first, second = runs
+    assert_refused(report(second, *words), said)
+    assert not (tmp_path / "report").exists()
+    if words == ["--intervals"]:
+        assert_refused(report("--group", f"x={first}", *words), "as groups have none of their own; add --bootstrap")
+        assert report(first, second, *words)[0] == 0
+
+
+def test_figures_of_classes_alone_are_refused(tmp_path: Path, evaluate, report) -> None:
+    assert evaluate(dataset=str(tmp_path / "training.yaml"))[0] == 0
+    assert report(tmp_path / "out")[0] == 0
+    assert_refused(report(tmp_path / "out", "--figures", "--overwrite"), "--figures draws how scores rank pixels")
