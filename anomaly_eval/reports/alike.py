@@ -80,7 +80,7 @@ def _run_otherwise(runs: Sequence[NamedRun]) -> list[str]:
 
     Of score maps from elsewhere nobody knows it.
     """
-    settings = {run.name: _settings(run.results.provenance.model) for run in runs}
+    settings = {run.name: {**_settings(run.results.provenance.model), **_chosen_on(run.results)} for run in runs}
     texts = []
     for title in dict.fromkeys(title for own in settings.values() for title in own):
         values = {name: own[title] for name, own in settings.items() if title in own}
@@ -108,4 +108,15 @@ def _settings_of(model: ModelRecord) -> dict[str, str]:
         "--resize": model.resize,
         "inference": model.inference,
         "outputs left out": ", ".join(model.dropped_classes) or "none",
+    }
+
+
+def _chosen_on(results: Results) -> dict[str, str]:
+    """Return what images thresholds were chosen on; the name of a dataset does not tell all from a part of them."""
+    return {
+        f"the images of {row.learnt_on} that thresholds were chosen on": (
+            f"{row.n_images} images, {row.n_anomaly_pixels:,} anomaly and {row.n_inlier_pixels:,} inlier pixels"
+        )
+        for row in [*results.given_thresholds, *results.operating_points]
+        if row.dataset == row.learnt_on
     }

@@ -74,10 +74,15 @@ class Line:
 
 @dataclass(frozen=True)
 class Section:
-    """Lines that are ranked among themselves; the title is empty where there is only one section."""
+    """Lines that are ranked among themselves; the title is empty where there is only one section.
+
+    point, learnt_on: what the thresholds of the lines were chosen for and on which dataset; empty without thresholds.
+    """
 
     title: str
     lines: tuple[Line, ...]
+    point: str = ""
+    learnt_on: str = ""
 
 
 @dataclass(frozen=True)

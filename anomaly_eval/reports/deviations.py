@@ -19,7 +19,7 @@ def with_deviations(table: ComparisonTable, entries: Entries) -> ComparisonTable
     Ranks stay those of the means: equal means share one, and whatever overlaps is named in a note.
     """
     deviations = {
-        (entries.line_name(row.group, row.method), row.dataset, row.metric): row.sd
+        (entries.line_name(row.group, row.method), row.dataset, row.point, row.learnt_on, row.metric): row.sd
         for row in entries.group_rows
         if row.sd is not None and math.isfinite(row.sd)
     }
@@ -29,10 +29,12 @@ def with_deviations(table: ComparisonTable, entries: Entries) -> ComparisonTable
             return section
         lines = []
         for line in section.lines:
+            at = section.point, section.learnt_on
             cells = [
                 tuple(
                     replace(
-                        cell, deviation=None if cell.value is None else deviations.get((line.name, name, metric.key))
+                        cell,
+                        deviation=None if cell.value is None else deviations.get((line.name, name, *at, metric.key)),
                     )
                     for cell, metric in zip(row, table.metrics_of(index), strict=True)
                 )
@@ -83,7 +85,8 @@ def _overlap_notes(table: ComparisonTable) -> list[Note]:
                 if _best_and_next_overlap(cells)
             ]
             if touching:
-                places.append(f"{dataset.title} {', '.join(touching)}")
+                at = f" ({section.title})" if section.point else ""
+                places.append(f"{dataset.title} {', '.join(touching)}{at}")
     text = "Best and second are by the mean; equal means share a rank."
     if places:
         text += f" Mean ± deviation of the best and of the next overlap: {'; '.join(places)}."

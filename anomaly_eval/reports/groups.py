@@ -17,7 +17,7 @@ from anomaly_eval.reports.places import Place, place
 from anomaly_eval.results.record import MetricRecord, Record
 from anomaly_eval.runtime.output_folder import RESULTS_FILE
 
-KINDS = ("rows", "per_image", "components", "closed_set")
+KINDS = ("rows", "per_image", "components", "closed_set", "operating_points", "given_thresholds")
 """Fields of the results that are averaged."""
 
 
@@ -38,6 +38,10 @@ class GroupRow(Record):
     dataset: str
     method: str
     """Empty for closed-set metrics."""
+    point: str = ""
+    """What each run's own threshold was chosen for; empty for metrics without a threshold."""
+    learnt_on: str = ""
+    """The dataset that it was chosen on."""
     metric: str
     mean: float
     """NaN where a run has no value."""
@@ -77,30 +81,32 @@ def check_copies(name: str, folders: Sequence[Path]) -> None:
 
 
 def group_rows(group: Group) -> list[GroupRow]:
-    """Return the mean and the deviation of each metric of each method on each dataset."""
-    found = []
+    """Return the mean and the deviation of each metric of each method on each dataset, at each threshold.
+
+    What was measured at a threshold is known better than what the file of the threshold says.
+    """
+    found: list[GroupRow] = []
     for kind in KINDS:
+        known = {place(row) for row in found}
         for rows in _alike(group, kind):
+            if place(rows[0]) in known and kind == "given_thresholds":
+                continue
             for key in rows[0].metrics:
                 values = [row.metrics[key] for row in rows if key in row.metrics]
                 if len(values) < len(group.runs):
                     continue
                 with np.errstate(invalid="ignore"):
                     mean, sd = float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None
-                dataset, method, *_ = place(rows[0])
-                found.append(
-                    GroupRow(
-                        group=group.name, dataset=dataset, method=method, metric=key, mean=mean, sd=sd, n=len(values)
-                    )
-                )
+                at = place(rows[0])._asdict()
+                found.append(GroupRow(group=group.name, **at, metric=key, mean=mean, sd=sd, n=len(values)))
     return found
 
 
 def averaged(group: Group, found: Sequence[GroupRow]) -> NamedRun:
     """Return a run that has the means of the group's in the place of its numbers, for tables.
 
-    Intervals, differences, classes and operating points, whose thresholds are a run's own, are no run's in particular
-    and left out. What is not averaged is the first run's, where all runs have the same or tables ask each for its own.
+    Intervals, differences and classes are no run's in particular and left out. What is not averaged is the first run's,
+    where all runs have the same or tables ask each for its own, such as thresholds.
     """
     first = group.runs[0].results
     means: dict[Place, dict[str, float]] = {}
@@ -110,22 +116,38 @@ def averaged(group: Group, found: Sequence[GroupRow]) -> NamedRun:
         name: fit.model_copy(update={"notes": _fit_notes(group, name)}) for name, fit in first.provenance.fits.items()
     }
     update: dict[str, Any] = {kind: [_with_means(rows, means) for rows in _alike(group, kind)] for kind in KINDS}
-    left_out = ("intervals", "differences", "closed_set_classes", "operating_points", "given_thresholds")
-    update |= {kind: [] for kind in left_out}
+    update |= {kind: [] for kind in ("intervals", "differences", "closed_set_classes")}
     update["datasets"] = records_of(group.runs)
     update["conventions"] = known_conventions(group.runs)
     update["provenance"] = first.provenance.model_copy(update={"fits": fits, "bootstrap": None})
     update["warnings"] = [
         text if len(group.runs) == 1 else f"{run.name}: {text}" for run in group.runs for text in run.results.warnings
     ]
+    update["warnings"] += _lone_thresholds(group)
     return NamedRun(group.name, group.runs[0].folder, first.model_copy(update=update))
 
 
 def _alike(group: Group, kind: str) -> Iterator[list[Any]]:
-    """Yield the rows of each method on each dataset, one a run, in the order of the first run."""
+    """Yield the rows of each method on each dataset, one a run, in the order of the first run.
+
+    Thresholds that not all runs have are passed over; of all else `check_group` sees to it that all have it.
+    """
     tables = [{place(row): row for row in getattr(run.results, kind)} for run in group.runs]
     for at in tables[0]:
-        yield [table[at] for table in tables]
+        if all(at in table for table in tables):
+            yield [table[at] for table in tables]
+
+
+def _lone_thresholds(group: Group) -> list[str]:
+    """Say of which thresholds there is no mean, as some runs have none: not asked for, or none serves the goal."""
+    tables = {run.name: {place(row) for row in run.results.operating_points} for run in group.runs}
+    texts = []
+    for at in dict.fromkeys(place(row) for run in group.runs for row in run.results.operating_points):
+        without = [name for name, table in tables.items() if at not in table]
+        if without:
+            goal = f"{at.point} on {at.learnt_on}"
+            texts.append(f"{at.dataset}: no mean of {at.method} at {goal}, as {', '.join(without)} has no threshold")
+    return texts
 
 
 def _fit_notes(group: Group, score: str) -> list[str]:

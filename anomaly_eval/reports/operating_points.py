@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 from anomaly_eval.datasets.cards import shipped_title
 from anomaly_eval.metrics import registry
 from anomaly_eval.reports.comparison import (
+    UNKNOWN,
     Cell,
     ComparisonTable,
     DatasetTitle,
@@ -29,6 +30,7 @@ from anomaly_eval.reports.notes import (
     negation_notes,
     warnings_of,
 )
+from anomaly_eval.reports.places import Place, place
 from anomaly_eval.results.origins import Origin
 from anomaly_eval.results.records import OperatingRow, Results
 from anomaly_eval.results.titles import method_name
@@ -39,20 +41,28 @@ _HOW = (
     "that of the best F1. False alarms are components of predicted pixels, of any size, that touch no anomaly, for "
     "each image: 8-connectivity, void pixels removed before. A rate that a goal sets is not ranked where it was set."
 )
+_OWN = "Where no threshold stands, each run has its own, to be found in operating_points.csv; the numbers are means."
 
 
-def compare_operating_points(results: Results, models: Mapping[str, Origin] | None = None) -> ComparisonTable:
+def compare_operating_points(
+    results: Results,
+    models: Mapping[str, Origin] | None = None,
+    behind: Mapping[Place, Sequence[OperatingRow]] | None = None,
+) -> ComparisonTable:
     """Arrange thresholds by what they were chosen for and on which dataset, the datasets side by side.
 
-    models: the networks by run, where `results` are those of several.
+    models: the networks by run, where `results` are those of several; behind: the rows that others are means of, each
+    at a threshold of its own.
     """
-    measured = {(row.dataset, row.method, row.point, row.learnt_on): row for row in results.operating_points}
-    at_home = {(row.dataset, row.method, row.point, row.learnt_on): row for row in results.given_thresholds}
+    measured = {place(row): row for row in results.operating_points}
+    at_home = {place(row): row for row in results.given_thresholds}
     # What was measured here is known better than what a file says.
-    rows = list({**at_home, **measured}.values())
+    found = at_home | measured
+    rows = list(found.values())
     names = list(dict.fromkeys([*(row.learnt_on for row in rows), *(row.dataset for row in rows)]))
     titles = dict(zip(names, _titles(results, names), strict=True))
     groups = dict.fromkeys((row.learnt_on, row.point) for row in rows)
+    thresholds = {at: {one.threshold for one in (behind or {}).get(at, [row])} for at, row in found.items()}
     sections = tuple(
         Section(
             f"{point} on {titles[learnt_on].title}",
@@ -60,8 +70,11 @@ def compare_operating_points(results: Results, models: Mapping[str, Origin] | No
                 [row for row in rows if (row.learnt_on, row.point) == (learnt_on, point)],
                 names,
                 results,
+                thresholds,
                 fixed=(learnt_on, _rate_of(point)),
             ),
+            point,
+            learnt_on,
         )
         for learnt_on, point in groups
     )
@@ -71,6 +84,8 @@ def compare_operating_points(results: Results, models: Mapping[str, Origin] | No
     if from_file:
         listed = ", ".join(titles[name].title for name in from_file)
         notes.append(Note("", f"{listed}: as the file of thresholds says, not measured here."))
+    if any(len(values) > 1 for values in thresholds.values()):
+        notes.append(Note("", _OWN))
     return ComparisonTable(
         subject="Operating points",
         metrics=registry.OPERATING_POINTS,
@@ -86,11 +101,16 @@ def compare_operating_points(results: Results, models: Mapping[str, Origin] | No
 
 
 def _lines(
-    rows: Sequence[OperatingRow], names: Sequence[str], results: Results, fixed: tuple[str, str | None]
+    rows: Sequence[OperatingRow],
+    names: Sequence[str],
+    results: Results,
+    thresholds: Mapping[Place, Collection[float]],
+    fixed: tuple[str, str | None],
 ) -> tuple[Line, ...]:
     """Return a line for each method of one section.
 
-    fixed: the dataset and, by its key, the rate that the goal sets there, so that no method is better by it.
+    thresholds: those behind each row, of all runs that it is a mean of. fixed: the dataset and, by its key, the rate
+    that the goal sets there, so that no method is better by it.
     """
     metrics, marks = registry.OPERATING_POINTS, fit_marks(results)
     found = {
@@ -99,13 +119,18 @@ def _lines(
         ]
         for row in rows
     }
-    thresholds = {row.method: row.threshold for row in rows}
-    cells = ranked_cells([[found.get((method, name)) for name in names] for method in thresholds], metrics)
+    settings = {row.method: _threshold_text(thresholds[place(row)]) for row in rows}
+    cells = ranked_cells([[found.get((method, name)) for name in names] for method in settings], metrics)
     cells = [tuple(map(partial(_without_rank, fixed), names, line)) for line in cells]
     return tuple(
-        Line(method_name(method), marks.get(method, ""), (f"{threshold:.6g}",), line)
-        for (method, threshold), line in zip(thresholds.items(), cells, strict=True)
+        Line(method_name(method), marks.get(method, ""), (threshold,), line)
+        for (method, threshold), line in zip(settings.items(), cells, strict=True)
     )
+
+
+def _threshold_text(thresholds: Collection[float]) -> str:
+    """Return the threshold of a line; none of several, whose mean decides nothing."""
+    return f"{next(iter(thresholds)):.6g}" if len(thresholds) == 1 else UNKNOWN
 
 
 def _rate_of(point: str) -> str | None:

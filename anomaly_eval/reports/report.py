@@ -150,6 +150,11 @@ def run_report(request: ReportRequest) -> list[ComparisonTable]:
 def _check_shown(report: Report) -> None:
     """Refuse what was asked for where no run has anything of it."""
     request, combined = report.request, report.combined
+    if not report.tables:
+        raise InputError(
+            "there is nothing to show, as no group has anything that all of its runs measured; choose thresholds "
+            "for the same goals with `eval --operating-points`."
+        )
     if request.intervals and not request.resamples and not combined.intervals:
         of = "groups have none of their own" if report.entries.groups else "no run has any"
         raise InputError(f"--intervals has nothing to show, as {of}; add --bootstrap NUMBER, or leave it out.")
@@ -213,7 +218,9 @@ def _tables(
     if combined.components:
         tables["components"] = compare_components(combined, models, entries.rows_behind("components"))
     if combined.operating_points:
-        tables["operating_points"] = compare_operating_points(combined, models)
+        # What was measured at a threshold is known better than what the file of the threshold says.
+        behind_points = entries.rows_behind("given_thresholds") | entries.rows_behind("operating_points")
+        tables["operating_points"] = compare_operating_points(combined, models, behind_points)
     if combined.closed_set:
         published = read_published_closed_set() if request.with_published else ()
         networks = {run.name: run.results.closed_set for run in compared if run.results.closed_set}
