@@ -13,6 +13,7 @@ from anomaly_eval.reports.notes import (
     convention_text,
     deviation_notes,
     either,
+    fit_notes,
     model_note,
     model_notes,
     negation_notes,
@@ -51,7 +52,7 @@ def compare_components(
         )
         for methods in groups
     ]
-    notes = [*deviation_notes(results, "anomaly", with_published=False)]
+    notes = [*deviation_notes(results, "anomaly", with_published=False), *fit_notes(results)]
     for name in names:
         alike: dict[str, list[ComponentRow]] = {}
         for row in results.components:
@@ -117,7 +118,7 @@ def compare_per_image(results: Results, models: Mapping[str, Origin] | None = No
     names = list(dict.fromkeys(row.dataset for row in results.per_image))
     metrics = registry.means_over_images()
     values = {(row.method, row.dataset): values_of(row.metrics, metrics) for row in results.per_image}
-    notes = [*deviation_notes(results, "anomaly", with_published=False)]
+    notes = [*deviation_notes(results, "anomaly", with_published=False), *fit_notes(results)]
     for name in names:
         title = dataset_title(name, results.datasets)
         counted = dict.fromkeys((row.n_images, row.n_left_out) for row in results.per_image if row.dataset == name)

@@ -31,6 +31,11 @@ def fit_marks(results: Results) -> dict[str, str]:
     return {method: str(1 + index) for index, (_, methods) in enumerate(_fits(results)) for method in methods}
 
 
+def fit_notes(results: Results) -> list[Note]:
+    """Say what the scores were fitted on, by the numbers of `fit_marks`."""
+    return [Note(str(1 + index), _fit_text(fit, methods)) for index, (fit, methods) in enumerate(_fits(results))]
+
+
 def deviations(record: DatasetRecord) -> list[str]:
     """Say in what the evaluated images differ from those of the whole dataset, if in anything."""
     found = [] if record.complete else [_count_text(record.n_images, record.expected_images)]
@@ -56,8 +61,7 @@ def notes_of(results: Results, with_published: bool, models: Mapping[str, Origin
 
 def measuring_notes(results: Results, with_published: bool) -> list[Note]:
     """Return the daggers, the fits, and how anomaly metrics are defined."""
-    notes = deviation_notes(results, "anomaly", with_published)
-    notes += [Note(str(1 + index), _fit_text(fit, methods)) for index, (fit, methods) in enumerate(_fits(results))]
+    notes = [*deviation_notes(results, "anomaly", with_published), *fit_notes(results)]
     conventions = results.conventions
     return [
         *notes,

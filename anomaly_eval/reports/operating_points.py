@@ -25,6 +25,7 @@ from anomaly_eval.reports.notes import (
     Note,
     deviation_notes,
     fit_marks,
+    fit_notes,
     model_note,
     model_notes,
     negation_notes,
@@ -80,7 +81,7 @@ def compare_operating_points(
     )
     here = {row.dataset for row in results.operating_points}
     from_file = list(dict.fromkeys(row.dataset for row in results.given_thresholds if row.dataset not in here))
-    notes = [*deviation_notes(results, "anomaly", with_published=False), Note("", _HOW)]
+    notes = [*deviation_notes(results, "anomaly", with_published=False), *fit_notes(results), Note("", _HOW)]
     if from_file:
         listed = ", ".join(titles[name].title for name in from_file)
         notes.append(Note("", f"{listed}: as the file of thresholds says, not measured here."))

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from anomaly_eval.reports.report import run_report
+from anomaly_eval.reports.request import ReportRequest
 from tests.anomaly_eval.commands import Answer, Command, assert_refused, rows
 
 
@@ -192,3 +194,20 @@ def test_figures_of_classes_alone_are_refused(tmp_path: Path, evaluate, report) 
     assert evaluate(dataset=str(tmp_path / "training.yaml"))[0] == 0
     assert report(tmp_path / "out")[0] == 0
     assert_refused(report(tmp_path / "out", "--figures", "--overwrite"), "--figures draws how scores rank pixels")
+
+
+def test_every_mark_of_every_table_has_its_footnote(tmp_path: Path, evaluate) -> None:
+    more = ["--per-image", "--components", "obstacle", "--operating-points", "f1"]
+    fitted = ["--scores", "mahalanobis", "--fit-dataset", str(tmp_path / "training.yaml")]
+    code, _, errors = evaluate(*fitted, *more)
+    assert code == 0, errors
+    for runs, groups in (([tmp_path / "out"], []), ([], [f"x={tmp_path / 'out'}"])):
+        tables = run_report(ReportRequest(runs, out=tmp_path / "report", groups=groups, overwrite=True))
+        assert [table.subject for table in tables] == [
+            "Anomaly segmentation", "Means over images", "Component metrics", "Operating points"
+        ]  # fmt: skip
+        for table in tables:
+            marks = {line.mark for section in table.sections for line in section.lines}
+            marks |= {title.mark for title in table.datasets}
+            assert marks == {"1", "†"} == {note.mark for note in table.notes} - {""}
+            assert any("Mahalanobis: fitted on training, 3 of 3 images" in note.text for note in table.notes)
