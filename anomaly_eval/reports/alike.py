@@ -8,7 +8,7 @@ from anomaly_eval.errors import InputError
 from anomaly_eval.reports.comparable import NamedRun, differences
 from anomaly_eval.reports.groups import KINDS, Group
 from anomaly_eval.reports.places import place
-from anomaly_eval.results.origins import MapsRecord, ModelRecord, Origin
+from anomaly_eval.results.origins import ModelRecord, Origin, networks_behind
 from anomaly_eval.results.record import MetricRecord
 from anomaly_eval.results.records import ComponentRow, Results
 
@@ -91,12 +91,8 @@ def _run_otherwise(runs: Sequence[NamedRun]) -> list[str]:
 
 def _settings(origin: Origin) -> Mapping[str, str]:
     """Return how a network was run, by what that is called; empty where there is none."""
-    if isinstance(origin, MapsRecord):
-        models = [folder.model for folder in origin.folders if folder.model is not None]
-    else:
-        models = [origin]
     found: dict[str, list[str]] = {}
-    for model in models:
+    for model in networks_behind(origin):
         for title, value in _settings_of(model).items():
             found.setdefault(title, []).append(value)
     return {title: "; ".join(dict.fromkeys(values)) for title, values in found.items()}

@@ -10,7 +10,7 @@ from anomaly_eval.reports.comparison import PUBLISHED, PUBLISHED_WITH_MORE, Cell
 from anomaly_eval.reports.entries import Entries
 from anomaly_eval.reports.groups import Group
 from anomaly_eval.reports.notes import Note
-from anomaly_eval.results.origins import ModelRecord, is_mean_of_networks
+from anomaly_eval.results.origins import is_mean_of_networks, networks_behind
 
 
 def with_deviations(table: ComparisonTable, entries: Entries) -> ComparisonTable:
@@ -62,11 +62,11 @@ def _no_seeds(group: Group) -> list[str]:
     """Say which runs are means of networks, among others that are not, and which are of one network."""
     means = [run.name for run in group.runs if is_mean_of_networks(run.results.provenance.model)]
     texts = [f"among them means of several networks: {', '.join(means)}"] if 0 < len(means) < len(group.runs) else []
-    alike: dict[str, list[str]] = {}
+    alike: dict[tuple[str, ...], list[str]] = {}
     for run in group.runs:
-        model = run.results.provenance.model
-        if isinstance(model, ModelRecord) and model.checkpoint_sha256 and not model.members:
-            alike.setdefault(model.checkpoint_sha256, []).append(run.name)
+        weights = tuple(model.checkpoint_sha256 for model in networks_behind(run.results.provenance.model))
+        if weights and all(weights) and run.name not in means:
+            alike.setdefault(weights, []).append(run.name)
     texts += [f"with the same weights: {', '.join(names)}" for names in alike.values() if len(names) > 1]
     return texts + ([f"left out, as means of these networks: {', '.join(group.left_out)}"] if group.left_out else [])
 

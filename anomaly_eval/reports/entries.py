@@ -79,9 +79,10 @@ def read_entries(runs: Sequence[Path], names: Sequence[str], groups: Mapping[str
     found = [_group(name, folders) for name, folders in groups.items()]
     known = {run.name for run in singles}
     for group in found:
-        twice = sorted(known & {group.name, *(of_run(group.name, run.name) for run in group.runs)})
-        if twice:
-            raise InputError(f"{twice[0]!r} is a run, and {group.name!r} a group of that name; choose another for one.")
+        own = {group.name, *(of_run(group.name, run.name) for run in group.runs)}
+        if known & own:
+            raise InputError(f"two of the runs and groups are called {min(known & own)!r}; give one another name.")
+        known |= own
         check_group(group)
     return Entries(singles, found, [row for group in found for row in group_rows(group)])
 

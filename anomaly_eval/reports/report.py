@@ -173,6 +173,11 @@ def report_of(entries: Entries, request: ReportRequest) -> Report:
     paired = _draw(entries, compared, request)
     if paired is not None:
         combined = _with_draws(combined, paired, entries)
+    elif entries.groups and combined.intervals:
+        text = f"{combined.provenance.bootstrap}; groups have none without --bootstrap"
+        combined = combined.model_copy(
+            update={"provenance": combined.provenance.model_copy(update={"bootstrap": text})}
+        )
     return Report(entries, combined, _tables(entries, compared, combined, request), paired, request)
 
 

@@ -114,6 +114,13 @@ Origin: TypeAlias = ModelRecord | MapsRecord
 """What the numbers are of: a network, or score maps."""
 
 
+def networks_behind(origin: Origin) -> list[ModelRecord]:
+    """Return the networks that numbers are of; none of score maps of which nobody knows it."""
+    if isinstance(origin, ModelRecord):
+        return [origin]
+    return [folder.model for folder in origin.folders if folder.model is not None]
+
+
 def is_mean_of_networks(origin: Origin) -> bool:
     """Whether the numbers are of several networks together; the mean over views of one network is none."""
-    return isinstance(origin, ModelRecord) and bool(origin.members)
+    return any(model.members for model in networks_behind(origin))

@@ -71,6 +71,16 @@ def test_means_of_networks_that_are_named_are_averaged(report: Command, made: Pa
     code, output, errors = report("--group", f"all={one},seeds/mean_of_scores")
     assert code == 0, errors
     assert "over 2 runs (a, mean_of_scores); among them means of several networks: mean_of_scores." in output
+    # The same of their score maps.
+    maps = []
+    for run in (Path(one), made / "seeds/mean_of_scores"):
+        model = json.loads((run / "results.json").read_text())["provenance"]["model"]
+        folder = {"folder": "maps", "methods": ["msp"], "n_files": 4, "suffixes": [".tif"], "precision": "float32"}
+        folders = [folder | {"maps_sha256": "0" * 64, "model": model}]
+        maps.append(edited(run, tmp_path / "maps" / run.name, provenance__model={"folders": folders}))
+    code, output, errors = report("--group", f"all={','.join(maps)}")
+    assert code == 0, errors
+    assert "over 2 runs (a, mean_of_scores); among them means of several networks: mean_of_scores." in output
 
 
 def test_a_run_of_several_networks_with_means_alone_is_refused(report: Command, made: Path, tmp_path: Path) -> None:

@@ -184,6 +184,11 @@ def test_on_each_draw_a_group_is_the_mean_of_its_runs(report, tmp_path: Path) ->
     expected = sum(single["low"] for single in singles) / 3
     assert groups[groups["run"] == "three"]["low"].tolist() == pytest.approx(expected.tolist(), rel=1e-12)
     assert "of a group, means over its runs on the same resamples" in " ".join(output.split())
+    # Those that runs have are not those of their mean.
+    shutil.rmtree(tmp_path / "report")
+    code, output, errors = report("seed3", "--group", "three=seed0,seed1,seed2", "--intervals")
+    assert code == 0, errors
+    assert "seed 0; groups have none without --bootstrap." in " ".join(output.split())
 
 
 @pytest.mark.parametrize(
@@ -195,8 +200,9 @@ def test_on_each_draw_a_group_is_the_mean_of_its_runs(report, tmp_path: Path) ->
         (["--group", "a=seed0", "a=seed1"], "there are two groups 'a'"),
         (["--group", "a=seed0,seed1,seed0"], "the group a has seed0 twice"),
         (["--group", "a=seed0,./nothing/../seed0"], "the group a has seed0 and nothing/../seed0, which are one run"),
-        (["seed0", "--group", "seed0=seed1,seed2"], "'seed0' is a run, and 'seed0' a group of that name"),
-        (["seed3", "--names", "a/seed0", "--group", "a=seed0"], "'a/seed0' is a run, and 'a' a group of that name"),
+        (["seed0", "--group", "seed0=seed1,seed2"], "two of the runs and groups are called 'seed0'"),
+        (["seed3", "--names", "a/seed0", "--group", "a=seed0"], "two of the runs and groups are called 'a/seed0'"),
+        (["--group", "a/seed1=seed0", "a=seed1"], "two of the runs and groups are called 'a/seed1'"),
         (["--group", "a=seed0,nothing"], "nothing holds no results.json"),
         (["--group", "a=seed0,joined"], "the runs of a cannot be averaged: "),
         (["--group", "a=seed0,joined"], "joined lacks datasets: "),
