@@ -44,8 +44,10 @@ def with_deviations(table: ComparisonTable, entries: Entries) -> ComparisonTable
         return replace(section, lines=tuple(lines))
 
     found = replace(table, sections=tuple(map(of_section, table.sections)))
-    notes = [*map(_group_note, entries.groups), *_overlap_notes(found)]
-    return replace(found, notes=(*found.notes, *notes))
+    metrics = {metric.key for metric in table.metrics}
+    shown = {row.group for row in entries.group_rows if row.metric in metrics}
+    notes = [_group_note(group) for group in entries.groups if group.name in shown]
+    return replace(found, notes=(*found.notes, *notes, *_overlap_notes(found)))
 
 
 def _group_note(group: Group) -> Note:

@@ -135,6 +135,14 @@ def test_a_run_may_stand_beside_its_group_and_in_another(report: Command, tmp_pa
     assert "a: MSP" in output and "both: MSP" in output and "lone: MSP" in output
 
 
+def test_tables_speak_of_the_groups_that_they_show(report: Command, made: Path, tmp_path: Path) -> None:
+    anomalies = json.loads((made / "seeds/b/results.json").read_text())["datasets"][:1]
+    bare = edited(made / "seeds/b", tmp_path / "b", datasets=anomalies, closed_set=[], closed_set_classes=[])
+    code, output, errors = report("--group", "classes=seeds", f"scores={bare}")
+    assert code == 0, errors
+    assert output.count("classes: mean ±") == 2 and output.count("scores: one run (b)") == 1
+
+
 def test_footnotes_are_of_all_runs_of_a_group(report: Command, made: Path, tmp_path: Path) -> None:
     """Facts that may differ between seeds: no footnote says those of the first alone."""
     fit = {"dataset": "cityscapes", "n_images": 3, "expected_images": 3, "files_sha256": "f" * 64}
