@@ -35,8 +35,8 @@ class Asked:
     read: Callable[[str], Any] | None = None
     """What makes the value of a word, and of the default as a word, where the type does not tell how to read it."""
 
-    names_files: bool = False
-    """Whether its words may name files or folders that are read, as those of type `Path` do in any case."""
+    names: Literal["files", "folders"] | None = None
+    """What its words may name that is read: files, beside what ships, or folders; None where a `Path` names either."""
 
     def flag_of(self, field: str) -> str:
         """Return the option as users write it."""

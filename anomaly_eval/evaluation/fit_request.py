@@ -21,7 +21,7 @@ class FitRequest(TakesLoneValues):
 
     checkpoint: Annotated[Path | None, CHECKPOINT] = field(default=None, kw_only=True)
     model: Annotated[str | None, MODEL] = field(default=None, kw_only=True)
-    dataset: Annotated[str, Asked("A closed-set dataset, as the network was trained on.", names_files=True)]
+    dataset: Annotated[str, Asked("A closed-set dataset, as the network was trained on.", names="files")]
     out: Annotated[Path, Asked("The statistics file to write (.safetensors).")]
     data_root: Annotated[Path | None, DATA_ROOT] = None
     config: Annotated[str | None, CONFIG] = None

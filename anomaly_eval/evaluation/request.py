@@ -36,7 +36,7 @@ class EvaluationRequest(TakesLoneValues):
 
     datasets: Annotated[
         Sequence[str],
-        Asked("One or more datasets: names, NAME:VARIANT, or card files (.yaml).", "--dataset", names_files=True),
+        Asked("One or more datasets: names, NAME:VARIANT, or card files (.yaml).", "--dataset", names="files"),
     ]
     checkpoints: Annotated[Sequence[Path], CHECKPOINTS_OR_MAPS] = ()
     """None where there are `score_maps` instead, or a `model` or an `instance` that needs none."""
@@ -62,7 +62,7 @@ class EvaluationRequest(TakesLoneValues):
     config: Annotated[Sequence[str], CONFIGS] = ()
     scores: Annotated[Sequence[str] | None, Asked("Scores. Default: all usual ones that the network allows.")] = None
     fit_dataset: Annotated[
-        str | None, Asked("Fit scores that learn on this closed-set dataset first.", names_files=True)
+        str | None, Asked("Fit scores that learn on this closed-set dataset first.", names="files")
     ] = None
     statistics: Annotated[
         Sequence[Path],

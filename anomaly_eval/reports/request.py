@@ -25,7 +25,7 @@ class ReportRequest(TakesLoneValues):
     groups: Annotated[
         Sequence[str],
         Asked(
-            "Runs of several seeds that share a row, mean ± deviation: NAME=RUN,RUN,RUN.", "--group", names_files=True
+            "Runs of several seeds that share a row, mean ± deviation: NAME=RUN,RUN,RUN.", "--group", names="folders"
         ),
     ] = ()
     formats: Annotated[Sequence[str], Asked("Formats of the tables.", "--format")] = FORMATS

@@ -20,8 +20,11 @@ def refuse_lost_inputs(request: Any, *outputs: Path) -> None:
     if not request.overwrite:
         return
     places = [(out, Path(os.path.realpath(out))) for out in outputs or (request.out,)]
-    for word in given_paths(request):
+    for word, may_be_a_folder in given_paths(request):
         for path in filter(os.path.lexists, _meant(word)):
+            if os.path.isdir(path) and not may_be_a_folder:
+                # Results may be called like the data set or the network that they are of.
+                continue
             for out, place in places:
                 if Path(os.path.realpath(path)).is_relative_to(place):
                     raise InputError(

@@ -73,16 +73,16 @@ def given_flags(request: Any) -> dict[str, str]:
     return given
 
 
-def given_paths(request: Any) -> Iterator[str]:
-    """Yield the words of a request that may name files or folders to read, which is all but its `out`."""
+def given_paths(request: Any) -> Iterator[tuple[str, bool]]:
+    """Yield the words of a request that may name what is read, which is all but its `out`, and whether folders are."""
     for field, _, asked in _own_fields(type(request)):
         value = getattr(request, field.name)
         if asked is None:
             yield from given_paths(value)
         elif field.name != "out":
             for one in value if isinstance(value, Sequence) and not isinstance(value, str) else [value]:
-                if isinstance(one, Path) or (asked.names_files and isinstance(one, str)):
-                    yield str(one)
+                if isinstance(one, Path) or (asked.names is not None and isinstance(one, str)):
+                    yield str(one), asked.names != "files"
 
 
 def _own_fields(kind: Any) -> Iterator[tuple[dataclasses.Field[Any], Any, Asked | None]]:

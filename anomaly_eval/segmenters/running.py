@@ -19,31 +19,32 @@ if TYPE_CHECKING:
     from anomaly_eval.segmenters.zoo import ShippedNetwork
 
 _WHAT = "A network: a checkpoint, or the name of a shipped one (`gmmseg-anomaly networks` lists what can be given)"
-CHECKPOINT = Asked(f"{_WHAT}.", "--ckpt")
+CHECKPOINT = Asked(f"{_WHAT}.", "--ckpt", names="files")
 CHECKPOINTS_OR_MAPS = Asked(
     "One or more networks: checkpoints, or names of shipped ones (`gmmseg-anomaly networks` lists what can be given); "
     "these, or --score-maps.",
     "--ckpt",
+    names="files",
 )
 CONFIG = Asked(
     "Config: a shipped name, a .py file, mmseg::NAME. Default: that inside the checkpoint, never executed.",
     "--config",
-    names_files=True,
+    names="files",
 )
 MODEL = Asked(
     "A function that builds the network, FILE.py:FUNCTION: it runs, and may take the file of --ckpt.",
     "--model",
-    names_files=True,
+    names="files",
 )
-CHECKPOINTS = Asked("One or more networks, each as `eval` takes it: a checkpoint, or another kind.", "--ckpt")
+CHECKPOINTS = Asked(
+    "One or more networks, each as `eval` takes it: a checkpoint, or another kind.", "--ckpt", names="files"
+)
 CONFIGS = Asked(
     "A config for each checkpoint: a shipped name, a .py file, mmseg::NAME, or none. Default, and none: that inside.",
     "--config",
-    names_files=True,
+    names="files",
 )
-IMPORTS = Asked(
-    "Modules that register parts of the network: names, or .py files. They run.", "--import", names_files=True
-)
+IMPORTS = Asked("Modules that register parts of the network: names, or .py files. They run.", "--import", names="files")
 NAMES = Asked("What tables and figures call them. Default: their files.")
 
 NONE = "none"

@@ -23,7 +23,7 @@ class AblationRequest(TakesLoneValues):
             "Name of a shipped plan (paper_table1 to paper_table5, camvid, camvid_parts, cityscapes_parts), or a plan "
             "file (.yaml).",
             is_argument=True,
-            names_files=True,
+            names="files",
         ),
     ]
     out: Annotated[

@@ -22,7 +22,7 @@ class CalibrationRequest(TakesLoneValues):
 
     checkpoints: Annotated[Sequence[Path], CHECKPOINTS] = field(default=(), kw_only=True)
     model: Annotated[str | None, MODEL] = field(default=None, kw_only=True)
-    dataset: Annotated[str, Asked("A closed-set dataset with the networks' classes.", names_files=True)]
+    dataset: Annotated[str, Asked("A closed-set dataset with the networks' classes.", names="files")]
     out: Annotated[Path, Asked("Folder for tables and diagrams.")] = Path("calibration")
     names: Annotated[Sequence[str], NAMES] = ()
     configs: Annotated[Sequence[str], CONFIGS] = ()
@@ -32,7 +32,7 @@ class CalibrationRequest(TakesLoneValues):
     class_wise: Annotated[bool, Asked("Also draw a diagram for each class.")] = False
     temperature_dataset: Annotated[
         str | None,
-        Asked("A held-out split: also measure with a temperature fitted on it.", "--temperature-on", names_files=True),
+        Asked("A held-out split: also measure with a temperature fitted on it.", "--temperature-on", names="files"),
     ] = None
     seed: Annotated[int, Asked("Seed of the pixels that a temperature is fitted on.", min=0, max=MAX_SEED)] = 0
     running: Running = AS_USUAL

@@ -21,7 +21,7 @@ class GridRequest(TakesLoneValues):
     """All that one run of `gmmseg-anomaly grid` depends on; options of the command line, too."""
 
     checkpoints: Annotated[Sequence[Path], CHECKPOINTS]
-    dataset: Annotated[str, Asked("An anomaly dataset for score maps, a closed-set one for classes.", names_files=True)]
+    dataset: Annotated[str, Asked("An anomaly dataset for score maps, a closed-set one for classes.", names="files")]
     out: Annotated[Path, Asked("The figure: .pdf, .png and .json are added.")] = Path("grid")
     """They are put in the place of its suffix, if it is one of them, or else behind it."""
     names: Annotated[Sequence[str], NAMES] = ()

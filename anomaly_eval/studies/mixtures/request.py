@@ -20,7 +20,7 @@ class MixtureRequest:
     """All that one run of `fit-mixtures` depends on; options of the command line, too."""
 
     checkpoint: Annotated[Path, CHECKPOINT]
-    dataset: Annotated[str, Asked("The closed-set dataset that the network was trained on.", names_files=True)]
+    dataset: Annotated[str, Asked("The closed-set dataset that the network was trained on.", names="files")]
     out: Annotated[Path, Asked("The checkpoint to write (.pth); `eval` runs it.")]
     data_root: Annotated[Path | None, DATA_ROOT] = None
     config: Annotated[str | None, CONFIG] = None

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from anomaly_eval.errors import InputError
 from anomaly_eval.evaluation.request import EvaluationRequest
 from anomaly_eval.runtime.kept_inputs import refuse_lost_inputs
 from tests.anomaly_eval.commands import Command, assert_refused
@@ -69,6 +70,17 @@ def test_what_lies_elsewhere_or_is_not_there_is_another_matter(tmp_path: Path, o
         refuse_lost_inputs(EvaluationRequest(["msp"], [path], out=out, overwrite=True, names=[str(out)]))
     (out / "net.pth").write_text("")
     refuse_lost_inputs(EvaluationRequest(["msp"], [out / "net.pth"], out=out))
+
+
+def test_results_may_be_called_like_what_they_are_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("cityscapes", "network"):
+        Path(name).mkdir()
+    for datasets, out in ((["road_anomaly", "cityscapes"], "cityscapes"), (["cityscapes:train"], "cityscapes")):
+        refuse_lost_inputs(EvaluationRequest(datasets, [Path("network")], out=Path(out), overwrite=True))
+    refuse_lost_inputs(EvaluationRequest(["cityscapes"], [Path("network")], out=Path("network"), overwrite=True))
+    with pytest.raises(InputError, match="would delete network, which this run reads"):
+        refuse_lost_inputs(EvaluationRequest(["x"], score_maps=[Path("network")], out=Path("network"), overwrite=True))
 
 
 Words = Callable[[Path, Path], list[Any]]
