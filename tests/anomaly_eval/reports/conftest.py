@@ -1,8 +1,9 @@
-"""Results made by hand: an incomplete and a complete dataset, ties, a missing method, fitted scores."""
+"""Results made by hand (an incomplete and a complete dataset, ties, a missing method, fitted scores), and `report`."""
 
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -11,6 +12,7 @@ from rich.console import Console
 from anomaly_eval.reports.tables import print_results
 from anomaly_eval.results.origins import FitRecord, ModelRecord
 from anomaly_eval.results.records import Conventions, DatasetRecord, Provenance, Results, Row, Timing
+from tests.anomaly_eval.commands import Answer, Command
 
 LOST_AND_FOUND, ROAD_ANOMALY = "fishyscapes_lostandfound", "road_anomaly"
 
@@ -120,3 +122,15 @@ def complete_results(results: Results) -> Results:
             "warnings": [],
         }
     )
+
+
+@pytest.fixture
+def report(made: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Run `report` beside the runs that a module has `made`, and return what it answers, in one line."""
+    monkeypatch.chdir(made)
+
+    def run(*words: object) -> Answer:
+        code, output, errors = command("report", *words, "--out", tmp_path / "report", "--overwrite")
+        return code, " ".join(output.split()), errors
+
+    return run

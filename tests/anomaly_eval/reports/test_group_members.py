@@ -11,7 +11,7 @@ import pytest
 
 from anomaly_eval.cli.main import main
 from anomaly_eval.reports.names import run_names
-from tests.anomaly_eval.commands import Answer, Command, assert_refused
+from tests.anomaly_eval.commands import Command, assert_refused
 from tests.anomaly_eval.reports.edited_runs import edited
 
 MEANS = ("mean_of_probabilities", "mean_of_scores")
@@ -33,18 +33,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = ["--ckpt", *checkpoints, *sets, "--scores", "msp", "max_logit", "--ensemble", "mean"]
     assert main(["eval", *words, "--out", str(folder / "seeds")]) == 0
     return folder
-
-
-@pytest.fixture
-def report(made: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Run `report` beside the runs and return what it answers, in one line."""
-    monkeypatch.chdir(made)
-
-    def run(*words: object) -> Answer:
-        code, output, errors = command("report", *words, "--out", tmp_path / "report", "--overwrite")
-        return code, " ".join(output.split()), errors
-
-    return run
 
 
 def test_means_of_networks_are_no_further_seeds(report: Command, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from anomaly_eval.cli.main import main
-from tests.anomaly_eval.commands import SIZE, Answer, Command, assert_refused, write_pair
+from tests.anomaly_eval.commands import SIZE, Command, assert_refused, write_pair
 from tests.anomaly_eval.reports.edited_runs import edited
 
 QUIET_CARD = """
@@ -63,18 +63,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert main([*words, "--dataset", "road_anomaly", *goals, "--out", home]) == 0
         assert main([*words, "--dataset", f"{folder}/quiet.yaml", *given, "--out", str(folder / f"quiet{seed}")]) == 0
     return folder
-
-
-@pytest.fixture
-def report(made: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Run `report` beside the runs and return what it answers, in one line."""
-    monkeypatch.chdir(made)
-
-    def run(*words: object) -> Answer:
-        code, output, errors = command("report", *words, "--out", tmp_path / "report", "--overwrite")
-        return code, " ".join(output.split()), errors
-
-    return run
 
 
 def means(folder: Path) -> pd.DataFrame:
