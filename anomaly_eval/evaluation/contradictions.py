@@ -69,8 +69,8 @@ def check_options(request: EvaluationRequest) -> None:
 def _check_fitting(request: EvaluationRequest, scores: Sequence[Score]) -> None:
     """Refuse scores that lack what they would learn from, and what there is to learn from for scores that do not."""
     lacking = unfitted(scores)
-    given = given_flags(request)
-    sources = [given[name] for name in ("statistics", "fit_dataset") if name in given]
+    sources = ["--stats"] if request.given_statistics is not None else []
+    sources += ["--fit-dataset"] if request.fit_dataset is not None else []
     if sources and not lacking:
         names = ", ".join(score.name for score in scores)
         raise InputError(f"{sources[0]} is for scores that learn, and none of {names} does; leave it out, or add one.")

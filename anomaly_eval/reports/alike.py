@@ -101,7 +101,7 @@ def _settings(origin: Origin) -> Mapping[str, str]:
 def _settings_of(model: ModelRecord) -> dict[str, str]:
     return {
         "--tta": model.tta or "none",
-        "--resize": model.resize,
+        "--resize": model.asked_size,
         "inference": model.inference,
         "outputs left out": ", ".join(model.dropped_classes) or "none",
     }

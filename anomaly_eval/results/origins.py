@@ -78,6 +78,11 @@ class ModelRecord(Record):
         return {name: value for name, value in content.items() if name not in _OF_MEANS or value}
 
     @property
+    def asked_size(self) -> str:
+        """`resize`, of which `1x` and `native` are two words for the images' own size."""
+        return "native" if self.resize == "1x" else self.resize
+
+    @property
     def input_note(self) -> str:
         """What the notes of a fit say of the network's input."""
         return f"{_INPUT}{self.resize}, {self.inference}"

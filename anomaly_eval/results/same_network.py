@@ -7,7 +7,7 @@ from anomaly_eval.results.origins import ModelRecord
 _FIELDS = (
     ("checkpoint_sha256", "checkpoint"),
     ("config_sha256", "config"),
-    ("resize", "--resize"),
+    ("asked_size", "--resize"),
     ("inference", "inference mode"),
     ("tta", "--tta"),
 )

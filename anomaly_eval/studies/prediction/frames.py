@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NoReturn
 
 import cv2
 import numpy as np
@@ -113,7 +112,9 @@ def find_inputs(paths: Sequence[Path], suffixes: frozenset[str] = IMAGES | VIDEO
     found: list[tuple[str, Path]] = []
     notes: list[str] = []
     for path in paths:
-        if path.is_dir():
+        if path.is_dir() and len(paths) > 1 and is_ours(path):
+            notes.append(_left_alone(path))
+        elif path.is_dir():
             inside, said = _inside(path, suffixes)
             found += inside
             notes += said
@@ -122,6 +123,8 @@ def find_inputs(paths: Sequence[Path], suffixes: frozenset[str] = IMAGES | VIDEO
         else:
             problem = "is neither a file nor a folder" if os.path.lexists(path) else "does not exist"
             raise InputError(f"{path} {problem}; give images, videos, or folders of them.")
+    if not found:
+        raise InputError(f"{paths[0]} and the others hold results of this tool rather than photos; give the photos.")
     for name, path in found:
         if not _is_text(name):
             raise InputError(f"the name of the file {str(path)!a} is not UTF-8, so no result can name it; rename it.")
@@ -134,11 +137,10 @@ def _inside(folder: Path, suffixes: frozenset[str]) -> tuple[list[tuple[str, Pat
     """Return the images and videos of a folder by their names in it, and what users should know of the rest."""
     if is_ours(folder):
         raise InputError(f"{folder} holds results of this tool rather than photos; give the folder of the photos.")
-    seen, ours = _files_in(folder)
+    seen, ours, notes = _files_in(folder)
     taken = [path for path in seen if path.suffix.lower() in suffixes]
-    notes = []
     if len(ours) == 1:
-        notes.append(f"{ours[0]} holds results of this tool, no photos, and is left alone")
+        notes.append(_left_alone(ours[0]))
     elif ours:
         notes.append(f"{folder} also holds {len(ours)} folders of this tool's results, left alone, such as {ours[0]}")
     if not taken:
@@ -159,22 +161,31 @@ def _inside(folder: Path, suffixes: frozenset[str]) -> tuple[list[tuple[str, Pat
     return [(path.relative_to(folder).as_posix(), path) for path in taken if path not in labels], notes
 
 
-def _files_in(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Return the files of a folder and of all folders in it, but of hidden ones and of those that we wrote: these."""
+def _files_in(folder: Path) -> tuple[list[Path], list[Path], list[str]]:
+    """Return the files of a folder and of all folders in it, but of hidden ones and of those that we wrote: these.
+
+    Also notes on folders that cannot be looked through, as file systems have some of their own.
+    """
     found: list[Path] = []
     ours: list[Path] = []
-    for place, folders, files in os.walk(folder, onerror=_cannot_look):
+    notes: list[str] = []
+
+    def cannot_look(error: OSError) -> None:
+        problem = f"{error.filename} cannot be looked through ({error.strerror})"
+        if Path(error.filename) == folder:
+            raise InputError(f"{problem}; change its permissions, or name the images.") from error
+        notes.append(f"{problem}, and is left alone")
+
+    for place, folders, files in os.walk(folder, onerror=cannot_look):
         within = [Path(place, name) for name in folders if not name.startswith(".")]
         ours += (path for path in within if is_ours(path))
         folders[:] = [path.name for path in within if path not in ours]
         found += (path for name in files if not name.startswith(".") and (path := Path(place, name)).is_file())
-    return sorted(found), sorted(ours)
+    return sorted(found), sorted(ours), notes
 
 
-def _cannot_look(error: OSError) -> NoReturn:
-    raise InputError(
-        f"{error.filename} cannot be looked through ({error.strerror}); change its permissions, or name the images."
-    ) from error
+def _left_alone(ours: Path) -> str:
+    return f"{ours} holds results of this tool, no photos, and is left alone"
 
 
 def _is_text(name: str) -> bool:
@@ -207,5 +218,6 @@ def _capture(path: Path) -> cv2.VideoCapture:
 
 def _not_decoded(path: Path) -> InputError:
     return InputError(
-        f"the video {path} cannot be decoded; convert it to MP4 with H.264, or give its frames as images."
+        f"the video {path} cannot be decoded; convert it to MP4 with H.264, give its frames as images, or leave it "
+        f"out by naming the others."
     )

@@ -139,6 +139,7 @@ def test_options_that_exclude_each_other(tmp_path, evaluate):
         idle = evaluate("--scores", "msp", "energy", *source)
         assert_refused(idle, f"{source[0]} is for scores that learn, and none of msp, energy does")
     assert nothing_left(tmp_path)
+    assert evaluate("--scores", "msp", "--stats", "none")[0] == 0
 
 
 def test_two_cards_of_one_name_are_refused(tmp_path, evaluate):

@@ -115,6 +115,11 @@ def test_networks_that_were_run_otherwise_are_no_seeds_of_one(
     assert report("--group", "x=seeds/a", f"y={other}")[0] == 0
 
 
+def test_the_images_own_size_is_the_same_however_it_was_asked_for(report: Command, made: Path, tmp_path: Path) -> None:
+    other = edited(made / "seeds/a", tmp_path / "other/a", provenance__model__resize="1x")
+    assert report("--group", f"x={other},seeds/b")[0] == 0
+
+
 def test_a_run_may_stand_beside_its_group_and_in_another(report: Command, tmp_path: Path) -> None:
     code, output, errors = report("seeds/a", "--group", "both=seeds/a,seeds/b", "lone=seeds/b")
     assert code == 0, errors

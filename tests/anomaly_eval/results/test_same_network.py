@@ -57,3 +57,10 @@ def test_changed_modules_are_another_network(before: dict[str, str], now: dict[s
 def test_records_of_earlier_versions_know_no_modules() -> None:
     fields = json.loads(network({}).model_dump_json(exclude={"imports"}))
     assert network_difference(ModelRecord.model_validate(fields), network({"mine.py": NEW})) is None
+
+
+@pytest.mark.parametrize(("other", "same"), [("1x", True), ("0.5x", False), ("1x, sides multiples of 8", False)])
+def test_the_images_own_size_has_two_names(other: str, same: bool) -> None:
+    before = network({})
+    now = before.model_copy(update={"resize": other})
+    assert (network_difference(before, now) is None) is (network_difference(now, before) is None) is same

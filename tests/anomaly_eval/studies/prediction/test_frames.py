@@ -134,9 +134,15 @@ def test_several_folders_of_ours_are_told_at_once(tmp_path):
         (tmp_path / name / "predictions.json").write_text(json.dumps(RECORDS[0][1]))
     told = f"{tmp_path} also holds 2 folders of this tool's results, left alone, such as {tmp_path / 'a'}"
     assert find_inputs([tmp_path])[1] == [told]
+    # As a shell names all there is.
+    found, notes = find_inputs([tmp_path / "a", tmp_path / "photo.png"])
+    assert [one.path for one in found] == [tmp_path / "photo.png"]
+    assert notes == [f"{tmp_path / 'a'} holds results of this tool, no photos, and is left alone"]
+    with pytest.raises(InputError, match="a and the others hold results of this tool rather than photos"):
+        find_inputs([tmp_path / "a", tmp_path / "b"])
 
 
-def test_a_folder_that_cannot_be_looked_through_is_refused(tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_looked_through_is_told(tmp_path, monkeypatch):
     draw(tmp_path / "photo.png")
     (tmp_path / "locked").mkdir()
     listed = os.scandir
@@ -147,8 +153,13 @@ def test_a_folder_that_cannot_be_looked_through_is_refused(tmp_path, monkeypatch
         return listed(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    with pytest.raises(InputError, match=r"locked cannot be looked through \(Permission denied\); change its perm"):
-        find_inputs([tmp_path])
+    locked, problem = tmp_path / "locked", r"locked cannot be looked through \(Permission denied\)"
+    with pytest.raises(InputError, match=rf"{problem}; change its permissions, or name"):
+        find_inputs([locked])
+    # Every disk has a folder of the system, lost+found.
+    found, notes = find_inputs([tmp_path])
+    assert [one.path for one in found] == [tmp_path / "photo.png"]
+    assert len(notes) == 1 and re.search(rf"{problem}, and is left alone$", notes[0])
 
 
 def test_names_that_are_no_text_are_refused(tmp_path):
