@@ -112,9 +112,8 @@ def of_network(
     if inputs.fit_set is not None and (lacking := unfitted(scores)):
         if request.measures.thresholds is not None:
             # Before hours go by.
-            files = fingerprint.fit.files_sha256 if fingerprint is not None and fingerprint.fit is not None else None
-            names = [score.name for score in lacking]
-            check_fit_set(request.measures.thresholds, names, inputs.fit_set, files)
+            files = journal.fit.files_sha256 if journal.fit is not None else None
+            check_fit_set(request.measures.thresholds, [score.name for score in lacking], inputs.fit_set, files)
         fits |= fit_scores(segmenter, inputs.fit_set, lacking, console, clock, journal.fit)
     of_mixtures = fits_of_network(segmenter, scores)
     fits |= of_mixtures
