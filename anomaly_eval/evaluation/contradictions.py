@@ -74,8 +74,7 @@ def _check_fitting(request: EvaluationRequest, scores: Sequence[Score]) -> None:
     if sources and not lacking:
         names = ", ".join(score.name for score in scores)
         raise InputError(f"{sources[0]} is for scores that learn, and none of {names} does; leave it out, or add one.")
-    fitted = request.given_statistics or request.fit_dataset or request.shipped_statistics
-    if lacking and fitted is None:
+    if lacking and not sources and request.shipped_statistics is None:
         network = f" of {request.network.given.path}" if request.network is not None else ""
         raise InputError(f"the score {lacking[0].name} needs statistics of the training data{network}: {FITTING}.")
 
